@@ -1,0 +1,333 @@
+"""What the operator may choose, and the only place that reads configuration files and environment.
+
+Layers, the later one wins:
+
+    configs/default.toml  <-  named files  <-  PHONEPILOT_SECTION__KEY  <-  overrides (command line)
+
+Every value remembers where it came from, so a `ConfigError` can name the file or the variable.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import os
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_data_dir
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+
+from app.errors import ConfigError
+
+ENV_PREFIX = "PHONEPILOT_"
+PACKAGE_PREFIX = "package:"
+
+
+def _optional_path(raw: object) -> object:
+    return (Path(raw) if raw else None) if isinstance(raw, str) else raw
+
+
+def _words(raw: object) -> object:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+def _platform_data_dir() -> Path:
+    return Path(user_data_dir("phonepilot", appauthor=False))
+
+
+def _data_dir(raw: object) -> object:
+    return (Path(raw) if raw else _platform_data_dir()) if isinstance(raw, str) else raw
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+AnyPort = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_optional_path)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ServiceSettings(Section):
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: AnyPort = 8770
+    data_dir: Annotated[Path, BeforeValidator(_data_dir)] = Field(
+        default_factory=_platform_data_dir
+    )
+    keep_screenshots: bool = True
+
+
+class AdbSettings(Section):
+    server_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    server_port: Port = 5037
+    binary: str = ""
+    private: bool = False
+
+
+class EngineSettings(Section):
+    kind: Literal["auto", "llama-server", "embedded", "remote"] = "auto"
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    api_key_env: str = ""
+    api_key: SecretStr = SecretStr("")  # filled from the variable named above, never from a file
+    binary: str = ""
+    model: OptionalPath = None
+    mmproj: OptionalPath = None
+    alias: str = ""
+    context: Annotated[int, Field(ge=256)] = 16384
+    gpu_layers: Annotated[int, Field(ge=0)] | Literal["auto", "all"] = "auto"
+    parallel: Annotated[int, Field(ge=1)] = 1
+    threads: Count = 0
+    image_min_tokens: Count = 0
+    image_max_tokens: Count = 0
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
+    cache_ram: Count = 512
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    mmproj_offload: bool = True
+    batch: Count = 0
+    extra_args: Words = ()
+    port: AnyPort = 0
+    start_timeout_s: Seconds = 300.0
+    request_timeout_s: Seconds = 120.0
+    stop_timeout_s: Seconds = 5.0
+
+
+class AgentSettings(Section):
+    lang: Literal["en", "zh"] = "en"
+    max_steps: Annotated[int, Field(ge=1)] = 100
+    timeout_s: Seconds = 1800.0
+    profile: str = "autoglm-phone-9b"
+
+
+class ProfileSettings(Section):
+    prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")] = "autoglm"
+    image_width: Count = 0
+    image_height: Count = 0
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.85
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.2
+    max_tokens: Annotated[int, Field(ge=1)] = 3000
+
+
+class AppsSettings(Section):
+    file: OptionalPath = None
+
+
+class Settings(Section):
+    service: ServiceSettings = ServiceSettings()
+    adb: AdbSettings = AdbSettings()
+    engine: EngineSettings = EngineSettings()
+    agent: AgentSettings = AgentSettings()
+    profile: ProfileSettings = ProfileSettings()
+    apps: AppsSettings = AppsSettings()
+
+
+class AppEntry(Section):
+    """An app as people call it and as Android names it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    aliases: Words = ()
+    package: Annotated[str, Field(min_length=1)]
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type)
+}
+_PATH_KEYS = {
+    ("service", "data_dir"),
+    ("engine", "model"),
+    ("engine", "mmproj"),
+    ("apps", "file"),
+}
+_BINARY_KEYS = {("adb", "binary"), ("engine", "binary")}  # a bare name is looked up in PATH
+
+
+def load_settings(
+    configs: Sequence[str | Path] = (),
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Read all layers and return the validated whole.
+
+    `configs` holds paths of TOML files or the bare names of shipped ones ("demo"). `overrides` maps
+    "section.key" to a value; None means not given. Raises `ConfigError`.
+    """
+    layers = _Layers()
+    layers.add_file(configs_folder() / "default.toml")
+    for config in configs:
+        layers.add_file(_find_config(config))
+    for name, text in environ.items():
+        if name.startswith(ENV_PREFIX) and "__" in name:
+            section, key = name.removeprefix(ENV_PREFIX).lower().split("__", 1)
+            layers.add(section, key, text, origin=name)
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            section, _, key = dotted.partition(".")
+            layers.add(section, key, value, origin="command line")
+    return layers.build(environ)
+
+
+def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
+    """The shipped `apps.toml` with the operator's own file on top: the same name replaces an entry.
+
+    Raises `ConfigError`.
+    """
+    entries = {entry.name: entry for entry in _read_apps(configs_folder() / "apps.toml")}
+    if settings.file is not None:
+        entries |= {entry.name: entry for entry in _read_apps(settings.file)}
+    return tuple(entries.values())
+
+
+def configs_folder() -> Path:
+    """Where the shipped TOML files lie: inside an installed wheel, else in the checkout."""
+    package = _package_folder()
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def _package_folder() -> Path:
+    return Path(str(importlib.resources.files("app")))
+
+
+def _find_config(config: str | Path) -> Path:
+    path = Path(config).expanduser()
+    if path.is_file():
+        return path
+    shipped = configs_folder() / f"{config}.toml"
+    if path.name == str(config) and shipped.is_file():
+        return shipped
+    hidden = {"default", "apps"}
+    names = sorted(p.stem for p in configs_folder().glob("*.toml") if p.stem not in hidden)
+    raise ConfigError(
+        f"configuration not found: {config}",
+        f"Give the path of a TOML file or one of the shipped names: {', '.join(names)}.",
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: not valid TOML: {exc}") from exc
+
+
+def _read_apps(path: Path) -> tuple[AppEntry, ...]:
+    table = _read_toml(path)
+    try:
+        return tuple(TypeAdapter(list[AppEntry]).validate_python(table.get("app", []), strict=True))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        hint = "Each app is a table [[app]] with name, package and optionally aliases."
+        raise ConfigError(f"{path}: app.{where}: {first['msg']}", hint) from exc
+
+
+class _Layers:
+    """Collects values with their origin; checks names at once and values at the end."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, object]] = {name: {} for name in _SECTIONS}
+        self._origins: dict[tuple[str, str], str] = {}
+
+    def add_file(self, path: Path) -> None:
+        for section, table in _read_toml(path).items():
+            if not isinstance(table, dict):
+                self._check_name(section, _SECTIONS, str(path), "section")
+                raise ConfigError(f"{path}: {section}: must be a table [{section}]")
+            for key, value in table.items():
+                self.add(section, key, value, origin=str(path), base=path.parent)
+
+    def add(
+        self, section: str, key: str, value: object, *, origin: str, base: Path | None = None
+    ) -> None:
+        """Set one value; without `base` (no file) a text is read as the type of its key."""
+        self._check_name(section, _SECTIONS, origin, "section")
+        fields = _SECTIONS[section].model_fields
+        allowed = [name for name in fields if name != "api_key"]
+        self._check_name(key, allowed, f"{origin}: {section}", "key")
+        if isinstance(value, str):
+            if (section, key) in _PATH_KEYS:
+                value = _resolve_path(value, base or Path.cwd())
+            elif (section, key) in _BINARY_KEYS:
+                bare = "/" not in value and os.sep not in value
+                value = value if bare else _resolve_path(value, base or Path.cwd())
+            elif base is None:
+                value = _from_text(fields[key].annotation, value)
+        self._values[section][key] = value
+        self._origins[section, key] = origin
+
+    def build(self, environ: Mapping[str, str]) -> Settings:
+        variable = self._values["engine"].get("api_key_env")
+        if isinstance(variable, str) and variable:
+            if variable not in environ:
+                origin = self._origins["engine", "api_key_env"]
+                raise ConfigError(
+                    f"{origin}: engine.api_key_env: the variable {variable} is not set",
+                    f"Set {variable} to the key of the remote engine.",
+                )
+            self._values["engine"]["api_key"] = SecretStr(environ[variable])
+        try:
+            return Settings.model_validate(self._values)
+        except ValidationError as exc:
+            raise self._explain(exc) from exc
+
+    def _explain(self, exc: ValidationError) -> ConfigError:
+        errors = exc.errors()
+        section, key = (str(part) for part in errors[0]["loc"][:2])
+        origin = self._origins.get((section, key), "default")
+        # A union reports one error per member; together they say all that is allowed.
+        same = [error["msg"] for error in errors if error["loc"][:2] == errors[0]["loc"][:2]]
+        value = self._values[section].get(key)
+        rule = "; or: ".join(dict.fromkeys(same))
+        return ConfigError(f"{origin}: {section}.{key}: {value!r} is not allowed", f"{rule}.")
+
+    @staticmethod
+    def _check_name(name: str, allowed: Iterable[str], origin: str, what: str) -> None:
+        known = list(allowed)
+        if name in known:
+            return
+        close = difflib.get_close_matches(name, known, n=1)
+        guess = f"Did you mean {close[0]}? " if close else ""
+        raise ConfigError(
+            f"{origin}: unknown {what} {name!r}", f"{guess}Allowed: {', '.join(known)}."
+        )
+
+
+def _resolve_path(text: str, base: Path) -> str:
+    """`package:` means inside the installed package; other relative paths start at `base`."""
+    if not text:
+        return ""
+    if text.startswith(PACKAGE_PREFIX):
+        return str(_package_folder() / text.removeprefix(PACKAGE_PREFIX))
+    return str(base / Path(text).expanduser())
+
+
+def _from_text(annotation: Any, text: str) -> object:
+    """Read an environment value as the type of its key; what does not fit stays text and is
+    refused by the model, whose message names the rule."""
+    try:
+        if annotation == tuple[str, ...]:
+            return shlex.split(text)
+        return TypeAdapter(annotation).validate_strings(text)
+    except (ValidationError, ValueError):
+        return text
