@@ -1,0 +1,81 @@
+"""`python -m app.virtual_phone`: one phone as a child process of a test, a bench or the demo.
+
+It prints one line of JSON, `{"adb": PORT, "control": PORT or null}`, when it is ready. With
+`--exit-on-stdin-eof` it ends when its stdin closes, which happens however the parent ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+from app.errors import ConfigError
+from app.virtual_phone.main import DEFAULT_PORT, report, serve
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m app.virtual_phone")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="ADB port; 0 for any")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--control-port", type=int, default=0, help="HTTP port; 0 for any")
+    parser.add_argument(
+        "--token-env",
+        metavar="NAME",
+        help="environment variable with the control port's token; no control port without it",
+    )
+    parser.add_argument(
+        "--unauthorized", action="store_true", help="behave as if debugging was not accepted"
+    )
+    parser.add_argument("--exit-on-stdin-eof", action="store_true")
+    return parser.parse_args()
+
+
+def _cancel_on_eof(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    with contextlib.suppress(RuntimeError):  # the loop may have ended by itself
+        loop.call_soon_threadsafe(task.cancel)
+
+
+async def _run(options: argparse.Namespace) -> None:
+    token = os.environ.get(options.token_env, "") if options.token_env else ""
+    if options.token_env and not token:
+        raise ConfigError(
+            f"environment variable {options.token_env} is empty", "Put a token in it."
+        )
+    task = asyncio.create_task(
+        serve(
+            options.port,
+            options.seed,
+            options.control_port,
+            token,
+            authorized=not options.unauthorized,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, task.cancel)
+    if options.exit_on_stdin_eof:
+        threading.Thread(target=_cancel_on_eof, args=(loop, task), daemon=True).start()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def main() -> int:
+    try:
+        asyncio.run(_run(_arguments()))
+    except ConfigError as exc:
+        report(exc)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

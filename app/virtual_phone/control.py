@@ -1,0 +1,154 @@
+"""The control port: the phone's whole state, for tests and benches to judge by.
+
+It speaks HTTP on loopback, asks for a bearer token, and cannot be reached from the ADB side.
+`GET /state`, `POST /reset {"seed": n, "scatter": false}`, `GET /screen.png`, and `GET /events`:
+server-sent events whose id is the event's `seq`, from the one after `Last-Event-ID` (or `?after=`)
+on; `?follow=0` ends the stream after what has happened so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from app.virtual_phone.phone import Phone
+
+
+class BearerToken:
+    """Middleware: 401 for every request that does not carry the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not secrets.compare_digest(given, self._expected):
+                answer = JSONResponse({"error": "a bearer token is needed"}, 401)
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class ResetWish(BaseModel):
+    """Which phone to become, and whether its owner left it on some random screen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    seed: int
+    scatter: bool = False
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    return f"id: {event['seq']}\nevent: {event['kind']}\ndata: {json.dumps(event)}\n\n"
+
+
+class Control:
+    """The routes over one phone. `reset` puts phone and files back to what a seed gives."""
+
+    def __init__(self, phone: Phone, reset: Callable[[int, bool], None], token: str) -> None:
+        self._phone = phone
+        self._reset = reset
+        self.stopping = asyncio.Event()
+        self.app = Starlette(
+            routes=[
+                Route("/state", self._get_state),
+                Route("/reset", self._post_reset, methods=["POST"]),
+                Route("/events", self._get_events),
+                Route("/screen.png", self._get_screen),
+            ],
+            middleware=[Middleware(BearerToken, token=token)],
+        )
+
+    async def _get_state(self, _: Request) -> Response:
+        return JSONResponse(self._phone.state.model_dump(mode="json"))
+
+    async def _post_reset(self, request: Request) -> Response:
+        try:
+            wish = ResetWish.model_validate_json(await request.body())
+        except ValidationError as exc:
+            return JSONResponse({"error": exc.errors(include_url=False, include_input=False)}, 422)
+        self._reset(wish.seed, wish.scatter)
+        return JSONResponse(self._phone.state.model_dump(mode="json"))
+
+    async def _get_screen(self, _: Request) -> Response:
+        buffer = io.BytesIO()
+        self._phone.frame().save(buffer, "PNG", compress_level=1)
+        return Response(buffer.getvalue(), media_type="image/png")
+
+    async def _get_events(self, request: Request) -> Response:
+        after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdecimal()):
+            return JSONResponse({"error": "the event id must be a whole number"}, 422)
+        follow = request.query_params.get("follow", "1") != "0"
+        return StreamingResponse(self._stream(int(after), follow), media_type="text/event-stream")
+
+    async def _stream(self, after: int, follow: bool) -> AsyncIterator[str]:
+        # Subscribed before the past is read: what happens meanwhile comes from the queue.
+        queue = self._phone.subscribe()
+        try:
+            for event in list(self._phone.events):
+                if event["seq"] > after:
+                    after = event["seq"]
+                    yield _event(event)
+            while follow and (live := await self._next(queue)) is not None:
+                if live["seq"] > after:
+                    after = live["seq"]
+                    yield _event(live)
+        finally:
+            self._phone.unsubscribe(queue)
+
+    async def _next(self, queue: asyncio.Queue[dict[str, Any]]) -> dict[str, Any] | None:
+        """The next live event, or None when the port is closing."""
+        getting = asyncio.ensure_future(queue.get())
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({getting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            stopping.cancel()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals belong to the program, not to this part of it
+
+
+@contextlib.asynccontextmanager
+async def listening(control: Control, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve `control` on an already bound socket, which is closed at the end."""
+    config = uvicorn.Config(
+        control.app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        control.stopping.set()
+        server.should_exit = True
+        await task
+        listener.close()

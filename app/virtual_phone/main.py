@@ -1,0 +1,113 @@
+"""Builds and runs one virtual phone: the ADB port and, with a token, the control port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+
+from app.errors import ConfigError
+from app.virtual_phone.control import Control, listening
+from app.virtual_phone.filesystem import FileTree
+from app.virtual_phone.phone import Phone
+from app.virtual_phone.services import Services
+from app.virtual_phone.shell.android import COMMANDS
+from app.virtual_phone.shell.interpreter import Shell
+from app.virtual_phone.transport import FEATURES, Endpoint
+
+DEFAULT_PORT = 6555
+BANNER = (
+    "device::ro.product.name=vphone;ro.product.model=Virtual_Phone;"
+    f"ro.product.device=vphone;features={FEATURES}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the phone listens on loopback; `control` is None when there is no control port."""
+
+    adb: int
+    control: int | None
+
+
+def announce(ports: Ports) -> None:
+    """Tell the parent process where we listen: one line of JSON on stdout."""
+    print(json.dumps(asdict(ports)), flush=True)
+
+
+def _port_in_use(port: int, exc: OSError) -> Exception:
+    if exc.errno == errno.EADDRINUSE:
+        return ConfigError(
+            f"port {port} is in use", "Stop what listens there, or choose another port."
+        )
+    return ConfigError(f"port {port} cannot be opened: {exc.strerror}", "Choose another port.")
+
+
+@contextlib.asynccontextmanager
+async def running(
+    phone: Phone,
+    *,
+    port: int = DEFAULT_PORT,
+    control_port: int = 0,
+    control_token: str = "",
+    authorized: bool = True,
+) -> AsyncIterator[Ports]:
+    """The phone on its ports while the block runs; raises ConfigError for a port in use.
+
+    Port 0 means any free one. Without `authorized` the phone behaves as one whose owner has not
+    accepted the debugging question.
+    """
+    files = FileTree()
+
+    def reset(seed: int, scatter: bool) -> None:
+        phone.reset(seed, scatter=scatter)
+        files.reset()
+
+    services = Services(lambda: Shell(phone, files, COMMANDS), files)
+    endpoint = Endpoint(BANNER, services.resolve, authorized=authorized)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            adb_port = await endpoint.start(port)
+        except OSError as exc:
+            raise _port_in_use(port, exc) from exc
+        stack.push_async_callback(endpoint.stop)
+        bound = None
+        if control_token:
+            try:
+                listener = socket.create_server(("127.0.0.1", control_port))
+            except OSError as exc:
+                raise _port_in_use(control_port, exc) from exc
+            bound = int(listener.getsockname()[1])
+            control = Control(phone, reset, control_token)
+            await stack.enter_async_context(listening(control, listener))
+        yield Ports(adb_port, bound)
+
+
+async def serve(
+    port: int = DEFAULT_PORT,
+    seed: int = 0,
+    control_port: int = 0,
+    control_token: str = "",
+    *,
+    authorized: bool = True,
+    ready: Callable[[Ports], None] = announce,
+) -> None:
+    """Run a phone until cancelled; `ready` is told the ports once both are open."""
+    async with running(
+        Phone(seed),
+        port=port,
+        control_port=control_port,
+        control_token=control_token,
+        authorized=authorized,
+    ) as ports:
+        ready(ports)
+        await asyncio.get_running_loop().create_future()
+
+
+def report(error: ConfigError) -> None:
+    print(f"{error.message}\n{error.hint}", file=sys.stderr)

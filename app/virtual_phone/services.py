@@ -1,0 +1,60 @@
+"""Which service an OPEN asks for: `shell:`, `shell,v2:`, `exec:` and `sync:`; all else is refused.
+
+`shell,v2` frames its output as `u8 id, u32le length, data` (AOSP `adb/shell_protocol.h`); the other
+two carry stdout and stderr mixed and no exit code, as on a phone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from app.virtual_phone.filesystem import FileTree
+from app.virtual_phone.shell.interpreter import Shell
+from app.virtual_phone.sync import SyncSession
+from app.virtual_phone.transport import Service, Stream
+
+STDOUT, STDERR, EXIT = 1, 2, 3
+_FRAME = struct.Struct("<BI")
+
+
+def shell_frames(kind: int, data: bytes, payload_limit: int) -> bytes:
+    """`data` as shell protocol packets, none longer than one transport packet."""
+    size = max(payload_limit - _FRAME.size, 1)
+    return b"".join(
+        _FRAME.pack(kind, len(data[start : start + size])) + data[start : start + size]
+        for start in range(0, len(data), size)
+    )
+
+
+class Services:
+    """Resolves the text of an OPEN against one phone's shell and files."""
+
+    def __init__(self, new_shell: Callable[[], Shell], files: FileTree) -> None:
+        self._new_shell = new_shell
+        self._files = files
+
+    def resolve(self, name: str) -> Service | None:
+        kind, colon, rest = name.partition(":")
+        if not colon:
+            return None
+        service, *options = kind.split(",")
+        if service == "shell" and "v2" in options:
+            return lambda stream: self._framed(stream, rest)
+        if service == "shell" or kind == "exec":
+            return lambda stream: self._mixed(stream, rest)
+        if kind == "sync":
+            return lambda stream: SyncSession(stream, self._files).run()
+        return None
+
+    async def _mixed(self, stream: Stream, command: str) -> None:
+        stream.discard_input()
+        result = await self._new_shell().run(command)
+        await stream.write(b"".join(data for _, data in result.output))
+
+    async def _framed(self, stream: Stream, command: str) -> None:
+        stream.discard_input()
+        result = await self._new_shell().run(command)
+        frames = [shell_frames(kind, data, stream.payload_limit) for kind, data in result.output]
+        frames.append(_FRAME.pack(EXIT, 1) + bytes([result.exit_code & 0xFF]))
+        await stream.write(b"".join(frames))

@@ -1,0 +1,50 @@
+"""What a command of the phone's shell gets, and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.virtual_phone.filesystem import FileTree
+
+if TYPE_CHECKING:
+    from app.virtual_phone.phone import Phone
+
+STDOUT, STDERR = 1, 2
+Output = list[tuple[int, bytes]]
+"""Pieces of output in the order written, each with its descriptor."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One command being run: its arguments without the name, its input, and where output goes."""
+
+    phone: Phone
+    files: FileTree
+    name: str
+    args: list[str]
+    stdin: bytes = b""
+    output: Output = field(default_factory=list)
+
+    def out(self, text: str) -> None:
+        """Write a line to stdout."""
+        self.output.append((STDOUT, encode(text) + b"\n"))
+
+    def out_bytes(self, data: bytes) -> None:
+        self.output.append((STDOUT, data))
+
+    def fail(self, text: str, exit_code: int = 1) -> int:
+        """Write a line to stderr and return `exit_code`."""
+        self.output.append((STDERR, encode(text) + b"\n"))
+        return exit_code
+
+
+Command = Callable[[Call], int | Awaitable[int]]
+"""A command returns its exit code."""
+CommandTable = Mapping[str, Command]
+
+
+def encode(text: str) -> bytes:
+    """Bytes as the phone's shell sees them; whatever came in over the wire goes out unchanged."""
+    return text.encode("utf-8", "surrogateescape")

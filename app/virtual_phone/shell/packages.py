@@ -1,0 +1,106 @@
+"""`pm` and `cmd package`: which apps there are and what starts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.virtual_phone.shell.call import Call
+
+if TYPE_CHECKING:
+    from app.virtual_phone.apps.app import Badge
+    from app.virtual_phone.phone import Phone
+
+_MATCH = "priority=0 preferredOrder=0 match=0x108000 specificIndex=-1 isDefault=true"
+_VALUE_OPTIONS = frozenset({"-a", "-c", "-d", "-t", "--user", "--query-flags"})
+_MAIN = "android.intent.action.MAIN"
+
+
+def component(package: Badge) -> str:
+    """`package/.Activity`: the short form that Android prints."""
+    activity = package.activity.removeprefix(package.package)
+    return f"{package.package}/{activity}"
+
+
+def find_package(phone: Phone, name: str) -> Badge | None:
+    return next((package for package in phone.packages if package.package == name), None)
+
+
+def _is_system(package: Badge) -> bool:
+    return package.package.startswith("com.android.")
+
+
+def _list_packages(call: Call, args: list[str]) -> int:
+    """`list packages [-3|-s] [FILTER]`; keyboards without an activity are packages too."""
+    wanted = {name for name in args if not name.startswith("-")}
+    apps = {package.package: _is_system(package) for package in call.phone.packages}
+    keyboards = {ime.partition("/")[0]: False for ime in call.phone.state.ime.available}
+    for name, system in sorted((keyboards | apps).items()):
+        if ("-3" in args and system) or ("-s" in args and not system):
+            continue
+        if all(part in name for part in wanted):
+            call.out(f"package:{name}")
+    return 0
+
+
+def _intent(args: list[str]) -> tuple[str | None, list[str]]:
+    """The action and the bare names in the arguments of resolve-activity or query-activities."""
+    action, names = None, []
+    pending = iter(args)
+    for arg in pending:
+        if arg in _VALUE_OPTIONS:
+            value = next(pending, None)
+            action = value if arg == "-a" else action
+        elif not arg.startswith("-"):
+            names.append(arg)
+    return action, names
+
+
+def _resolve_activity(call: Call, args: list[str]) -> int:
+    _, names = _intent(args)
+    package = find_package(call.phone, names[-1]) if names else None
+    if package is None:
+        call.out("No activity found")
+        return 0
+    call.out(_MATCH)
+    call.out(component(package))
+    return 0
+
+
+def _query_activities(call: Call, args: list[str]) -> int:
+    action, names = _intent(args)
+    found = [
+        package
+        for package in call.phone.packages
+        if action in (None, _MAIN) and (not names or package.package in names)
+    ]
+    if not found:
+        call.out("No activities found")
+        return 0
+    call.out(f"{len(found)} activities found:")
+    for position, package in enumerate(found):
+        call.out(f"  Activity #{position}:")
+        call.out(f"    {_MATCH}")
+        call.out(f"    {component(package)}")
+    return 0
+
+
+def pm(call: Call) -> int:
+    if call.args[:2] == ["list", "packages"]:
+        return _list_packages(call, call.args[2:])
+    if call.args[:1] == ["resolve-activity"]:
+        return _resolve_activity(call, call.args[1:])
+    if call.args[:1] == ["query-activities"]:
+        return _query_activities(call, call.args[1:])
+    return call.fail(f"Unknown command: {' '.join(call.args[:1])}", 255)
+
+
+def cmd(call: Call) -> int:
+    if not call.args:
+        return call.fail("cmd: No service specified; use -l to list all services", 20)
+    if call.args[0] != "package":
+        return call.fail(f"cmd: Can't find service: {call.args[0]}", 20)
+    call.args = call.args[1:]
+    return pm(call)
+
+
+COMMANDS = {"pm": pm, "cmd": cmd}

@@ -1,0 +1,117 @@
+"""`settings`, `wm`, `ime` and `getprop`: what the phone is set to and what it is."""
+
+from __future__ import annotations
+
+from app.virtual_phone.shell.call import Call
+
+_NAMESPACES = frozenset({"system", "secure", "global"})
+_DEFAULT_IME = "default_input_method"
+
+
+def settings(call: Call) -> int:
+    if len(call.args) < 3:
+        return call.fail("Invalid arguments: settings get|put NAMESPACE KEY [VALUE]", 255)
+    verb, namespace, key, *rest = call.args
+    if namespace not in _NAMESPACES:
+        return call.fail(f"Invalid namespace '{namespace}'", 255)
+    if verb == "get" and not rest:
+        value = call.phone.get_setting(namespace, key)
+        call.out("null" if value is None else value)
+        return 0
+    if verb == "put" and rest:
+        try:
+            call.phone.put_setting(namespace, key, rest[0])
+        except ValueError as exc:
+            return call.fail(f"java.lang.IllegalArgumentException: {exc}", 255)
+        return 0
+    return call.fail(f"Invalid command: {verb}", 255)
+
+
+def wm(call: Call) -> int:
+    if call.args == ["size"]:
+        call.out(f"Physical size: {call.phone.width}x{call.phone.height}")
+        return 0
+    if call.args == ["density"]:
+        call.out(f"Physical density: {call.phone.density}")
+        return 0
+    if call.args == ["dismiss-keyguard"]:
+        return 0
+    return call.fail(f"Unknown command: {' '.join(call.args)}", 255)
+
+
+def _ime_list(call: Call, options: list[str]) -> int:
+    ime = call.phone.state.ime
+    for name in ime.available if "-a" in options else ime.enabled:
+        if "-s" in options:
+            call.out(name)
+        else:
+            call.out(f"{name}:")
+            call.out(f"  mId={name} mSettingsActivityName=null mIsVrOnly=false")
+    return 0
+
+
+def _ime_change(call: Call, verb: str, name: str) -> int:
+    ime = call.phone.state.ime
+    if name not in ime.available:
+        if verb == "set":
+            return call.fail(f"Unknown input method {name} cannot be selected for user #0", 255)
+        return call.fail(f"Unknown input method {name} cannot be {verb}d for user #0", 255)
+    if verb == "enable":
+        already = "already" if name in ime.enabled else "now"
+        if name not in ime.enabled:
+            ime.enabled = [*ime.enabled, name]
+        call.out(f"Input method {name}: {already} enabled for user #0")
+    elif verb == "disable":
+        ime.enabled = [other for other in ime.enabled if other != name]
+        if ime.current == name and ime.enabled:
+            call.phone.put_setting("secure", _DEFAULT_IME, ime.enabled[0])
+        call.out(f"Input method {name}: now disabled for user #0")
+    elif name not in ime.enabled:
+        return call.fail(f"Input method {name} cannot be selected for user #0: not enabled", 255)
+    else:
+        call.phone.put_setting("secure", _DEFAULT_IME, name)
+        call.out(f"Input method {name} selected for user #0")
+    return 0
+
+
+def ime(call: Call) -> int:
+    match call.args:
+        case ["list", *options]:
+            return _ime_list(call, options)
+        case ["enable" | "disable" | "set" as verb, name]:
+            return _ime_change(call, verb, name)
+        case ["reset"]:
+            state = call.phone.state.ime
+            state.enabled = state.available[:1]
+            call.phone.put_setting("secure", _DEFAULT_IME, state.available[0])
+            call.out("Reset current and enabled IMEs for user #0")
+            call.out(f"  Newly selected IME for user #0: {state.current}")
+            return 0
+        case _:
+            return call.fail("ime: unknown command; list, enable, disable, set, reset", 255)
+
+
+PROPERTIES = {
+    "ro.build.version.release": "14",
+    "ro.build.version.sdk": "34",
+    "ro.product.brand": "phonepilot",
+    "ro.product.device": "vphone",
+    "ro.product.locale": "en-US",
+    "ro.product.manufacturer": "phonepilot",
+    "ro.product.model": "Virtual_Phone",
+    "ro.product.name": "vphone",
+    "sys.boot_completed": "1",
+}
+
+
+def getprop(call: Call) -> int:
+    values = PROPERTIES | {"ro.sf.lcd_density": str(call.phone.density)}
+    if not call.args:
+        for name, value in sorted(values.items()):
+            call.out(f"[{name}]: [{value}]")
+        return 0
+    call.out(values.get(call.args[0], call.args[1] if len(call.args) > 1 else ""))
+    return 0
+
+
+COMMANDS = {"settings": settings, "wm": wm, "ime": ime, "getprop": getprop}

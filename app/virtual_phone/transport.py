@@ -1,0 +1,314 @@
+"""The device end of ADB over TCP: packets, the connection banner, and multiplexed streams.
+
+A packet is a header of six little-endian u32 (`command, arg0, arg1, data_length, data_check,
+command ^ 0xffffffff`) and `data_length` bytes. Constants and rules are those of AOSP's
+`packages/modules/adb/protocol.txt` and `adb.h`. `arg0` is always the sender's stream id.
+
+Flow control: each side has at most one WRTE per stream in flight, and the peer's OKAY allows the
+next. We send that OKAY when the service takes the data, so a slow service slows the host down.
+There is no authentication worth the name on this port: it must be bound to loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = (
+    int.from_bytes(name, "little")
+    for name in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE")
+)
+AUTH_TOKEN, AUTH_SIGNATURE, AUTH_PUBLIC_KEY = 1, 2, 3
+VERSION = 0x01000001
+"""From this version on `data_check` is not looked at; we send 0."""
+MAX_PAYLOAD = 1024 * 1024
+MAX_PAYLOAD_BEFORE_CNXN = 4096
+FEATURES = "shell_v2,cmd,fixed_push_mkdir"
+
+_HEADER = struct.Struct("<6I")
+
+
+class LinkBroken(Exception):
+    """The host broke the protocol or went away; the link ends and its streams with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    command: int
+    arg0: int
+    arg1: int
+    payload: bytes = b""
+
+    def encode(self) -> bytes:
+        header = _HEADER.pack(
+            self.command, self.arg0, self.arg1, len(self.payload), 0, self.command ^ 0xFFFFFFFF
+        )
+        return header + self.payload
+
+
+async def read_packet(reader: asyncio.StreamReader, limit: int = MAX_PAYLOAD) -> Packet:
+    """The next packet, of at most `limit` payload bytes.
+
+    Raises LinkBroken for a header that is no ADB header, asyncio.IncompleteReadError at the end.
+    """
+    header = await reader.readexactly(_HEADER.size)
+    command, arg0, arg1, length, _check, magic = _HEADER.unpack(header)
+    if magic != command ^ 0xFFFFFFFF:
+        raise LinkBroken(f"bad magic in header {header.hex()}")
+    if length > limit:
+        raise LinkBroken(f"payload of {length} bytes, {limit} allowed")
+    return Packet(command, arg0, arg1, await reader.readexactly(length))
+
+
+class Stream:
+    """One service in use by the host: a bidirectional byte stream inside a link."""
+
+    def __init__(self, link: Link, local_id: int, remote_id: int) -> None:
+        self._link = link
+        self.local_id = local_id
+        self.remote_id = remote_id
+        self._inbox: deque[bytes] = deque()
+        self._arrived = asyncio.Event()
+        self._may_send = asyncio.Event()
+        self._may_send.set()
+        self._discarding = False
+        self.closed = False
+
+    @property
+    def payload_limit(self) -> int:
+        return self._link.payload_limit
+
+    async def read(self) -> bytes:
+        """The next piece of data from the host, or `b""` once the stream is closed."""
+        while not self._inbox:
+            if self.closed:
+                return b""
+            self._arrived.clear()
+            await self._arrived.wait()
+        self._acknowledge()
+        return self._inbox.popleft()
+
+    async def write(self, data: bytes) -> None:
+        """Send `data` in pieces of the agreed size; raises LinkBroken once the stream is closed."""
+        view = memoryview(data)
+        for start in range(0, len(view), self.payload_limit):
+            await self._may_send.wait()
+            if self.closed:
+                raise LinkBroken("stream closed by the host")
+            self._may_send.clear()
+            piece = bytes(view[start : start + self.payload_limit])
+            await self._link.send(Packet(WRTE, self.local_id, self.remote_id, piece))
+
+    async def flushed(self) -> None:
+        """Wait until the host has taken everything written."""
+        await self._may_send.wait()
+
+    def discard_input(self) -> None:
+        """Take and forget everything the host sends, so that it never waits for us."""
+        self._discarding = True
+        while self._inbox:
+            self._acknowledge()
+            self._inbox.popleft()
+
+    def deliver(self, data: bytes) -> None:
+        if self._discarding:
+            self._acknowledge()
+            return
+        self._inbox.append(data)
+        self._arrived.set()
+
+    def acknowledged(self) -> None:
+        self._may_send.set()
+
+    def mark_closed(self) -> None:
+        """Wake whoever waits on this stream; called by the link."""
+        self.closed = True
+        self._arrived.set()
+        self._may_send.set()
+
+    def _acknowledge(self) -> None:
+        if not self.closed:
+            self._link.post(Packet(OKAY, self.local_id, self.remote_id))
+
+
+Service = Callable[[Stream], Awaitable[None]]
+Resolver = Callable[[str], Service | None]
+"""Gives the service for the text of an OPEN, or None to refuse it."""
+
+
+class Link:
+    """One TCP connection from an adb server."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        banner: str,
+        resolve: Resolver,
+        authorized: asyncio.Event,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._banner = banner
+        self._resolve = resolve
+        self._authorized = authorized
+        self._online = False
+        self._next_id = 1
+        self._streams: dict[int, Stream] = {}
+        self._services: dict[int, asyncio.Task[None]] = {}
+        self._greeting: asyncio.Task[None] | None = None
+        self.payload_limit = MAX_PAYLOAD_BEFORE_CNXN
+
+    def post(self, packet: Packet) -> None:
+        self._writer.write(packet.encode())
+
+    async def send(self, packet: Packet) -> None:
+        self.post(packet)
+        await self._writer.drain()
+
+    async def run(self) -> None:
+        """Answer packets until the host goes away, then end every service of this link."""
+        try:
+            while True:
+                self._dispatch(await read_packet(self._reader))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            log.debug("host went away")
+        except LinkBroken as exc:
+            log.warning("link dropped: %s", exc)
+        finally:
+            await self._end_services()
+            self._writer.close()
+            with contextlib.suppress(ConnectionError):
+                await self._writer.wait_closed()
+
+    def _dispatch(self, packet: Packet) -> None:
+        if packet.command == CNXN:
+            self._on_connect(packet)
+        elif packet.command == AUTH:
+            self._on_auth(packet)
+        elif not self._online:
+            raise LinkBroken("a packet before the connection was agreed on")
+        elif packet.command == OPEN:
+            self._on_open(packet)
+        elif packet.command in (OKAY, WRTE, CLSE):
+            stream = self._streams.get(packet.arg1)
+            # An unknown id is a stream that we closed while this packet was on its way.
+            if stream is not None:
+                self._on_stream(stream, packet)
+        else:
+            raise LinkBroken(f"unknown command {packet.command:#010x}")
+
+    def _on_connect(self, packet: Packet) -> None:
+        self.payload_limit = min(MAX_PAYLOAD, packet.arg1)
+        if self.payload_limit == 0:
+            raise LinkBroken("the host accepts no payload")
+        if self._authorized.is_set():
+            self._go_online()
+        else:
+            self.post(Packet(AUTH, AUTH_TOKEN, 0, os.urandom(20)))
+
+    def _on_auth(self, packet: Packet) -> None:
+        if packet.arg0 == AUTH_SIGNATURE:
+            # No key is known here: ask again until the host offers its public key.
+            self.post(Packet(AUTH, AUTH_TOKEN, 0, os.urandom(20)))
+        elif packet.arg0 == AUTH_PUBLIC_KEY and self._greeting is None:
+            self._greeting = asyncio.create_task(self._greet_when_authorized())
+
+    async def _greet_when_authorized(self) -> None:
+        await self._authorized.wait()
+        self._go_online()
+
+    def _go_online(self) -> None:
+        self._online = True
+        self.post(Packet(CNXN, VERSION, MAX_PAYLOAD, self._banner.encode()))
+
+    def _on_open(self, packet: Packet) -> None:
+        name = packet.payload.rstrip(b"\0").decode("utf-8", "surrogateescape")
+        service = self._resolve(name)
+        if service is None:
+            self.post(Packet(CLSE, 0, packet.arg0))
+            return
+        stream = Stream(self, self._next_id, packet.arg0)
+        self._next_id += 1
+        self._streams[stream.local_id] = stream
+        self.post(Packet(OKAY, stream.local_id, stream.remote_id))
+        task = asyncio.create_task(self._serve(stream, service))
+        self._services[stream.local_id] = task
+
+    def _on_stream(self, stream: Stream, packet: Packet) -> None:
+        if packet.command == OKAY:
+            stream.acknowledged()
+        elif packet.command == WRTE:
+            stream.deliver(packet.payload)
+        else:
+            stream.mark_closed()
+            # The command dies with its stream, as under adbd.
+            self._services[stream.local_id].cancel()
+
+    async def _serve(self, stream: Stream, service: Service) -> None:
+        try:
+            await service(stream)
+            await stream.flushed()
+        except (LinkBroken, ConnectionError) as exc:
+            log.debug("stream %d ended: %s", stream.local_id, exc)
+        finally:
+            self._streams.pop(stream.local_id, None)
+            self._services.pop(stream.local_id, None)
+            stream.mark_closed()
+            self.post(Packet(CLSE, stream.local_id, stream.remote_id))
+
+    async def _end_services(self) -> None:
+        tasks = list(self._services.values())
+        if self._greeting is not None:
+            tasks.append(self._greeting)
+        for stream in list(self._streams.values()):
+            stream.mark_closed()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Endpoint:
+    """The listening end: accepts adb servers and gives each a link of its own."""
+
+    def __init__(self, banner: str, resolve: Resolver, *, authorized: bool = True) -> None:
+        self._banner = banner
+        self._resolve = resolve
+        self.authorized = asyncio.Event()
+        if authorized:
+            self.authorized.set()
+        self._links: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen on loopback and return the port; raises OSError when it is in use."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._links):
+            task.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._links.add(task)
+        try:
+            link = Link(reader, writer, self._banner, self._resolve, self.authorized)
+            await link.run()
+        except asyncio.CancelledError:
+            # asyncio's own done-callback of this task would report the cancellation as an error.
+            log.debug("link ended by stop()")
+        finally:
+            self._links.discard(task)
