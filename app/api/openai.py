@@ -1,0 +1,318 @@
+"""`/v1/*`: the engine's own OpenAI-compatible API, passed through.
+
+The bodies go both ways byte for byte, event streams chunk by chunk as they come. What is ours: the
+engine is started when needed, only inference routes are open, and a client that goes away ends the
+work that it asked for. Errors of ours look like OpenAI's and carry `"src": "phonepilot"`, so that
+a client can tell them from the engine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+import httpx
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.errors import AppError, EngineNotReady, EngineTimeout, EngineUnreachable
+
+GET_ROUTES = ("/v1/models",)
+POST_ROUTES = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/messages",
+)
+MAX_BODY_BYTES = 64 * 2**20
+"""Several full-size screenshots as base64 text."""
+
+CONNECT_TIMEOUT_S = 5.0
+
+# RFC 9110, section 7.6.1: these belong to one connection, not to the message.
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# What says who the client is to us is none of the engine's business.
+_OWN_REQUEST = frozenset(
+    {
+        "host",
+        "content-length",
+        "expect",
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "origin",
+        "referer",
+    }
+)
+# The engine's CORS headers would open our port to any web page.
+_OWN_RESPONSE = frozenset({"server", "date", "set-cookie"})
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+
+
+class _Status(Protocol):
+    @property
+    def kind(self) -> str | None: ...
+
+
+class EnginePort(Protocol):
+    """What the passthrough needs of the engine."""
+
+    async def ensure_ready(self) -> str:
+        """The base URL without `/v1`; raises an `AppError`."""
+
+    def status(self) -> _Status:
+        """`kind` is "remote" for an engine that is not ours."""
+
+
+class Passthrough:
+    """Owns the connections to the engine.
+
+    `api_key` is sent to the engine instead of whatever key the client sent. `start_wait_s` is how
+    long a request waits for the engine to start before it is told to come again, `idle_timeout_s`
+    how long the engine may send no byte.
+    """
+
+    def __init__(
+        self,
+        engine: EnginePort,
+        *,
+        api_key: str = "",
+        start_wait_s: float = 60.0,
+        idle_timeout_s: float = 120.0,
+    ) -> None:
+        self.engine = engine
+        self.api_key = api_key
+        self.start_wait_s = start_wait_s
+        self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
+        self._http: httpx.AsyncClient | None = None
+
+    def router(self) -> APIRouter:
+        """The routes; whatever else is under `/v1/` is refused as an OpenAI-shaped 404."""
+        router = APIRouter(tags=["openai"])
+        for path in GET_ROUTES:
+            router.add_api_route(path, self._relay, methods=["GET"])
+        for path in POST_ROUTES:
+            router.add_api_route(path, self._relay, methods=["POST"])
+        router.add_api_route(
+            "/v1/{path:path}",
+            _not_found,
+            methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            include_in_schema=False,
+        )
+        return router
+
+    def client(self) -> httpx.AsyncClient:
+        """The kept connection pool; `close_streams` drops it."""
+        if self._http is None:
+            limits = httpx.Limits(max_connections=None)
+            self._http = httpx.AsyncClient(timeout=self._timeout, limits=limits)
+        return self._http
+
+    async def close_streams(self) -> None:
+        """Break off all requests to the engine, before it is stopped."""
+        client, self._http = self._http, None
+        if client is not None:
+            await client.aclose()
+
+    aclose = close_streams
+
+    async def _relay(self, request: Request) -> Response:
+        body = await _read_body(request)
+        if body is None:
+            return _error(413, "request_too_large", f"the body exceeds {MAX_BODY_BYTES} bytes")
+        return _Relay(self, request, body)
+
+
+class _Relay(Response):
+    """A response that is written by the engine.
+
+    Starlette calls it with the raw channels, which is what lets it notice a client that goes away
+    while the engine is still loading or evaluating the prompt.
+    """
+
+    def __init__(self, passthrough: Passthrough, request: Request, body: bytes) -> None:
+        self._passthrough = passthrough
+        self._request = request
+        self._sent_body = body
+        self._started = False
+        self._is_event_stream = False
+        self.background = None
+
+    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        relay = asyncio.create_task(self._relay(scope, receive, send))
+        gone = asyncio.create_task(_client_gone(receive))
+        try:
+            await asyncio.wait({relay, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Cancelling the relay closes the connection to the engine, which then stops generating.
+            relay.cancel()
+            gone.cancel()
+            await asyncio.wait({relay, gone})
+        if not relay.cancelled():
+            relay.result()
+
+    async def _relay(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        refusal: Response | AppError | None
+        try:
+            refusal = await self._exchange(send)
+        except httpx.TimeoutException as exc:
+            refusal = EngineTimeout(f"the engine sent nothing for too long: {exc!r}")
+        except httpx.HTTPError as exc:
+            refusal = EngineUnreachable(f"the connection to the engine broke: {exc!r}")
+        except AppError as exc:
+            refusal = exc
+        if refusal is None:
+            return
+        response = refusal if isinstance(refusal, Response) else _from_error(refusal)
+        if not self._started:
+            await response(scope, receive, send)
+        elif self._is_event_stream:
+            data = b"data: " + bytes(response.body) + b"\n\n"
+            await send({"type": "http.response.body", "body": data, "more_body": False})
+        # Else the body stays without its end, which is how HTTP says that it is not whole.
+
+    async def _exchange(self, send: _Send) -> Response | None:
+        """Pass one request on; a response means that it was refused before it reached the engine.
+
+        Raises `AppError` and httpx's errors.
+        """
+        base = await self._ready_engine()
+        local = self._passthrough.engine.status().kind != "remote"
+        if local and self._sent_body and (complaint := _unsafe(self._sent_body)):
+            return _error(400, "invalid_request", complaint)
+        request = self._request
+        query = f"?{request.url.query}" if request.url.query else ""
+        async with self._passthrough.client().stream(
+            request.method,
+            f"{base}{request.url.path}{query}",
+            content=self._sent_body or None,
+            headers=self._request_headers(),
+        ) as answer:
+            headers = [
+                (name.lower(), value)
+                for name, value in answer.headers.raw
+                if _is_engines(name.decode("latin-1").lower())
+            ]
+            self._is_event_stream = "event-stream" in answer.headers.get("content-type", "")
+            self._started = True
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status_code,
+                    "headers": headers,
+                }
+            )
+            async for chunk in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return None
+
+    async def _ready_engine(self) -> str:
+        limit = self._passthrough.start_wait_s
+        try:
+            async with asyncio.timeout(limit):
+                return await self._passthrough.engine.ensure_ready()
+        except TimeoutError as exc:  # the start goes on; only this request has waited enough
+            raise EngineNotReady(f"the engine is not ready after {limit:g} s") from exc
+
+    def _request_headers(self) -> dict[str, str]:
+        headers = {"accept-encoding": "identity"}  # httpx would ask for compression by itself
+        for name, value in self._request.headers.items():
+            if name not in _HOP_BY_HOP and name not in _OWN_REQUEST:
+                headers[name] = value
+        if self._passthrough.api_key:
+            headers["authorization"] = f"Bearer {self._passthrough.api_key}"
+        return headers
+
+
+def _is_engines(name: str) -> bool:
+    own = name in _HOP_BY_HOP or name in _OWN_RESPONSE
+    return not own and not name.startswith("access-control-")
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """The whole body, or None when it is too large."""
+    if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+async def _client_gone(receive: _Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _unsafe(body: bytes) -> str:
+    """Why a local engine must not see `body`; empty when it may.
+
+    llama.cpp fetches image URLs itself, from this machine and so from inside its network. What we
+    cannot read we cannot check, so it goes no further either.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return "the body is not valid JSON"
+    if any(not url.startswith("data:") for url in _media_urls(document)):
+        return "images must be data: URLs; the engine must not fetch addresses for a client"
+    return ""
+
+
+def _media_urls(document: object) -> Iterable[str]:
+    """The URLs at which a request points: OpenAI's `image_url` (an object or a text) and its like,
+    and Anthropic's `{"type": "url", "url": ...}`."""
+    todo = [document]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, list):
+            todo.extend(node)
+        elif isinstance(node, dict):
+            todo.extend(node.values())
+            if node.get("type") == "url":
+                yield str(node.get("url"))
+            for key, value in node.items():
+                if key.endswith("_url"):
+                    url = value.get("url") if isinstance(value, Mapping) else value
+                    if isinstance(url, str):
+                        yield url
+
+
+async def _not_found(request: Request) -> Response:
+    routes = ", ".join(GET_ROUTES + POST_ROUTES)
+    return _error(404, "not_found", f"{request.method} {request.url.path}: open are {routes}")
+
+
+def _from_error(error: AppError) -> Response:
+    message = f"{error.message}. {error.hint}" if error.hint else error.message
+    response = _error(error.status, error.code, message)
+    if isinstance(error, EngineNotReady):
+        response.headers["retry-after"] = str(error.retry_after)
+    return response
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    body = {"message": message, "type": kind, "code": code, "src": "phonepilot"}
+    return JSONResponse({"error": body}, status_code=status)

@@ -1,0 +1,205 @@
+"""Streams chat completions from an OpenAI-compatible engine over one kept connection.
+
+httpx's errors and the engine's error bodies become `EngineError`s here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app.errors import (
+    ContextOverflow,
+    EngineError,
+    EngineNotReady,
+    EngineRequestFailed,
+    EngineTimeout,
+    EngineUnreachable,
+)
+from app.llm.reply import Completion, Piece
+from app.llm.sse import SseParser
+
+CONNECT_TIMEOUT_S = 5.0
+RETRY_AFTER_S = 2
+OVERFLOW_CODES = {"exceed_context_size_error", "context_length_exceeded"}
+"""llama.cpp's error type, and the error code of OpenAI and vLLM."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen; `max_tokens` ends the reply."""
+
+    temperature: float
+    top_p: float
+    frequency_penalty: float
+    max_tokens: int
+
+
+class ReplyStream:
+    """One reply while it comes. Iterate once; `completion` is what is known so far."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.completion = Completion()
+
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        """The text as it comes. Raises an `EngineError` when the engine breaks off."""
+        parser = SseParser()
+        async for chunk in self._response.aiter_bytes():
+            for data in _events(parser, chunk):
+                if data == "[DONE]":
+                    return
+                for piece in self.completion.take(_event(data)):
+                    yield piece
+        if self.completion.finish_reason is None:
+            raise EngineUnreachable("the engine broke off in the middle of its reply")
+
+
+class ChatClient:
+    """Talks to one engine.
+
+    `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts.
+    `local` says that the engine is a llama.cpp, which takes fields beyond OpenAI's. `model` is the
+    name to ask for, `idle_timeout_s` how long the engine may send no byte.
+    """
+
+    def __init__(
+        self,
+        base_url: Callable[[], Awaitable[str]],
+        *,
+        local: bool,
+        model: str = "",
+        api_key: str = "",
+        idle_timeout_s: float = 120.0,
+    ) -> None:
+        self._base_url = base_url
+        self._local = local
+        self._model = model
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
+        self._http: httpx.AsyncClient | None = None
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        sampling: Sampling,
+        slot: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[ReplyStream]:
+        """Ask for a reply:
+
+            async with client.stream(messages, sampling=sampling) as reply:
+                async for piece in reply: ...
+            reply.completion
+
+        Leaving the block early closes the HTTP stream, and the engine stops generating. `slot` pins
+        the request to a slot of a local engine, whose prompt cache then fits; `extra` is merged
+        into the request body. Raises an `EngineError`.
+        """
+        url = f"{await self._base_url()}/v1/chat/completions"
+        body = self._body(messages, sampling, slot) | dict(extra or {})
+        try:
+            async with self._client().stream("POST", url, json=body) as response:
+                if not response.is_success:
+                    raise refusal(response.status_code, await response.aread())
+                yield ReplyStream(response)
+        except httpx.TimeoutException as exc:
+            raise EngineTimeout(
+                f"the engine sent nothing for {self._timeout.read:g} s"
+                if isinstance(exc, httpx.ReadTimeout)
+                else "no connection to the engine in time"
+            ) from exc
+        except httpx.HTTPError as exc:
+            raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
+
+    async def close_streams(self) -> None:
+        """Break off all requests at once; they raise `EngineUnreachable`. The next request opens a
+        new connection."""
+        client, self._http = self._http, None
+        if client is not None:
+            await client.aclose()
+
+    aclose = close_streams
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            # A proxy from the environment is for the world outside, not for our own loopback.
+            self._http = httpx.AsyncClient(
+                headers=self._headers, timeout=self._timeout, trust_env=not self._local
+            )
+        return self._http
+
+    def _body(
+        self, messages: Sequence[Mapping[str, Any]], sampling: Sampling, slot: int | None
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "messages": list(messages),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "frequency_penalty": sampling.frequency_penalty,
+            "max_tokens": sampling.max_tokens,
+        }
+        if self._model or not self._local:
+            body["model"] = self._model
+        if self._local:
+            # llama-server's own top_k 40 and min_p 0.05 are not what the model was published with.
+            body |= {"top_k": 0, "min_p": 0.0, "cache_prompt": True, "reasoning_format": "none"}
+            if slot is not None:
+                body["id_slot"] = slot
+        return body
+
+
+def refusal(status: int, body: bytes) -> EngineError:
+    """The error that an engine's answer `{"error": {"code", "message", "type"}}` stands for.
+
+    llama.cpp's types tell more than its statuses: an image without projector is a 500.
+    """
+    try:
+        error = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError):
+        error = {}
+    return _error(status, error if isinstance(error, dict) else {"message": str(error)})
+
+
+def _error(status: int, error: Mapping[str, Any]) -> EngineError:
+    message = str(error.get("message") or f"the engine answers {status}")
+    if OVERFLOW_CODES & {str(error.get("type")), str(error.get("code"))}:
+        return ContextOverflow(message)
+    if status == httpx.codes.SERVICE_UNAVAILABLE:
+        return EngineNotReady(message, retry_after=RETRY_AFTER_S)
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return EngineRequestFailed(message, "Check the variable named by engine.api_key_env.")
+    return EngineRequestFailed(message, "The engine's answer says what it did not like.")
+
+
+def _events(parser: SseParser, chunk: bytes) -> list[str]:
+    try:
+        return parser.feed(chunk)
+    except ValueError as exc:
+        raise EngineRequestFailed(str(exc)) from exc
+
+
+def _event(data: str) -> Mapping[str, Any]:
+    """One chunk of the stream; an error that comes in the middle of it is raised."""
+    try:
+        chunk = json.loads(data)
+    except ValueError as exc:
+        raise EngineRequestFailed(f"the engine's stream is not JSON: {data[:80]}") from exc
+    if not isinstance(chunk, dict):
+        raise EngineRequestFailed(f"the engine's stream is not a chat completion: {data[:80]}")
+    if error := chunk.get("error"):
+        code = error.get("code") if isinstance(error, dict) else None
+        raise _error(
+            code if isinstance(code, int) else 500,
+            error if isinstance(error, dict) else {"message": str(error)},
+        )
+    return chunk

@@ -1,0 +1,142 @@
+"""Engine settings to a command line. Pure: nothing is started or read here.
+
+llama-server's flags come and go between builds, and an unknown one ends it at once. So the flags
+are checked against the `--help` text of the very binary that will run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.settings import EngineSettings
+
+LOOPBACK = "127.0.0.1"
+URL_LINE = "phonepilot-engine-url "
+"""How the embedded engine's line with its URL begins."""
+
+SSE_PING_S = 5
+"""Seconds of silence after which the engine sends an SSE comment; also how long it may take to
+notice that a client has gone."""
+
+_OPTION_LINE = re.compile(r"^(-{1,2}[a-zA-Z][\w-]*(?:,\s+-{1,2}[a-zA-Z][\w-]*)*)", re.MULTILINE)
+
+# Without these the engine would run something else than what was configured: never dropped.
+_ESSENTIAL = frozenset({"--host", "--port", "--model", "--mmproj", "--ctx-size", "--parallel"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what had to be left out of it."""
+
+    argv: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def supported_flags(help_text: str) -> frozenset[str]:
+    """The flags that a `llama-server --help` text documents; empty if it documents none."""
+    return frozenset(
+        flag.strip() for group in _OPTION_LINE.findall(help_text) for flag in group.split(",")
+    )
+
+
+def llama_server_command(
+    settings: EngineSettings,
+    *,
+    binary: str,
+    port: int,
+    threads: int,
+    supported: frozenset[str] = frozenset(),
+) -> Command:
+    """The llama-server command line for `settings`.
+
+    A flag that is not in `supported` is dropped with a warning; an empty set means unknown, and
+    then everything is passed.
+    """
+    argv = [binary]
+    warnings = []
+    for flag, value in _flags(settings, port, threads):
+        if supported and flag not in supported and flag not in _ESSENTIAL:
+            said = flag if value is None else f"{flag} {value}"
+            warnings.append(f"this llama-server does not know {said}; started without it")
+            continue
+        argv.append(flag)
+        if value is not None:
+            argv.append(value)
+    return Command((*argv, *settings.extra_args), tuple(warnings))
+
+
+def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[str, str | None]]:
+    yield "--host", LOOPBACK
+    yield "--port", str(port)
+    yield "--model", str(settings.model)
+    if settings.mmproj is not None:
+        yield "--mmproj", str(settings.mmproj)
+    if settings.alias:
+        yield "--alias", settings.alias
+    yield "--ctx-size", str(settings.context)
+    yield "--parallel", str(settings.parallel)
+    yield "--threads", str(threads)
+    if settings.gpu_layers != "auto":  # unset lets --fit choose; a number switches that off
+        yield "--gpu-layers", str(settings.gpu_layers)
+    yield "--flash-attn", settings.flash_attention
+    yield "--cache-type-k", settings.cache_type_k
+    yield "--cache-type-v", settings.cache_type_v
+    yield "--cache-ram", str(settings.cache_ram)
+    if not settings.mmproj_offload:
+        yield "--no-mmproj-offload", None
+    if settings.image_min_tokens:
+        yield "--image-min-tokens", str(settings.image_min_tokens)
+    if settings.image_max_tokens:
+        yield "--image-max-tokens", str(settings.image_max_tokens)
+    if settings.batch:
+        yield "--batch-size", str(settings.batch)
+    yield "--reasoning-format", "none"  # the agent reads <think> itself
+    yield "--metrics", None
+    yield "--no-ui", None
+    yield "--sse-ping-interval", str(SSE_PING_S)
+    yield "--log-colors", "off"
+
+
+def embedded_command(settings: EngineSettings, *, threads: int) -> Command:
+    """The command line of the embedded engine: its script and one JSON argument.
+
+    Started as a file with `-P`, so it neither depends on the working directory nor imports the
+    rest of phonepilot into the process that may be killed by an assertion in llama.cpp.
+    """
+    warnings: tuple[str, ...] = ()
+    if settings.extra_args:
+        warnings = ("engine.extra_args are for llama-server; the embedded engine ignores them",)
+    script = str(Path(__file__).with_name("embedded.py"))
+    options = json.dumps(embedded_options(settings, threads=threads), separators=(",", ":"))
+    return Command((sys.executable, "-P", script, options), warnings)
+
+
+def embedded_options(settings: EngineSettings, *, threads: int) -> dict[str, Any]:
+    """What `embedded.py` reads; the keys are xllamacpp's field names where it has one."""
+    return {
+        "model": str(settings.model),
+        "mmproj": str(settings.mmproj or ""),
+        "model_alias": settings.alias,
+        "n_ctx": settings.context,
+        "n_parallel": settings.parallel,
+        "n_batch": settings.batch,
+        "n_gpu_layers": {"auto": -1, "all": 999}.get(str(settings.gpu_layers), settings.gpu_layers),
+        "n_threads": threads,
+        "image_min_tokens": settings.image_min_tokens,
+        "image_max_tokens": settings.image_max_tokens,
+        "cache_type_k": settings.cache_type_k,
+        "cache_type_v": settings.cache_type_v,
+        "cache_ram_mib": settings.cache_ram,
+        "flash_attention": settings.flash_attention,
+        "mmproj_use_gpu": settings.mmproj_offload,
+        "sse_ping_interval": SSE_PING_S,
+        "url_line": URL_LINE,
+        "hostname": LOOPBACK,
+        "port": settings.port,
+    }

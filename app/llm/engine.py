@@ -1,0 +1,295 @@
+"""The engine's supervisor: one owner task, five named states.
+
+    stopped --ensure_ready--> starting --> ready --stop--> stopping --> stopped
+                                 |           |
+                                 +-> failed <+    (not started, or the process ended by itself)
+                                        |
+                                        +--ensure_ready--> starting
+
+All mutable state belongs to the owner task; the public methods send it messages, and the processes
+report to it by message too. So nobody ever checks the state and then acts on it: callers use
+`ensure_ready()`, and callers that come while the engine starts share that one start. A stop is
+carried out inside the owner, so a start that is asked for meanwhile waits its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
+from app.llm.failure import diagnose
+from app.llm.launch import Running, bring_up, choose_kind
+from app.llm.log import LogRing
+from app.llm.status import EngineFault, EngineKind, EngineState, EngineStatus
+from app.settings import EngineSettings
+
+STATUS_LOG_LINES = 20
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[EngineStatus], None]
+
+
+@dataclass(frozen=True)
+class _Ensure:
+    reply: asyncio.Future[str]
+
+
+@dataclass(frozen=True)
+class _Stop:
+    reply: asyncio.Future[None]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A task of run `number` is over: its start, or the watch over its process."""
+
+    number: int
+    task: asyncio.Task[Running] | asyncio.Task[int]
+
+
+@dataclass
+class _Run:
+    """One life of the engine, from the start on. Messages of an older run are ignored."""
+
+    number: int
+    starting: asyncio.Task[Running]
+    running: Running | None = None
+    watch: asyncio.Task[int] | None = None
+    waiters: list[asyncio.Future[str]] = field(default_factory=list)
+
+
+class Engine:
+    """Supervises one inference engine; belongs to one event loop."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._log = LogRing()
+        self._inbox: asyncio.Queue[_Ensure | _Stop | _Ended] = asyncio.Queue()
+        self._owner: asyncio.Task[None] | None = None
+        self._closed = False
+        self._run: _Run | None = None
+        self._runs = 0
+        self._state = EngineState.STOPPED
+        self._since = datetime.now(UTC)
+        self._kind: EngineKind | None = None
+        self._error: EngineError | None = None
+        self._listeners: list[Listener] = []
+        self._before_stop: list[Callable[[], Awaitable[None]]] = []
+
+    async def ensure_ready(self) -> str:
+        """Start the engine unless it is ready, and return its base URL without `/v1`.
+
+        Raises an `EngineError`: `EngineStartFailed` with the end of the log, `EngineUnreachable`
+        for a remote engine, `EngineNotReady` when it was stopped meanwhile.
+        """
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._send(_Ensure(reply))
+        return await reply
+
+    async def stop(self) -> None:
+        """Stop the engine, or its start; returns when the process is gone."""
+        reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._send(_Stop(reply))
+        await reply
+
+    async def restart(self) -> str:
+        """Stop, start again and return the base URL; raises as `ensure_ready` does."""
+        await self.stop()
+        return await self.ensure_ready()
+
+    async def aclose(self) -> None:
+        """Stop for good; later calls raise `EngineNotReady`."""
+        if self._closed:
+            return
+        if self._owner is not None:
+            await self.stop()
+        self._closed = True
+        if self._owner is not None:
+            self._owner.cancel()
+            await asyncio.wait({self._owner})
+        while not self._inbox.empty():
+            message = self._inbox.get_nowait()
+            if isinstance(message, _Ensure | _Stop) and not message.reply.done():
+                message.reply.set_exception(EngineNotReady("the engine is closed"))
+
+    def status(self) -> EngineStatus:
+        """A snapshot of the state; never waits for the engine."""
+        running = self._run.running if self._run else None
+        process = running.process if running else None
+        error = self._error
+        return EngineStatus(
+            state=self._state,
+            kind=self._kind,
+            pid=process.pid if process else None,
+            url=running.url if running else None,
+            model=str(self._settings.model or ""),
+            mmproj=str(self._settings.mmproj or ""),
+            context=self._settings.context,
+            parallel=self._settings.parallel,
+            since=self._since,
+            error=EngineFault(error.code, error.message, error.hint) if error else None,
+            log_tail=self._log.lines(STATUS_LOG_LINES),
+        )
+
+    def log_lines(self, count: int | None = None) -> tuple[str, ...]:
+        """The last `count` lines that the engine wrote, oldest first; all kept ones without."""
+        return self._log.lines(count)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` in the owner task at every change of state, until the returned function
+        is called. It must return at once and not raise."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def before_stop(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Await `action` before the engine is told to end. Whoever streams from the engine closes
+        its connections here: llama-server ends in 10 ms without clients and in up to half a minute
+        with one."""
+        self._before_stop.append(action)
+
+    def _send(self, message: _Ensure | _Stop) -> None:
+        if self._closed:
+            raise EngineNotReady("the engine is closed")
+        if self._owner is None:
+            self._owner = asyncio.create_task(self._own(), name="engine-owner")
+        self._inbox.put_nowait(message)
+
+    # Everything below runs in the owner task.
+
+    async def _own(self) -> None:
+        while True:
+            message = await self._inbox.get()
+            try:
+                await self._handle(message)
+            except Exception as exc:  # the owner must survive its own mistakes
+                logger.exception("the engine's supervisor failed")
+                await self._end_run()
+                self._fail(EngineStartFailed(f"the supervisor failed: {exc!r}"))
+                if isinstance(message, _Ensure | _Stop) and not message.reply.done():
+                    message.reply.set_exception(EngineStartFailed(f"{exc!r}"))
+
+    async def _handle(self, message: _Ensure | _Stop | _Ended) -> None:
+        match message:
+            case _Ensure(reply):
+                self._ensure(reply)
+            case _Stop(reply):
+                await self._stop()
+                if not reply.done():
+                    reply.set_result(None)
+            case _Ended(number, task) if self._run is not None and self._run.number == number:
+                if task is self._run.starting:
+                    self._started(self._run)
+                else:
+                    self._crashed(self._run)
+
+    def _ensure(self, reply: asyncio.Future[str]) -> None:
+        if self._run is None:
+            try:
+                self._kind = choose_kind(self._settings)
+            except EngineError as exc:
+                self._fail(exc)
+                reply.set_exception(exc)
+                return
+            self._begin(self._kind)
+        assert self._run is not None
+        if self._run.running is None:
+            self._run.waiters.append(reply)
+        elif not reply.done():
+            reply.set_result(self._run.running.url)
+
+    def _begin(self, kind: EngineKind) -> None:
+        self._log.clear()
+        self._error = None
+        self._runs += 1
+        task = asyncio.create_task(bring_up(self._settings, kind, self._log), name="engine-start")
+        self._run = _Run(self._runs, task)
+        self._report_end(self._runs, task)
+        self._enter(EngineState.STARTING)
+
+    def _report_end(self, number: int, task: asyncio.Task[Running] | asyncio.Task[int]) -> None:
+        message = _Ended(number, task)
+        task.add_done_callback(lambda _: self._inbox.put_nowait(message))
+
+    def _started(self, run: _Run) -> None:
+        try:
+            running = run.starting.result()
+        except EngineError as exc:
+            self._run = None
+            self._fail(exc)
+            _settle(run.waiters, exc)
+            return
+        run.running = running
+        if running.process is not None:
+            run.watch = asyncio.create_task(running.process.wait(), name="engine-watch")
+            self._report_end(run.number, run.watch)
+        self._enter(EngineState.READY)
+        for waiter in run.waiters:
+            if not waiter.done():
+                waiter.set_result(running.url)
+        run.waiters.clear()
+
+    def _crashed(self, run: _Run) -> None:
+        assert run.watch is not None
+        code = run.watch.result()
+        failure = diagnose(self._log.lines(), code)
+        self._run = None
+        self._fail(
+            EngineUnreachable(
+                f"the engine ended by itself with exit code {code}: {failure.message}",
+                failure.hint or "The next request starts it again; look at GET /engine/log.",
+            )
+        )
+
+    async def _stop(self) -> None:
+        if self._run is not None:
+            self._enter(EngineState.STOPPING)
+            await self._end_run()
+        if self._state is not EngineState.STOPPED:
+            self._error = None
+            self._enter(EngineState.STOPPED)
+
+    async def _end_run(self) -> None:
+        """Close the streams, end the process and forget the run."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        _settle(run.waiters, EngineNotReady("the engine was stopped while it started"))
+        closed = await asyncio.gather(
+            *(action() for action in self._before_stop), return_exceptions=True
+        )
+        for outcome in closed:
+            if isinstance(outcome, Exception):
+                logger.error("closing the engine's streams failed", exc_info=outcome)
+        if run.watch is not None:
+            run.watch.cancel()
+        # bring_up() stops what it has started; but it may just have succeeded, unknown to us.
+        run.starting.cancel()
+        await asyncio.wait({run.starting})
+        if not run.starting.cancelled() and run.starting.exception() is None:
+            process = run.starting.result().process
+            if process is not None:
+                await process.stop(self._settings.stop_timeout_s)
+
+    def _fail(self, error: EngineError) -> None:
+        self._error = error
+        logger.error("engine failed: %s", error.message)
+        self._enter(EngineState.FAILED)
+
+    def _enter(self, state: EngineState) -> None:
+        self._state = state
+        self._since = datetime.now(UTC)
+        status = self.status()
+        for listener in tuple(self._listeners):
+            listener(status)
+
+
+def _settle(waiters: list[asyncio.Future[str]], error: EngineError) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_exception(error)
+    waiters.clear()

@@ -1,0 +1,109 @@
+"""Why an engine ended: the line of its log that says so, and what to do about it.
+
+llama.cpp's last line is always a general one ("exiting due to model loading error"); the cause is
+the first line that it logged as an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# "0.00.008.404 E srv  load_model: ..." : time since start, level, then the message.
+_STAMP = re.compile(r"^\d+\.\d\d\.\d\d\d\.\d\d\d [DIWE] ")
+_ERROR = re.compile(
+    r"^\d+\.\d\d\.\d\d\d\.\d\d\d E |^error\b|GGML_ASSERT|GGML_ABORT|Traceback", re.I
+)
+
+_SIGKILL_EXIT = 137
+_SIGABRT_EXIT = 134
+
+_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), hint)
+    for pattern, hint in (
+        (
+            r"out of memory|failed to allocate \w+ buffer",
+            "Out of GPU memory. Set cache_type_k/v = 'q8_0', image_max_tokens = 1024, fewer "
+            "gpu_layers or mmproj_offload = false; configs/rtx-4060-8gb.toml shows a set that fits "
+            "8 GB.",
+        ),
+        (
+            r"failed to open GGUF file",
+            "Check engine.model and engine.mmproj in your configuration.",
+        ),
+        (
+            r"not within the file bounds|corrupted or incomplete",
+            "The file is truncated; download or convert it again.",
+        ),
+        (r"invalid magic", "The file is not a GGUF file; download or convert it again."),
+        (
+            r"unknown model architecture",
+            "This llama.cpp is older than the model; use a newer llama-server.",
+        ),
+        (
+            r"CLIP cannot be used as main model",
+            "engine.model names the projector; swap engine.model and engine.mmproj.",
+        ),
+        (
+            r"mismatch between text model",
+            "engine.mmproj belongs to another model; take both from the same conversion.",
+        ),
+        (
+            r"does not support multimodal",
+            "The model was converted without image positions; convert it again with a llama.cpp "
+            "of 2026 or later.",
+        ),
+        (
+            r"failed to load multimodal model|Failed to load CLIP model",
+            "engine.mmproj cannot be read as a vision projector; check the file.",
+        ),
+        (
+            r"failed to create context",
+            "This context or cache type cannot be made; lower engine.context or set "
+            "engine.cache_type_k/v = 'f16'.",
+        ),
+        (
+            r"couldn't bind HTTP server socket",
+            "The port is taken; set engine.port = 0 for a free one.",
+        ),
+        (
+            r"invalid argument: |error while handling argument",
+            "llama-server does not take this argument; check engine.extra_args.",
+        ),
+        (
+            r"GLIBC|cannot open shared object|Illegal instruction",
+            "The binary does not fit this machine; install another build of llama.cpp.",
+        ),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`message` is the engine's own line without its time stamp; `hint` may be empty."""
+
+    message: str
+    hint: str
+
+
+def diagnose(lines: Sequence[str], exit_code: int | None) -> Failure:
+    """The cause of an end with `exit_code` (128 + n for signal n), read from the log lines."""
+    for line in lines:
+        for pattern, hint in _HINTS:
+            if pattern.search(line):
+                return Failure(_plain(line), hint)
+    errors = [line for line in lines if _ERROR.search(line)]
+    said = [line for line in lines if line.strip()]
+    if exit_code == _SIGKILL_EXIT and not errors:
+        hint = "Somebody killed it, often the system because memory ran out."
+        return Failure("the engine was killed", hint)
+    if errors:
+        return Failure(_plain(errors[0]), "")
+    if exit_code == _SIGABRT_EXIT or not said:
+        return Failure(f"the engine ended with exit code {exit_code}", "")
+    return Failure(_plain(said[-1]), "")
+
+
+def _plain(line: str) -> str:
+    return _STAMP.sub("", line).strip()

@@ -1,0 +1,249 @@
+"""From settings to an engine that answers: find it, check its files, start it, wait for ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from dataclasses import dataclass
+
+import httpx
+
+from app.errors import EngineStartFailed, EngineUnreachable
+from app.llm.command import (
+    LOOPBACK,
+    URL_LINE,
+    Command,
+    embedded_command,
+    llama_server_command,
+    supported_flags,
+)
+from app.llm.cores import engine_threads
+from app.llm.failure import diagnose
+from app.llm.gguf import check_gguf
+from app.llm.log import LogRing
+from app.llm.process import EngineProcess
+from app.llm.status import EngineKind
+from app.settings import EngineSettings
+
+BINARY = "llama-server"
+HELP_TIMEOUT_S = 10.0
+POLL_S = 0.1
+ANSWER_TIMEOUT_S = 5.0
+"""For one answer to a readiness question; a loading engine answers 503 at once."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """An engine that is ready. `process` is None for a remote one."""
+
+    url: str
+    process: EngineProcess | None
+
+
+def find_binary(settings: EngineSettings) -> str | None:
+    """The llama-server to run, or None. Raises `EngineStartFailed` when a configured one is not
+    there: falling back would hide the mistake."""
+    if not settings.binary:
+        return shutil.which(BINARY)
+    found = shutil.which(settings.binary)
+    if found is None:
+        raise EngineStartFailed(
+            f"engine.binary is not a program: {settings.binary}",
+            "Give the path of llama-server, or leave it empty to search PATH.",
+        )
+    return found
+
+
+def choose_kind(settings: EngineSettings) -> EngineKind:
+    """What `kind = "auto"` means here: remote with a URL, llama-server when found, else embedded.
+
+    Raises `EngineStartFailed` when the configured kind lacks what it needs.
+    """
+    if settings.kind == "auto":
+        if settings.url:
+            return EngineKind.REMOTE
+        return EngineKind.LLAMA_SERVER if find_binary(settings) else EngineKind.EMBEDDED
+    kind = EngineKind(settings.kind)
+    if kind is EngineKind.REMOTE and not settings.url:
+        raise EngineStartFailed("engine.kind is remote but engine.url is empty", "Set engine.url.")
+    if kind is EngineKind.LLAMA_SERVER and find_binary(settings) is None:
+        raise EngineStartFailed(
+            "llama-server was not found",
+            "Install llama.cpp, set engine.binary, or use engine.kind = 'embedded'.",
+        )
+    return kind
+
+
+async def bring_up(settings: EngineSettings, kind: EngineKind, log: LogRing) -> Running:
+    """Start an engine of `kind` and wait until it is ready.
+
+    Raises an `EngineError`; whatever was started is stopped before that, and on cancellation too.
+    """
+    if kind is EngineKind.REMOTE:
+        remote = settings.url.rstrip("/").removesuffix("/v1")
+        await _check_remote(remote, settings.api_key.get_secret_value())
+        return Running(remote, None)
+    _check_files(settings)
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    if kind is EngineKind.LLAMA_SERVER:
+        port = claim_port(settings.port)
+        command = await _llama_server(settings, port)
+        url.set_result(f"http://{LOOPBACK}:{port}")
+    else:
+        command = embedded_command(settings, threads=engine_threads(settings.threads))
+    for warning in command.warnings:
+        log.add(f"phonepilot: {warning}")
+
+    def watch_for_url(line: str) -> None:
+        if line.startswith(URL_LINE) and not url.done():
+            url.set_result(line.removeprefix(URL_LINE))
+
+    process = await EngineProcess.start(command.argv, log, watch_for_url)
+    try:
+        return Running(await _ready_url(settings, process, url, log), process)
+    except BaseException:  # cancellation included: no process may stay behind
+        await process.stop(settings.stop_timeout_s)
+        raise
+
+
+def claim_port(port: int) -> int:
+    """`port` when it is free, or any free one for 0. Raises `EngineStartFailed`.
+
+    A taken port must be found out before the start: whoever listens there might answer `/health`
+    in place of our engine. Somebody may still come in between; the engine then cannot bind.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as exc:
+            raise EngineStartFailed(
+                f"port {port} is in use", "Set engine.port = 0 for any free port."
+            ) from exc
+        claimed: int = probe.getsockname()[1]
+        return claimed
+
+
+def _check_files(settings: EngineSettings) -> None:
+    if settings.model is None:
+        raise EngineStartFailed(
+            "no model is configured",
+            "Set engine.model and engine.mmproj, or try the model that comes with phonepilot: "
+            "--config demo.",
+        )
+    check_gguf(settings.model, "engine.model")
+    if settings.mmproj is not None:
+        check_gguf(settings.mmproj, "engine.mmproj")
+
+
+async def _llama_server(settings: EngineSettings, port: int) -> Command:
+    binary = find_binary(settings)
+    assert binary is not None  # choose_kind() saw to it
+    return llama_server_command(
+        settings,
+        binary=binary,
+        port=port,
+        threads=engine_threads(settings.threads),
+        supported=supported_flags(await _help_text(binary)),
+    )
+
+
+async def _help_text(binary: str) -> str:
+    """What `binary --help` prints; empty when it cannot be had in time."""
+    log = LogRing(kept=5000)
+    process = await EngineProcess.start((binary, "--help"), log)
+    try:
+        async with asyncio.timeout(HELP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        return ""
+    finally:
+        await process.stop(0.1)
+    return "\n".join(log.lines())
+
+
+async def _ready_url(
+    settings: EngineSettings, process: EngineProcess, url: asyncio.Future[str], log: LogRing
+) -> str:
+    """Whatever comes first: the engine is ready, it ends, or the time is up."""
+    ready = asyncio.create_task(_until_ready(url, vision=settings.mmproj is not None))
+    ended = asyncio.create_task(process.wait())
+    try:
+        await asyncio.wait(
+            {ready, ended}, timeout=settings.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        if ready.done():
+            return ready.result()
+        if ended.done():
+            raise start_failure(log, ended.result())
+        raise EngineStartFailed(
+            f"the engine was not ready after {settings.start_timeout_s:g} s",
+            "Raise engine.start_timeout_s if the disk is slow; GET /engine/log shows how far "
+            "it came.",
+            log_tail=log.lines(40),
+        )
+    finally:
+        for task in (ready, ended):
+            task.cancel()
+        await asyncio.wait({ready, ended})
+
+
+def start_failure(log: LogRing, exit_code: int) -> EngineStartFailed:
+    """The error for an engine that ended by itself with `exit_code`."""
+    failure = diagnose(log.lines(), exit_code)
+    return EngineStartFailed(
+        failure.message, failure.hint, exit_code=exit_code, log_tail=log.lines(40)
+    )
+
+
+async def _until_ready(url: asyncio.Future[str], *, vision: bool) -> str:
+    """Poll until the engine answers as ready; whoever waits for this sets the time limit."""
+    base = await url
+    async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False) as client:
+        while True:
+            # Not listening yet, or ending just now: the caller watches the process itself.
+            with contextlib.suppress(httpx.TransportError):
+                if await _is_ready(client, base, vision=vision):
+                    return base
+            await asyncio.sleep(POLL_S)
+
+
+async def _is_ready(client: httpx.AsyncClient, base: str, *, vision: bool) -> bool:
+    """`/health` is 503 while the model loads. Without its projector a llama-server is healthy but
+    blind, which only `/props` tells."""
+    if (await client.get(f"{base}/health")).status_code != httpx.codes.OK:
+        return False
+    if vision:
+        props = (await client.get(f"{base}/props")).json()
+        if not props.get("modalities", {}).get("vision"):
+            raise EngineStartFailed(
+                "the engine is up but takes no images",
+                "engine.mmproj was not loaded as a vision projector; look at GET /engine/log.",
+            )
+    return True
+
+
+async def _check_remote(url: str, api_key: str) -> None:
+    """Raise an `EngineError` unless somebody at `url` answers as an inference server does."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, headers=headers) as client:
+        try:
+            health = await client.get(f"{url}/health")
+            if health.status_code == httpx.codes.OK:
+                return
+            models = await client.get(f"{url}/v1/models")
+        except httpx.TransportError as exc:
+            raise EngineUnreachable(
+                f"no engine answers at {url}: {exc}", "Check engine.url and that it runs."
+            ) from exc
+    if models.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise EngineUnreachable(
+            f"the engine at {url} refuses the API key",
+            "Set engine.api_key_env to the name of the variable that holds the key.",
+        )
+    if not models.is_success:
+        raise EngineUnreachable(
+            f"{url}/v1/models answers {models.status_code}", "Check engine.url; leave out /v1."
+        )

@@ -1,0 +1,52 @@
+"""What the supervisor tells about its engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class EngineState(StrEnum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+class EngineKind(StrEnum):
+    LLAMA_SERVER = "llama-server"
+    EMBEDDED = "embedded"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True)
+class EngineFault:
+    """Why the state is `failed`; the same three fields as every error of the API."""
+
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """A snapshot.
+
+    `pid` is the process that we started: the guard around the engine. `context` is in tokens and
+    shared by the `parallel` slots. `since` (UTC) is when the state was entered. `log_tail` is
+    oldest first.
+    """
+
+    state: EngineState
+    kind: EngineKind | None
+    pid: int | None
+    url: str | None
+    model: str
+    mmproj: str
+    context: int
+    parallel: int
+    since: datetime
+    error: EngineFault | None
+    log_tail: tuple[str, ...]
