@@ -18,7 +18,7 @@ from app.settings import EngineSettings
 
 LOOPBACK = "127.0.0.1"
 URL_LINE = "phonepilot-engine-url "
-"""How the embedded engine's line with its URL begins."""
+"""What comes before the URL in the line with which the embedded engine says that it is up."""
 
 SSE_PING_S = 5
 """Seconds of silence after which the engine sends an SSE comment; also how long it may take to

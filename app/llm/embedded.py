@@ -9,6 +9,7 @@ with 1; the reason is in what llama.cpp wrote to stderr. Imports nothing of phon
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from typing import Any
@@ -69,7 +70,8 @@ def main() -> int:
     except RuntimeError as exc:
         print(exc, file=sys.stderr, flush=True)
         return 1
-    print(options["url_line"] + server.listening_address, flush=True)
+    # One write: llama.cpp's log thread writes to the same pipe, and must not end up inside.
+    os.write(1, f"{options['url_line']}{server.listening_address}\n".encode())
     threading.Event().wait()
     return 0
 

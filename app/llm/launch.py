@@ -97,8 +97,10 @@ async def bring_up(settings: EngineSettings, kind: EngineKind, log: LogRing) -> 
         log.add(f"phonepilot: {warning}")
 
     def watch_for_url(line: str) -> None:
-        if line.startswith(URL_LINE) and not url.done():
-            url.set_result(line.removeprefix(URL_LINE))
+        # Not always at the start of a line: the engine's own log goes to the same pipe.
+        _, found, address = line.partition(URL_LINE)
+        if found and not url.done():
+            url.set_result(address)
 
     process = await EngineProcess.start(command.argv, log, watch_for_url)
     try:

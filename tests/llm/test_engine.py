@@ -1,0 +1,362 @@
+"""The supervisor, with the real embedded engine wherever it can show the behaviour."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from supervised import Supervised, engine_process, image_message
+
+from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
+from app.llm.client import ChatClient, Sampling
+from app.llm.status import EngineKind, EngineState
+from app.settings import EngineSettings
+
+Supervise = Callable[[EngineSettings], Supervised]
+Fake = Callable[..., EngineSettings]
+
+GREEDY = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=12)
+GONE_TIMEOUT_S = 15.0
+
+SERVICE = """
+import asyncio, sys
+from pathlib import Path
+import psutil
+from app.llm.engine import Engine
+from app.settings import EngineSettings
+
+async def main():
+    model, mmproj = map(Path, sys.argv[1:])
+    engine = Engine(EngineSettings(kind="embedded", model=model, mmproj=mmproj, threads=1))
+    await engine.ensure_ready()
+    print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_embedded_engine_looks_at_an_image_and_streams(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    engine = supervise(embedded).engine
+    client = ChatClient(engine.ensure_ready, local=True)
+    async with client.stream([image_message("What is this?")], sampling=GREEDY) as reply:
+        pieces = [piece.text async for piece in reply]
+    await client.aclose()
+    completion = reply.completion
+    assert len(pieces) > 5
+    assert "".join(pieces) == completion.text
+    assert completion.finish_reason == "length"
+    assert completion.completion_tokens == 12
+    assert completion.prompt_tokens > 32  # 4 x 8 cells of 28 pixels, and the text
+    assert completion.timings["predicted_n"] == 12
+    assert completion.model == "tiny"
+
+
+async def test_status_tells_what_runs(supervise: Supervise, embedded: EngineSettings) -> None:
+    supervised = supervise(embedded)
+    url = await supervised.engine.ensure_ready()
+    status = supervised.engine.status()
+    assert (status.state, status.kind, status.url) == (EngineState.READY, EngineKind.EMBEDDED, url)
+    assert status.model == str(embedded.model)
+    assert (status.context, status.parallel, status.error) == (32768, 1, None)
+    async with httpx.AsyncClient() as http:
+        props = (await http.get(f"{url}/props")).json()
+    assert props["modalities"]["vision"] is True
+    assert props["total_slots"] == 1
+    assert any("listening" in line for line in supervised.engine.log_lines())
+    assert len(supervised.engine.log_lines(3)) == 3
+
+
+async def test_concurrent_callers_share_one_start(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    supervised = supervise(embedded)
+    urls = await asyncio.gather(*(supervised.engine.ensure_ready() for _ in range(8)))
+    assert len(set(urls)) == 1
+    assert supervised.states == ["starting", "ready"]
+
+
+async def test_a_caller_that_gives_up_does_not_end_the_start(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    supervised = supervise(embedded)
+    caller = asyncio.create_task(supervised.engine.ensure_ready())
+    await supervised.reached(EngineState.STARTING)
+    caller.cancel()
+    await supervised.reached(EngineState.READY)
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_stop_leaves_no_process(supervise: Supervise, embedded: EngineSettings) -> None:
+    supervised = supervise(embedded)
+    await supervised.engine.ensure_ready()
+    status = supervised.engine.status()
+    child = engine_process(status)
+    await supervised.engine.stop()
+    assert supervised.states == ["starting", "ready", "stopping", "stopped"]
+    assert supervised.engine.status().pid is None
+    assert not psutil.pid_exists(status.pid or 0)
+    assert not child.is_running()
+    await supervised.engine.stop()  # harmless
+    assert supervised.states[-1] == "stopped"
+
+
+async def test_restart_gives_a_new_process(supervise: Supervise, embedded: EngineSettings) -> None:
+    engine = supervise(embedded).engine
+    await engine.ensure_ready()
+    before = engine.status().pid
+    await engine.restart()
+    assert engine.status().state is EngineState.READY
+    assert engine.status().pid != before
+
+
+async def test_a_crash_is_told_and_the_next_request_starts_again(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    supervised = supervise(embedded)
+    await supervised.engine.ensure_ready()
+    engine_process(supervised.engine.status()).kill()
+    status = await supervised.reached(EngineState.FAILED)
+    assert status.error is not None
+    assert status.error.code == "engine_unreachable"
+    assert "137" in status.error.message
+    assert status.url is None
+    await supervised.engine.ensure_ready()
+    assert supervised.engine.status().error is None
+    assert supervised.states == ["starting", "ready", "failed", "starting", "ready"]
+
+
+async def test_a_stream_breaks_with_a_typed_error_when_the_engine_dies(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    supervised = supervise(embedded)
+    client = ChatClient(supervised.engine.ensure_ready, local=True)
+    sampling = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=30000)
+    with pytest.raises(EngineUnreachable):
+        async with client.stream([image_message("go on")], sampling=sampling) as reply:
+            engine_process(supervised.engine.status()).kill()
+            await supervised.reached(EngineState.FAILED)
+            async for _ in reply:
+                pass
+    await client.aclose()
+
+
+async def test_stop_closes_the_streams_first(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    supervised = supervise(embedded)
+    client = ChatClient(supervised.engine.ensure_ready, local=True)
+    alive: list[bool] = []
+
+    async def close() -> None:
+        alive.append(engine.is_running())
+        await client.close_streams()
+
+    supervised.engine.before_stop(close)
+    sampling = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=30000)
+    with pytest.raises(EngineUnreachable):
+        async with client.stream([image_message("go on")], sampling=sampling) as reply:
+            engine = engine_process(supervised.engine.status())
+            await supervised.engine.stop()
+            async for _ in reply:
+                pass
+    assert alive == [True]
+    assert not engine.is_running()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+async def test_no_orphan_when_the_service_is_killed(embedded: EngineSettings) -> None:
+    service = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", SERVICE, str(embedded.model), str(embedded.mmproj)),
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    assert service.stdout is not None
+    ours = [psutil.Process(int(pid)) for pid in (await service.stdout.readline()).split()]
+    assert len(ours) == 2  # the guard and the engine
+    service.kill()
+    await service.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, ours, GONE_TIMEOUT_S)
+    assert not alive
+
+
+@pytest.mark.parametrize("key", ["model", "mmproj"])
+async def test_a_missing_file_is_named(
+    supervise: Supervise, embedded: EngineSettings, key: str, tmp_path: Path
+) -> None:
+    settings = embedded.model_copy(update={key: tmp_path / "none.gguf"})
+    supervised = supervise(settings)
+    with pytest.raises(EngineStartFailed, match="file not found: .*none.gguf") as caught:
+        await supervised.engine.ensure_ready()
+    assert f"engine.{key}" in caught.value.hint
+    assert supervised.engine.status().state is EngineState.FAILED
+
+
+async def test_garbage_is_refused_before_the_start(
+    supervise: Supervise, embedded: EngineSettings, tmp_path: Path
+) -> None:
+    garbage = tmp_path / "garbage.gguf"
+    garbage.write_bytes(b"PK\x03\x04" * 100)
+    engine = supervise(embedded.model_copy(update={"model": garbage})).engine
+    with pytest.raises(EngineStartFailed, match="not a GGUF file"):
+        await engine.ensure_ready()
+
+
+async def test_a_truncated_model_is_explained_by_the_engines_own_line(
+    supervise: Supervise, embedded: EngineSettings, tmp_path: Path
+) -> None:
+    assert embedded.model is not None
+    truncated = tmp_path / "truncated.gguf"
+    truncated.write_bytes(embedded.model.read_bytes()[:100_000])
+    engine = supervise(embedded.model_copy(update={"model": truncated})).engine
+    with pytest.raises(EngineStartFailed, match="not within the file bounds") as caught:
+        await engine.ensure_ready()
+    error = caught.value
+    assert error.exit_code == 1
+    assert "truncated" in error.hint
+    assert any("failed to load model" in line for line in error.log_tail)
+    fault = engine.status().error
+    assert fault is not None
+    assert (fault.code, fault.message) == ("engine_start_failed", error.message)
+
+
+async def test_model_and_projector_of_different_sizes(
+    supervise: Supervise, embedded: EngineSettings
+) -> None:
+    engine = supervise(embedded.model_copy(update={"model": embedded.mmproj})).engine
+    with pytest.raises(EngineStartFailed, match="CLIP cannot be used") as caught:
+        await engine.ensure_ready()
+    assert "swap" in caught.value.hint
+
+
+async def test_no_model_configured(supervise: Supervise) -> None:
+    engine = supervise(EngineSettings(kind="embedded")).engine
+    with pytest.raises(EngineStartFailed, match="no model is configured"):
+        await engine.ensure_ready()
+
+
+# The llama-server kind, with a fake binary.
+
+
+async def test_llama_server_is_ready_when_it_has_loaded(
+    supervise: Supervise, fake: Fake, tmp_path: Path
+) -> None:
+    written = tmp_path / "argv.json"
+    settings = fake("--fake-loading", "3", "--fake-argv", str(written), context=4096)
+    engine = supervise(settings).engine
+    url = await engine.ensure_ready()
+    argv = json.loads(written.read_text(encoding="utf-8"))
+    assert argv[argv.index("--port") + 1] == url.rpartition(":")[2]
+    assert argv[argv.index("--ctx-size") + 1] == "4096"
+    assert "--no-ui" not in argv  # its help does not know that one
+    assert any("does not know --no-ui" in line for line in engine.log_lines())
+
+
+async def test_a_death_at_start_shows_the_first_error_not_the_last(
+    supervise: Supervise, fake: Fake
+) -> None:
+    lines = (
+        "0.00.001.000 I srv  load_model: loading\n"
+        "0.00.002.000 E ggml_cuda: cudaMalloc failed: out of memory\n"
+        "0.00.003.000 E srv  llama_server: exiting due to model loading error"
+    )
+    engine = supervise(fake("--fake-die", lines, "--fake-exit", "3")).engine
+    with pytest.raises(EngineStartFailed) as caught:
+        await engine.ensure_ready()
+    assert caught.value.message == "ggml_cuda: cudaMalloc failed: out of memory"
+    assert "image_max_tokens" in caught.value.hint
+    assert caught.value.exit_code == 3
+    assert caught.value.log_tail[-1].endswith("model loading error")
+
+
+async def test_an_engine_that_ignores_sigterm_is_killed(supervise: Supervise, fake: Fake) -> None:
+    supervised = supervise(fake("--fake-ignore-sigterm", stop_timeout_s=0.1))
+    await supervised.engine.ensure_ready()
+    child = engine_process(supervised.engine.status())
+    await supervised.engine.stop()
+    assert not child.is_running()
+    assert supervised.states[-1] == "stopped"
+
+
+async def test_stop_during_the_start(supervise: Supervise, fake: Fake) -> None:
+    supervised = supervise(fake("--fake-loading", "1000000"))
+    caller = asyncio.create_task(supervised.engine.ensure_ready())
+    await supervised.reached(EngineState.STARTING)
+    await supervised.engine.stop()
+    with pytest.raises(EngineNotReady):
+        await caller
+    assert supervised.states == ["starting", "stopping", "stopped"]
+    assert not psutil.Process().children(recursive=True)
+
+
+async def test_a_start_asked_for_during_the_stop_follows_it(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake())
+    await supervised.engine.ensure_ready()
+    stopping = asyncio.create_task(supervised.engine.stop())
+    await supervised.reached(EngineState.STOPPING)
+    await supervised.engine.ensure_ready()
+    await stopping
+    assert supervised.states == ["starting", "ready", "stopping", "stopped", "starting", "ready"]
+
+
+async def test_a_start_that_takes_too_long(supervise: Supervise, fake: Fake) -> None:
+    engine = supervise(fake("--fake-loading", "1000000", start_timeout_s=0.5)).engine
+    with pytest.raises(EngineStartFailed, match="not ready after 0.5 s"):
+        await engine.ensure_ready()
+    assert not psutil.Process().children(recursive=True)
+
+
+async def test_an_engine_without_its_projector_is_not_ready(
+    supervise: Supervise, fake: Fake
+) -> None:
+    engine = supervise(fake("--fake-blind")).engine
+    with pytest.raises(EngineStartFailed, match="takes no images"):
+        await engine.ensure_ready()
+
+
+async def test_a_port_in_use(supervise: Supervise, fake: Fake) -> None:
+    taken = supervise(fake()).engine
+    port = int((await taken.ensure_ready()).rpartition(":")[2])
+    engine = supervise(fake(port=port)).engine
+    with pytest.raises(EngineStartFailed, match=f"port {port} is in use"):
+        await engine.ensure_ready()
+
+
+async def test_a_configured_binary_that_is_not_there(supervise: Supervise, fake: Fake) -> None:
+    engine = supervise(fake(kind="auto", binary="/nowhere/llama-server")).engine
+    with pytest.raises(EngineStartFailed, match="not a program: /nowhere/llama-server"):
+        await engine.ensure_ready()
+
+
+async def test_remote_is_ready_when_it_answers(supervise: Supervise, fake: Fake) -> None:
+    local = supervise(fake())
+    url = await local.engine.ensure_ready()
+    remote = supervise(EngineSettings(url=f"{url}/v1/"))
+    assert await remote.engine.ensure_ready() == url
+    assert remote.engine.status().kind is EngineKind.REMOTE
+    assert remote.engine.status().pid is None
+    await remote.engine.stop()
+    await local.engine.stop()
+    with pytest.raises(EngineUnreachable, match="no engine answers"):
+        await remote.engine.ensure_ready()
+
+
+async def test_a_closed_engine_starts_no_more(supervise: Supervise, fake: Fake) -> None:
+    engine = supervise(fake()).engine
+    await engine.ensure_ready()
+    await engine.aclose()
+    with pytest.raises(EngineNotReady, match="closed"):
+        await engine.ensure_ready()
