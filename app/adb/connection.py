@@ -1,0 +1,233 @@
+"""The client side of the adb server's socket: exact reads, one deadline, typed errors.
+
+pure-python-adb gives the framing; everything that it leaves to luck is overridden here: reads
+return exactly what was asked for, each request has one monotonic deadline, the server's FAIL text
+becomes an error of app.errors, and sockets close on every path. One request is one socket, so
+several threads may use one client. This is the only module that imports `ppadb`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Self
+
+from ppadb.client import Client
+from ppadb.connection import Connection
+
+from app.errors import (
+    AdbServerUnreachable,
+    DeviceDisconnected,
+    DeviceError,
+    DeviceNotChosen,
+    DeviceNotFound,
+    DeviceOffline,
+    DeviceTimeout,
+    DeviceUnauthorized,
+    InputError,
+)
+
+MAX_REQUEST = 0xFFFF
+"""Bytes in one request: its length travels as four hexadecimal digits."""
+CONNECT_S = 5.0
+_CHUNK = 256 * 1024
+_SERIAL = re.compile(r"[^\s;\x00]+")
+
+
+class Deadline:
+    """When a request must be over, by the monotonic clock. Another thread may abandon it early."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._abandoned = False
+
+    def left(self) -> float:
+        """Seconds left; raises DeviceTimeout when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0 or self._abandoned:
+            raise DeviceTimeout(f"no answer within {self.seconds:g} s")
+        return left
+
+    def watch(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(sock)
+
+    def release(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.discard(sock)
+
+    def abandon(self) -> None:
+        """Make whoever waits under this deadline fail now. Thread-safe."""
+        with self._lock:
+            self._abandoned = True
+            for sock in self._sockets:
+                # Not close(): the descriptor belongs to the thread that is reading from it.
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+def failure(text: str, serial: str | None = None) -> DeviceError:
+    """The error that a FAIL text of the adb server means."""
+    device = f"device {serial}" if serial else "device"
+    if "more than one device" in text:
+        return DeviceNotChosen("several devices are connected")
+    if "not found" in text or "no devices" in text:
+        return DeviceNotFound(f"{device} is not connected ({text})")
+    if "unauthorized" in text or "authorizing" in text:
+        return DeviceUnauthorized(f"{device} has not allowed USB debugging")
+    if "offline" in text or "connecting" in text:
+        return DeviceOffline(f"{device} is offline")
+    if text == "closed":
+        return DeviceDisconnected(f"{device} refused the request or dropped off")
+    return DeviceError(f"{device}: {text}" if serial else f"adb server: {text}")
+
+
+class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
+    """One request to the adb server; `serial` is set once the socket leads to that device."""
+
+    def __init__(self, host: str, port: int, deadline: Deadline) -> None:
+        super().__init__(host, port)
+        self.socket: socket.socket | None = None
+        self.deadline = deadline
+        self.serial: str | None = None
+
+    def connect(self) -> Self:
+        try:
+            sock = socket.create_connection(
+                (self.host, self.port), min(CONNECT_S, self.deadline.left())
+            )
+        except OSError as exc:
+            raise AdbServerUnreachable(
+                f"no adb server answers at {self.host}:{self.port} ({exc.strerror or exc})"
+            ) from exc
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = sock
+        self.deadline.watch(sock)
+        return self
+
+    def close(self) -> None:
+        if self.socket is not None:
+            self.deadline.release(self.socket)
+            self.socket.close()
+            self.socket = None
+
+    def _ready(self) -> socket.socket:
+        if self.socket is None:
+            raise AdbServerUnreachable("the connection to the adb server is closed")
+        self.socket.settimeout(self.deadline.left())
+        return self.socket
+
+    def _lost(self) -> DeviceError:
+        self.deadline.left()  # an abandoned or late request is a timeout, not a lost device
+        if self.serial is not None:
+            return DeviceDisconnected(
+                f"device {self.serial} dropped off in the middle of an answer"
+            )
+        return AdbServerUnreachable("the adb server closed the connection")
+
+    def _recv(self, length: int) -> bytes:
+        """At most `length` bytes, `b""` at the end of the answer."""
+        sock = self._ready()
+        try:
+            return sock.recv(length)
+        except TimeoutError as exc:
+            raise DeviceTimeout(f"no answer within {self.deadline.seconds:g} s") from exc
+        except OSError as exc:
+            raise self._lost() from exc
+
+    def _recv_into(self, length: int) -> bytes:
+        return self.exactly(length)
+
+    def exactly(self, length: int) -> bytes:
+        """Exactly `length` bytes; an early end is DeviceDisconnected or AdbServerUnreachable."""
+        parts: list[bytes] = []
+        while length > 0:
+            part = self._recv(min(length, _CHUNK))
+            if not part:
+                raise self._lost()
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def _send(self, data: bytes) -> None:
+        sock = self._ready()
+        try:
+            sock.sendall(data)
+        except TimeoutError as exc:
+            raise DeviceTimeout(f"no answer within {self.deadline.seconds:g} s") from exc
+        except OSError as exc:
+            raise self._lost() from exc
+
+    def send(self, msg: str) -> bool:
+        """Send a request and read OKAY; raises what the FAIL text means, InputError if too long."""
+        request = msg.encode()
+        if len(request) > MAX_REQUEST:
+            raise InputError(f"request of {len(request)} bytes; adb takes at most {MAX_REQUEST}")
+        self._send(b"%04X" % len(request) + request)
+        return self._check_status()
+
+    def _check_status(self) -> bool:
+        status = self.exactly(4)
+        if status == b"OKAY":
+            return True
+        if status == b"FAIL":
+            raise failure(self.receive(), self.serial)
+        raise AdbServerUnreachable(
+            f"what answers at {self.host}:{self.port} is no adb server ({status!r})"
+        )
+
+    def receive(self) -> str:
+        """An answer with its length in front."""
+        digits = self.exactly(4)
+        try:
+            length = int(digits, 16)
+        except ValueError:
+            raise AdbServerUnreachable(
+                f"what answers at {self.host}:{self.port} is no adb server ({digits!r})"
+            ) from None
+        return self.exactly(length).decode("utf-8", "replace")
+
+    def read_all(self) -> bytes:
+        """Everything up to the end of the stream. The wire does not tell an end from a loss."""
+        parts: list[bytes] = []
+        while part := self._recv(_CHUNK):
+            parts.append(part)
+        return b"".join(parts)
+
+
+class ExactClient(Client):  # type: ignore[misc]  # ppadb has no types
+    """A client of one adb server. Never use the plugin methods of ppadb's devices."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 5037, timeout_s: float = 10.0) -> None:
+        super().__init__(host, port)
+        self.timeout_s = timeout_s
+
+    def create_connection(self, timeout: float | None = None) -> ExactConnection:
+        return self.connect_by(Deadline(timeout or self.timeout_s))
+
+    def connect_by(self, deadline: Deadline) -> ExactConnection:
+        return ExactConnection(self.host, self.port, deadline).connect()
+
+    def query(self, request: str, deadline: Deadline) -> str:
+        """A `host:` request and its answer."""
+        with self.connect_by(deadline) as connection:
+            connection.send(request)
+            return str(connection.receive())
+
+    @contextlib.contextmanager
+    def open(self, serial: str, service: str, deadline: Deadline) -> Iterator[ExactConnection]:
+        """A stream to a service on a device, e.g. `exec:screencap -p`."""
+        if not _SERIAL.fullmatch(serial):
+            raise InputError(f"{serial!r} is no device serial")
+        with self.connect_by(deadline) as connection:
+            connection.serial = serial
+            connection.send(f"host:transport:{serial}")
+            connection.send(service)
+            yield connection

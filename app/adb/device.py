@@ -1,0 +1,235 @@
+"""One phone, for programs that must not block: what a person does with a phone, as coroutines.
+
+Every call has a deadline. Blocking work runs in a thread; when the caller is cancelled, the socket
+under that thread is shut down, so that the thread ends at once and nothing is left running here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from app.adb import apps, keyboard, parse, screen
+from app.adb.apps import AppTable
+from app.adb.connection import Deadline, ExactClient
+from app.adb.shell import Completed, Shell
+from app.errors import DeviceError, DeviceLocked, InputError, ScreenshotUnavailable
+
+T = TypeVar("T")
+
+COMMAND_S = 10.0
+SCREENSHOT_S = 15.0
+TYPE_S = 30.0
+LAUNCH_S = 25.0
+PARALLEL_CALLS = 4
+_MAX_GESTURE_MS = 10_000
+_FOCUS_POLL_S = 0.1
+_FOCUS_POLLS = 5
+_LOCK_POLL_S = 0.1
+_LOCK_POLLS = 10
+
+# android.view.KeyEvent
+KEYS: dict[str, int] = {
+    "home": 3, "back": 4, "volume_up": 24, "volume_down": 25, "power": 26, "tab": 61,
+    "space": 62, "enter": 66, "delete": 67, "menu": 82, "search": 84, "page_up": 92,
+    "page_down": 93, "escape": 111, "move_home": 122, "move_end": 123, "recents": 187,
+    "sleep": 223, "wakeup": 224,
+    "dpad_up": 19, "dpad_down": 20, "dpad_left": 21, "dpad_right": 22, "dpad_center": 23,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What a phone is; size in pixels of the upright phone, density in dpi, 0 where unknown."""
+
+    serial: str
+    manufacturer: str
+    model: str
+    android: str
+    sdk: int
+    width: int
+    height: int
+    density: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForegroundApp:
+    """What is in front; `label` is None for an app that the table does not know."""
+
+    package: str
+    activity: str
+    label: str | None
+
+
+class Device:
+    """A phone behind an adb server, by serial."""
+
+    def __init__(
+        self, client: ExactClient, serial: str, table: AppTable, limiter: asyncio.Semaphore
+    ) -> None:
+        self.serial = serial
+        self._shell = Shell(client, serial)
+        self._table = table
+        self._limiter = limiter
+        # Seconds that each kind of screenshot took here; the first two calls measure one each.
+        self._capture_s: dict[str, float] = {}
+
+    async def _call(self, work: Callable[[Deadline], T], seconds: float) -> T:
+        async with self._limiter:
+            deadline = Deadline(seconds)
+            try:
+                return await asyncio.to_thread(work, deadline)
+            except asyncio.CancelledError:
+                deadline.abandon()
+                raise
+
+    def _run(self, what: str, *commands: Sequence[str]) -> Awaitable[Completed]:
+        return self._call(
+            lambda deadline: self._shell.run(*commands, deadline=deadline).check(what), COMMAND_S
+        )
+
+    async def info(self) -> DeviceInfo:
+        def ask(deadline: Deadline) -> DeviceInfo:
+            def text(*argv: str) -> str:
+                return self._shell.run(argv, deadline=deadline).text
+
+            def prop(name: str) -> str:
+                return text("getprop", name).strip()
+
+            sdk = prop("ro.build.version.sdk")
+            width, height = parse.size(text("wm", "size")) or (0, 0)
+            return DeviceInfo(
+                serial=self.serial,
+                manufacturer=prop("ro.product.manufacturer"),
+                model=prop("ro.product.model"),
+                android=prop("ro.build.version.release"),
+                sdk=int(sdk) if sdk.isascii() and sdk.isdecimal() else 0,
+                width=width,
+                height=height,
+                density=parse.density(text("wm", "density")) or 0,
+            )
+
+        return await self._call(ask, COMMAND_S)
+
+    async def screenshot(self) -> screen.Frame:
+        """The screen now. Raises ScreenshotUnavailable; a black frame is the caller's to judge.
+
+        Raw pixels win over USB 3 and loopback, the phone's own PNG over Wi-Fi: each is timed once.
+        """
+        return await self._call(self._capture, SCREENSHOT_S)
+
+    def _capture(self, deadline: Deadline) -> screen.Frame:
+        untried = [kind for kind in ("raw", "png") if kind not in self._capture_s]
+        kind = untried[0] if untried else min(self._capture_s, key=self._capture_s.__getitem__)
+        begun = time.monotonic()
+        try:
+            frame = self._capture_as(kind, deadline)
+        except ScreenshotUnavailable:
+            if kind == "png":
+                raise
+            # A pixel format that only the phone can read.
+            self._capture_s["raw"] = float("inf")
+            frame = self._capture_as("png", deadline)
+        else:
+            self._capture_s.setdefault(kind, time.monotonic() - begun)
+        return frame
+
+    def _capture_as(self, kind: str, deadline: Deadline) -> screen.Frame:
+        argv = ["screencap", "-p"] if kind == "png" else ["screencap"]
+        result = self._shell.run(argv, deadline=deadline)
+        if result.exit_code != 0:
+            reason = result.error_text or f"screencap ended with {result.exit_code}"
+            raise ScreenshotUnavailable(f"no screenshot: {reason[:200]}")
+        return (screen.decode_png if kind == "png" else screen.decode_raw)(result.stdout)
+
+    async def current_app(self) -> ForegroundApp:
+        """The app in front; raises DeviceError when the phone does not say."""
+
+        def ask(deadline: Deadline) -> parse.Component | None:
+            for argv in (["dumpsys", "activity", "activities"], ["dumpsys", "window"]):
+                found = parse.focus(self._shell.run(argv, deadline=deadline).text)
+                if found is not None:
+                    return found
+            return None
+
+        for _ in range(_FOCUS_POLLS):  # nothing has the focus while one app gives way to another
+            found = await self._call(ask, COMMAND_S)
+            if found is not None:
+                label = self._table.label(found.package)
+                return ForegroundApp(found.package, found.activity, label)
+            await asyncio.sleep(_FOCUS_POLL_S)
+        raise DeviceError("the phone does not say which app is in front", "Look again.")
+
+    async def tap(self, x: int, y: int) -> None:
+        await self._run("tap", ["input", "tap", *_numbers(x, y)])
+
+    async def double_tap(self, x: int, y: int) -> None:
+        """Two taps in one command: two commands would be too far apart in time."""
+        tap = ["input", "tap", *_numbers(x, y)]
+        await self._run("double tap", tap, tap)
+
+    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
+        if not 0 < duration_ms <= _MAX_GESTURE_MS:
+            raise InputError(f"a gesture takes 1 to {_MAX_GESTURE_MS} ms, not {duration_ms}")
+        await self._run("swipe", ["input", "swipe", *_numbers(x1, y1, x2, y2, duration_ms)])
+
+    async def long_press(self, x: int, y: int, ms: int = 800) -> None:
+        await self.swipe(x, y, x, y, ms)
+
+    async def type_text(self, text: str, clear: bool = True) -> None:
+        """Type into the focused field; raises TextRefused with the reason."""
+        await self._call(
+            lambda deadline: keyboard.type_text(self._shell, text, clear=clear, deadline=deadline),
+            TYPE_S,
+        )
+
+    async def press(self, key: str) -> None:
+        """Press a key by its name in KEYS."""
+        code = KEYS.get(key.lower())
+        if code is None:
+            raise InputError(f"unknown key {key!r}", f"Keys are: {', '.join(sorted(KEYS))}.")
+        await self._run(f"key {key}", ["input", "keyevent", str(code)])
+
+    async def back(self) -> None:
+        await self.press("back")
+
+    async def home(self) -> None:
+        await self.press("home")
+
+    async def launch(self, name: str) -> str:
+        """Start an app by name, alias or package and return its package; raises AppNotFound."""
+
+        def start(deadline: Deadline) -> str:
+            package = apps.find(self._shell, self._table, name, deadline)
+            apps.launch(self._shell, package, deadline)
+            return package
+
+        return await self._call(start, LAUNCH_S)
+
+    async def wake(self) -> None:
+        """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked."""
+        await self._run("waking", ["input", "keyevent", str(KEYS["wakeup"])])
+        for attempt in range(_LOCK_POLLS):
+            if not parse.locked((await self._run("looking", ["dumpsys", "window"])).text):
+                return
+            if attempt == 0:
+                await self._call(
+                    lambda deadline: self._shell.run(["wm", "dismiss-keyguard"], deadline=deadline),
+                    COMMAND_S,
+                )
+            await asyncio.sleep(_LOCK_POLL_S)
+        raise DeviceLocked(f"device {self.serial} is locked")
+
+    async def is_awake(self) -> bool | None:
+        """Whether the screen is on; None when the phone does not say."""
+        return parse.awake((await self._run("looking", ["dumpsys", "power"])).text)
+
+
+def _numbers(*values: int) -> list[str]:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InputError(f"{value!r} is no coordinate: whole pixels from 0 on")
+    return [str(value) for value in values]

@@ -1,0 +1,174 @@
+"""The phones of one adb server: by serial, and each used by one task at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+
+from app.adb import parse
+from app.adb.apps import AppTable
+from app.adb.connection import Deadline, ExactClient
+from app.adb.device import PARALLEL_CALLS, Device
+from app.adb.parse import DeviceRow
+from app.errors import (
+    DeviceBusy,
+    DeviceError,
+    DeviceNotChosen,
+    DeviceNotFound,
+    DeviceOffline,
+    DeviceTimeout,
+    DeviceUnauthorized,
+    InputError,
+)
+
+READY = "device"
+DEFAULT_PORT = 5555
+LIST_S = 5.0
+CONNECT_S = 15.0
+"""A peer that accepts and says nothing holds the adb server's connect for 10 s."""
+_POLL_S = 0.05
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(\d+))?")
+
+
+def device_address(address: str) -> str:
+    """`host:port` from `host` or `host:port`; raises InputError."""
+    match = _ADDRESS.fullmatch(address.strip())
+    port = int(match[2] or DEFAULT_PORT) if match and len(match[2] or "") <= 5 else 0
+    if match is None or not 1 <= port <= 65535:
+        raise InputError(f"{address!r} is no device address", "Give it as host or host:port.")
+    return f"{match[1]}:{port}"
+
+
+def _not_ready(row: DeviceRow) -> DeviceError:
+    if row.state in ("unauthorized", "authorizing"):
+        return DeviceUnauthorized(f"device {row.serial} has not allowed USB debugging")
+    if row.state == "no permissions":
+        return DeviceUnauthorized(
+            f"this computer may not talk to device {row.serial}",
+            "Install the udev rules for Android phones, or add yourself to the plugdev group.",
+        )
+    if row.state in ("offline", "connecting"):
+        return DeviceOffline(f"device {row.serial} is offline")
+    return DeviceOffline(f"device {row.serial} is in state {row.state}", "Start Android on it.")
+
+
+class Fleet:
+    """All devices behind one adb server. Used from one event loop."""
+
+    def __init__(self, client: ExactClient, table: AppTable | None = None) -> None:
+        self._client = client
+        self._table = table or AppTable()
+        self._devices: dict[str, Device] = {}
+        self._leased: set[str] = set()
+
+    async def _query(self, request: str, seconds: float = LIST_S) -> str:
+        deadline = Deadline(seconds)
+        try:
+            return await asyncio.to_thread(self._client.query, request, deadline)
+        except asyncio.CancelledError:
+            deadline.abandon()
+            raise
+
+    async def list(self) -> list[DeviceRow]:
+        """Every device the server knows, ready or not; raises AdbServerUnreachable."""
+        return parse.devices(await self._query("host:devices-l"))
+
+    async def get(self, serial: str) -> Device:
+        """A ready device; raises DeviceNotFound, DeviceOffline or DeviceUnauthorized."""
+        for row in await self.list():
+            if row.serial == serial:
+                if row.state != READY:
+                    raise _not_ready(row)
+                return self._device(serial)
+        raise DeviceNotFound(f"device {serial} is not connected")
+
+    async def choose(self, serial: str | None = None) -> Device:
+        """The named device, or the only ready one.
+
+        Raises DeviceNotChosen when several are ready, and what `get` raises.
+        """
+        if serial is not None:
+            return await self.get(serial)
+        rows = await self.list()
+        ready = [row for row in rows if row.state == READY]
+        if len(ready) > 1:
+            names = ", ".join(row.serial for row in ready)
+            raise DeviceNotChosen(f"{len(ready)} devices are connected: {names}")
+        if ready:
+            return self._device(ready[0].serial)
+        if rows:
+            # What the person can mend by a tap on the phone comes first.
+            errors = [_not_ready(row) for row in rows]
+            raise min(errors, key=lambda error: not isinstance(error, DeviceUnauthorized))
+        raise DeviceNotFound("no device is connected")
+
+    def _device(self, serial: str) -> Device:
+        if serial not in self._devices:
+            limiter = asyncio.Semaphore(PARALLEL_CALLS)
+            self._devices[serial] = Device(self._client, serial, self._table, limiter)
+        return self._devices[serial]
+
+    async def connect(self, address: str, timeout_s: float = CONNECT_S) -> Device:
+        """Connect to a phone over TCP and wait until it is ready.
+
+        Raises InputError for a bad address, DeviceNotFound when nothing answers there,
+        DeviceUnauthorized, DeviceTimeout.
+        """
+        serial = device_address(address)
+        # The server says "already connected" of a device that has long gone offline.
+        if await self._state(serial) not in (None, READY, "unauthorized", "authorizing"):
+            await self._forget(serial)
+        end = asyncio.get_running_loop().time() + timeout_s
+        try:
+            answer = (await self._query(f"host:connect:{serial}", timeout_s)).strip()
+            return await self._await_ready(serial, answer, end)
+        except DeviceTimeout as exc:
+            await self._forget(serial)
+            raise DeviceTimeout(f"what answers at {serial} does not speak adb") from exc
+
+    async def _await_ready(self, serial: str, answer: str, end: float) -> Device:
+        while True:
+            state = await self._state(serial)
+            if state == READY:
+                return self._device(serial)
+            if state == "unauthorized":
+                raise _not_ready(DeviceRow(serial, state))
+            if state is None and "connected to" not in answer:
+                raise DeviceNotFound(
+                    f"no connection to {serial}: {answer}",
+                    "Check the address, and that wireless debugging is on.",
+                )
+            if asyncio.get_running_loop().time() >= end or "failed to connect" in answer:
+                raise DeviceTimeout(f"device {serial} did not become ready")
+            await asyncio.sleep(_POLL_S)
+
+    async def _state(self, serial: str) -> str | None:
+        return next((row.state for row in await self.list() if row.serial == serial), None)
+
+    async def _forget(self, serial: str) -> None:
+        # "no such device" is what we want to be true.
+        with contextlib.suppress(DeviceNotFound, DeviceError):
+            await self._query(f"host:disconnect:{serial}")
+
+    async def disconnect(self, serial: str) -> None:
+        """Let go of a phone connected over TCP; raises DeviceNotFound."""
+        if serial not in {row.serial for row in await self.list()}:
+            raise DeviceNotFound(f"device {serial} is not connected")
+        await self._query(f"host:disconnect:{serial}")
+        self._devices.pop(serial, None)
+
+    @contextlib.asynccontextmanager
+    async def lease(self, serial: str) -> AsyncIterator[None]:
+        """Exclusive use of a device while the block runs; raises DeviceBusy when it is taken."""
+        if serial in self._leased:
+            raise DeviceBusy(f"device {serial} is in use by another task")
+        self._leased.add(serial)
+        try:
+            yield
+        finally:
+            self._leased.discard(serial)
+
+    def is_leased(self, serial: str) -> bool:
+        return serial in self._leased

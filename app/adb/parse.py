@@ -1,0 +1,146 @@
+"""What Android's commands print, as values; pure, and never surprised.
+
+Each function takes the whole text and returns None (or an empty list) when the text does not say.
+Formats by Android version: `WindowManagerShellCommand`, `ActivityTaskManagerService`,
+`InputMethodManagerService` and `PowerManagerService` of AOSP 9 to 16.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+RESOLVER = "android/com.android.internal.app.ResolverActivity"
+"""What resolve-activity answers when a person would be asked to choose."""
+
+_STATES = (
+    "device|offline|unauthorized|authorizing|connecting|recovery|rescue|sideload|bootloader"
+    "|host|detached|no permissions|unknown"
+)
+_DEVICE = re.compile(rf"^(\S+|\(no serial number\))\s+({_STATES})(?=[\s;(]|$)(.*)$")
+_PROPERTY = re.compile(r"(?:^|\s)(product|model|device|transport_id):(\S+)")
+_SIZE = re.compile(r"^\s*(Physical|Override) size:\s*(\d{1,5})x(\d{1,5})\s*$", re.M)
+_DENSITY = re.compile(r"^\s*(Physical|Override) density:\s*(\d{1,5})\s*$", re.M)
+_COMPONENT = r"([A-Za-z_][\w.]*)/([\w.$]+)"
+_RESUMED = re.compile(
+    rf"\b(?:topResumedActivity|mResumedActivity|ResumedActivity)\s*[=:]\s*ActivityRecord\{{"
+    rf"[^}}\n]*?\su\d+\s{_COMPONENT}"
+)
+_CURRENT_FOCUS = re.compile(rf"\bmCurrentFocus=Window\{{[^}}\n]*?\su\d+\s{_COMPONENT}\}}")
+_FOCUSED_APP = re.compile(rf"\bmFocusedApp=[^\n]*?ActivityRecord\{{[^}}\n]*?\su\d+\s{_COMPONENT}")
+_INPUT_METHOD = re.compile(rf"^(?:\s*mId=)?{_COMPONENT}:?(?=\s|$)", re.M)
+_COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
+_WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")
+_SHOWN = re.compile(r"\bmInputShown=(true|false)")
+_CURRENT_IME = re.compile(r"\b(?:mCurMethodId|mCurId)=(\S+/\S+)")
+_LOCKSCREEN = re.compile(r"\bm(?:Showing|Dreaming)Lockscreen=(true|false)")
+_KEYGUARD = re.compile(r"\b(mIsShowing|mInputRestricted)=(true|false)")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A line of `adb devices -l`; state `device` means ready."""
+
+    serial: str
+    state: str
+    model: str = ""
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """An activity; its name begins with a dot when it is inside the package."""
+
+    package: str
+    activity: str
+
+    def __str__(self) -> str:
+        return f"{self.package}/{self.activity}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keyboard:
+    """Whether an on-screen keyboard is up, and which; None where the phone does not say."""
+
+    shown: bool | None
+    current: str | None
+
+
+def devices(text: str) -> list[DeviceRow]:
+    """The answer to `host:devices-l` (or `host:devices`)."""
+    rows = []
+    for line in text.splitlines():
+        if match := _DEVICE.match(line.strip()):
+            properties = dict(_PROPERTY.findall(match[3]))
+            model, product = properties.get("model", ""), properties.get("product", "")
+            rows.append(DeviceRow(match[1], match[2], model, product))
+    return rows
+
+
+def size(text: str) -> tuple[int, int] | None:
+    """`wm size` as (width, height) in pixels of the upright phone; an override wins."""
+    found = {kind: (int(width), int(height)) for kind, width, height in _SIZE.findall(_clean(text))}
+    return found.get("Override") or found.get("Physical")
+
+
+def density(text: str) -> int | None:
+    """`wm density` in dpi; an override wins."""
+    found = {kind: int(value) for kind, value in _DENSITY.findall(_clean(text))}
+    return found.get("Override") or found.get("Physical")
+
+
+def focus(text: str) -> Component | None:
+    """The foreground activity from `dumpsys activity activities` or `dumpsys window`."""
+    for pattern in (_RESUMED, _CURRENT_FOCUS, _FOCUSED_APP):
+        if match := pattern.search(text):
+            package, activity = match[1], match[2]
+            inside = activity.startswith(package + ".")
+            return Component(package, activity[len(package) :] if inside else activity)
+    return None
+
+
+def packages(text: str) -> list[str]:
+    """`pm list packages`, with or without `-f`."""
+    lines = (line.strip() for line in text.splitlines())
+    found = (line[len("package:") :].rpartition("=")[2] for line in lines if line[:8] == "package:")
+    return [name for name in found if name]
+
+
+def input_methods(text: str) -> list[str]:
+    """The ids in `ime list [-a] [-s]`, in order, each once."""
+    ids = (f"{package}/{name}" for package, name in _INPUT_METHOD.findall(_clean(text)))
+    return list(dict.fromkeys(ids))
+
+
+def resolved_activity(text: str) -> Component | None:
+    """`cmd package resolve-activity --brief`; None also when it is the chooser."""
+    found = _COMPONENT_LINE.findall(_clean(text))
+    if not found or "/".join(found[-1]) == RESOLVER:
+        return None
+    return Component(*found[-1])
+
+
+def awake(text: str) -> bool | None:
+    """Whether `dumpsys power` says that the screen is on."""
+    match = _WAKEFULNESS.search(text)
+    return match[1] == "Awake" if match else None
+
+
+def keyboard(text: str) -> Keyboard:
+    """`dumpsys input_method`."""
+    shown, current = _SHOWN.search(text), _CURRENT_IME.search(text)
+    return Keyboard(shown[1] == "true" if shown else None, current[1] if current else None)
+
+
+def locked(text: str) -> bool | None:
+    """Whether `dumpsys window` says that a lock screen is up."""
+    lockscreens = _LOCKSCREEN.findall(text)
+    keyguard = dict(_KEYGUARD.findall(text))
+    if not lockscreens and "mIsShowing" not in keyguard:
+        return None
+    restricted = keyguard.get("mInputRestricted") == "true"
+    return "true" in lockscreens or (keyguard.get("mIsShowing") == "true" and restricted)
+
+
+def _clean(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,130 @@
+"""Screenshots: the phone's bytes, checked, as frames; pure.
+
+Raw `screencap` output is a header of little-endian u32 `width, height, format[, colorspace]` (12
+bytes before Android 9, 16 since; AOSP `frameworks/base/cmds/screencap`) and the pixels, without row
+padding. Nothing here invents a picture: what is not a whole screenshot is ScreenshotUnavailable.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+
+from PIL import Image
+
+from app.errors import ScreenshotUnavailable
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
+_PNG_SIZE = struct.Struct(">2I")
+_PNG_HEAD = 33  # signature and IHDR
+_MAX_SIDE = 16_384
+_MAX_PIXELS = 64_000_000
+_RAW_HEADER = struct.Struct("<3I")
+_HEADER_SIZES = (12, 16)
+# android.graphics.PixelFormat: bytes per pixel, Pillow's name of the layout
+_FORMATS = {1: (4, "RGBX"), 2: (4, "RGBX"), 3: (3, "RGB"), 4: (2, "BGR;16")}
+_BLACK = 10
+"""The brightest channel value that counts as black."""
+_BARS = 0.06
+"""The share of the height, above and below, where status and navigation bars may shine."""
+
+
+def scale(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The image as a model sees it: RGB, `width` x `height`, the Hamming filter."""
+    return image.convert("RGB").resize((width, height), Image.Resampling.HAMMING)
+
+
+def _encode_png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One screen image; `width` and `height` in pixels, `taken_at` in UTC."""
+
+    width: int
+    height: int
+    taken_at: datetime
+    image: Image.Image = field(repr=False)
+    """The pixels as RGB; not to be changed."""
+    _phone_png: bytes | None = field(default=None, repr=False)
+
+    @cached_property
+    def _png(self) -> bytes:
+        return self._phone_png or _encode_png(self.image)
+
+    def png(self) -> bytes:
+        """The phone's own PNG, or the raw pixels encoded once."""
+        return self._png
+
+    def scaled_png(self, width: int, height: int) -> bytes:
+        return _encode_png(scale(self.image, width, height))
+
+    def jpeg(self, max_side: int, quality: int = 80) -> bytes:
+        """A JPEG whose longer side is at most `max_side`."""
+        ratio = min(1.0, max_side / max(self.width, self.height))
+        size = max(1, round(self.width * ratio)), max(1, round(self.height * ratio))
+        image = self.image if ratio == 1.0 else self.image.resize(size, Image.Resampling.BOX)
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        return buffer.getvalue()
+
+    def is_black(self) -> bool:
+        """Whether all between the two bars is black: screen off, or a secure window."""
+        bar = int(self.height * _BARS)
+        middle = self.image.crop((0, bar, self.width, max(self.height - bar, bar + 1)))
+        return middle.convert("L").point(lambda value: 255 * (value > _BLACK)).getbbox() is None
+
+
+def decode_raw(data: bytes, taken_at: datetime | None = None) -> Frame:
+    """A frame from the output of `screencap` without `-p`; raises ScreenshotUnavailable."""
+    if len(data) < max(_HEADER_SIZES):
+        raise ScreenshotUnavailable(f"screenshot of {len(data)} bytes: {_excerpt(data)}")
+    width, height, kind = _RAW_HEADER.unpack_from(data)
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and width * height <= _MAX_PIXELS):
+        raise ScreenshotUnavailable(f"no screenshot but: {_excerpt(data)}")
+    if kind not in _FORMATS:
+        raise ScreenshotUnavailable(f"pixel format {kind:#x} is not supported")
+    depth, layout = _FORMATS[kind]
+    header = len(data) - width * height * depth
+    if header not in _HEADER_SIZES:
+        raise ScreenshotUnavailable(
+            f"{len(data)} bytes are not a whole screenshot of {width}x{height}"
+        )
+    pixels = memoryview(data)[header:]
+    image = Image.frombytes("RGB", (width, height), pixels, "raw", layout)
+    return Frame(width, height, taken_at or datetime.now(UTC), image)
+
+
+def decode_png(data: bytes, taken_at: datetime | None = None) -> Frame:
+    """A frame from the output of `screencap -p`; raises ScreenshotUnavailable.
+
+    A warning printed before the picture (phones with two displays) is cut off.
+    """
+    start = data.find(PNG_SIGNATURE, 0, 4096)
+    if start < 0:
+        raise ScreenshotUnavailable(f"no screenshot but: {_excerpt(data)}")
+    data = bytes(data[start:])
+    if len(data) < _PNG_HEAD or not data.endswith(_PNG_END):
+        raise ScreenshotUnavailable("the screenshot ends too early")
+    width, height = _PNG_SIZE.unpack_from(data, len(PNG_SIGNATURE) + 8)
+    if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and width * height <= _MAX_PIXELS):
+        raise ScreenshotUnavailable(f"no screenshot but a picture of {width}x{height}")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            pixels = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as exc:
+        raise ScreenshotUnavailable(f"broken screenshot: {exc}") from exc
+    return Frame(width, height, taken_at or datetime.now(UTC), pixels, data)
+
+
+def _excerpt(data: bytes) -> str:
+    text = data[:120].decode("utf-8", "replace").strip()
+    return text if text and text.isprintable() else repr(bytes(data[:24]))

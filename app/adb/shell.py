@@ -1,0 +1,125 @@
+"""Commands on the phone: argv in, `Completed(stdout, stderr, exit_code)` out.
+
+Over the wire there is one string for the phone's `sh`; argv does not exist. This is the only place
+that builds that string, and it builds it with shlex alone. POSIX quotes are right for mksh.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.adb.connection import MAX_REQUEST, Deadline, ExactClient
+from app.errors import CommandFailed, DeviceDisconnected, InputError, InputRefused
+
+SHELL_V2 = "shell_v2"
+_PREFIX = "shell,v2,raw:"
+_FRAME = struct.Struct("<BI")  # AOSP adb/shell_protocol.h: id, length
+_STDOUT, _STDERR, _EXIT = 1, 2, 3
+_ROOM_FOR_FALLBACK = 64
+MAX_COMMAND = MAX_REQUEST - len(_PREFIX) - _ROOM_FOR_FALLBACK
+"""Bytes in one command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a command on the phone ended. Without shell_v2 stderr is part of stdout."""
+
+    stdout: bytes
+    stderr: bytes
+    exit_code: int
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace").strip()
+
+    def check(self, what: str) -> Completed:
+        """Self, if the command succeeded.
+
+        Raises:
+            InputRefused: the phone forbids injected input; some phones say so with exit code 0.
+            CommandFailed: the exit code is not 0; `what` begins the message.
+        """
+        if b"INJECT_EVENTS" in self.stderr or b"INJECT_EVENTS" in self.stdout[:4096]:
+            raise InputRefused(f"{what}: the phone refuses injected input")
+        if self.exit_code != 0:
+            error = self.error_text or self.text.strip()
+            first = error.splitlines()[0][:200] if error else "no message"
+            raise CommandFailed(
+                f"{what} failed with exit code {self.exit_code}: {first}", self.exit_code, error
+            )
+        return self
+
+
+def command_line(*commands: Sequence[str]) -> str:
+    """The commands quoted for `sh` and joined with `&&`.
+
+    Raises InputError for an empty command, a NUL, text that is no Unicode, or too long a line.
+    """
+    if not commands or not all(command and command[0] for command in commands):
+        raise InputError("empty command")
+    line = " && ".join(shlex.join(command) for command in commands)
+    if "\0" in line:
+        raise InputError("a command cannot contain a NUL character")
+    try:
+        length = len(line.encode())
+    except UnicodeEncodeError as exc:
+        raise InputError("a command cannot contain lone surrogates") from exc
+    if length > MAX_COMMAND:
+        raise InputError(f"command of {length} bytes; at most {MAX_COMMAND} are possible")
+    return line
+
+
+class Shell:
+    """Runs commands on one device; blocking, and safe to use from several threads."""
+
+    def __init__(self, client: ExactClient, serial: str) -> None:
+        self.client = client
+        self.serial = serial
+        self._features: frozenset[str] | None = None
+
+    def features(self, deadline: Deadline) -> frozenset[str]:
+        """What the device offers, asked once."""
+        if self._features is None:
+            answer = self.client.query(f"host-serial:{self.serial}:features", deadline)
+            self._features = frozenset(answer.strip().split(","))
+        return self._features
+
+    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+        """Run commands one after the other, up to the first that fails.
+
+        Raises DeviceDisconnected when the answer ends before the exit code, DeviceTimeout,
+        DeviceNotFound, DeviceOffline, DeviceUnauthorized, AdbServerUnreachable and InputError.
+        """
+        line = command_line(*commands)
+        if SHELL_V2 in self.features(deadline):
+            return self._run_framed(line, deadline)
+        return self._run_marked(line, deadline)
+
+    def _run_framed(self, line: str, deadline: Deadline) -> Completed:
+        streams: dict[int, list[bytes]] = {_STDOUT: [], _STDERR: []}
+        with self.client.open(self.serial, _PREFIX + line, deadline) as connection:
+            while True:
+                kind, length = _FRAME.unpack(connection.exactly(_FRAME.size))
+                data = connection.exactly(length)
+                if kind == _EXIT:
+                    stdout, stderr = (b"".join(streams[kind]) for kind in (_STDOUT, _STDERR))
+                    return Completed(stdout, stderr, data[0] if data else 255)
+                if kind in streams:
+                    streams[kind].append(data)
+
+    def _run_marked(self, line: str, deadline: Deadline) -> Completed:
+        """For devices before Android 7: the exit code comes after a mark at the end of stdout."""
+        mark = secrets.token_hex(8)
+        with self.client.open(self.serial, f"exec:{line}; echo {mark}$?", deadline) as connection:
+            output, found, code = connection.read_all().rpartition(mark.encode())
+        if not found or not code.strip().isdigit():
+            raise DeviceDisconnected(f"device {self.serial} dropped off in the middle of a command")
+        return Completed(output, b"", int(code))
