@@ -1,0 +1,247 @@
+"""Every error that phonepilot raises on purpose, arranged by who must act.
+
+AppError(code, message, hint)
+├ ConfigError                    the operator, at start-up
+├ InputError                     the caller: a bad goal, a bad number, an unknown id
+│  ├ TaskNotFound
+│  └ TaskNotRunning
+├ DeviceError
+│  ├ AdbServerUnreachable        retry with back-off, then stop
+│  ├ DeviceNotFound · DeviceOffline · DeviceDisconnected   wait for its return, look again
+│  ├ DeviceNotChosen             the caller: several devices and none named
+│  ├ DeviceBusy                  the caller: another task holds the lease
+│  ├ DeviceUnauthorized · DeviceLocked · InputRefused      the person holding the phone
+│  ├ DeviceTimeout               never repeat a tap blindly
+│  ├ CommandFailed(exit_code, stderr)                      told to the model
+│  ├ TextRefused · AppNotFound   told to the model
+│  └ ScreenshotUnavailable · SecureScreen
+├ EngineError
+│  ├ EngineStartFailed(exit_code, log_tail)
+│  ├ EngineNotReady(retry_after) · EngineUnreachable · EngineTimeout · EngineRequestFailed
+│  └ ContextOverflow · ReplyTruncated
+└ PolicyError                    never leaves the loop: becomes feedback to the model
+   └ ReplyUnparseable · UnknownAction · ActionOutOfBounds
+
+`code` is stable and documented in docs/troubleshooting.md. `message` says what happened and `hint`
+what to do next. Foreign errors are translated at one place per boundary and chained with `from`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """An error with a stable code, a sentence about what happened, and what to do about it."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.default_hint
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON body of the error: `{"code", "message", "hint"}`."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class ConfigError(AppError):
+    code = "config_invalid"
+    status = 500
+
+
+class InputError(AppError):
+    code = "input_invalid"
+    status = 422
+
+
+class TaskNotFound(InputError):
+    code = "task_not_found"
+    status = 404
+
+
+class TaskNotRunning(InputError):
+    code = "task_not_running"
+    status = 409
+
+
+class DeviceError(AppError):
+    code = "device_error"
+    status = 503
+
+
+class AdbServerUnreachable(DeviceError):
+    code = "adb_server_unreachable"
+    default_hint = "Start it with `adb start-server`, or let phonepilot start its own."
+
+
+class DeviceNotFound(DeviceError):
+    code = "device_not_found"
+    status = 404
+    default_hint = "Connect a phone with USB debugging on, or try `phonepilot phone`."
+
+
+class DeviceOffline(DeviceError):
+    code = "device_offline"
+    default_hint = "Unplug and plug the phone again, or reconnect it over Wi-Fi."
+
+
+class DeviceDisconnected(DeviceError):
+    code = "device_disconnected"
+    default_hint = "The phone dropped off in the middle of a command; check cable or Wi-Fi."
+
+
+class DeviceNotChosen(DeviceError):
+    code = "device_not_chosen"
+    status = 409
+    default_hint = "Name one of them with `device`."
+
+
+class DeviceBusy(DeviceError):
+    code = "device_busy"
+    status = 409
+    default_hint = "Wait for the running task, or cancel it."
+
+
+class DeviceUnauthorized(DeviceError):
+    code = "device_unauthorized"
+    status = 409
+    default_hint = "Unlock the phone and accept the USB debugging question on its screen."
+
+
+class DeviceLocked(DeviceError):
+    code = "device_locked"
+    status = 409
+    default_hint = "Unlock the phone; phonepilot never types a PIN."
+
+
+class InputRefused(DeviceError):
+    code = "input_refused"
+    status = 409
+    default_hint = (
+        "Turn on 'USB debugging (Security settings)' in the developer options and restart the phone."
+    )
+
+
+class DeviceTimeout(DeviceError):
+    code = "device_timeout"
+    status = 504
+    default_hint = "The phone did not answer in time; look whether it hangs."
+
+
+class CommandFailed(DeviceError):
+    """A command ran on the phone and ended with a non-zero exit code."""
+
+    code = "device_command_failed"
+
+    def __init__(self, message: str, exit_code: int, stderr: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+
+class TextRefused(DeviceError):
+    code = "text_refused"
+    status = 422
+    default_hint = "Install the ADBKeyboard on the phone to type text beyond plain ASCII."
+
+
+class AppNotFound(DeviceError):
+    code = "app_not_found"
+    status = 404
+
+
+class ScreenshotUnavailable(DeviceError):
+    code = "screenshot_unavailable"
+
+
+class SecureScreen(DeviceError):
+    code = "secure_screen"
+    default_hint = "The app forbids screenshots; do this part by hand."
+
+
+class EngineError(AppError):
+    code = "engine_error"
+    status = 502
+
+
+class EngineStartFailed(EngineError):
+    """The engine's process ended before it was ready.
+
+    `exit_code` is None when it never started; `log_tail` holds its last lines, oldest first.
+    """
+
+    code = "engine_start_failed"
+    status = 503
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        exit_code: int | None = None,
+        log_tail: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+        self.log_tail = log_tail
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "exit_code": self.exit_code, "log_tail": list(self.log_tail)}
+
+
+class EngineNotReady(EngineError):
+    """The engine is starting or stopping; `retry_after` is in seconds."""
+
+    code = "engine_not_ready"
+    status = 503
+    default_hint = "Wait until GET /engine says ready."
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class EngineUnreachable(EngineError):
+    code = "engine_unreachable"
+    status = 502
+    default_hint = "Check the engine's URL and its log (GET /engine/log)."
+
+
+class EngineTimeout(EngineError):
+    code = "engine_timeout"
+    status = 504
+    default_hint = "The engine sent nothing for too long; look at GET /engine/log."
+
+
+class EngineRequestFailed(EngineError):
+    code = "engine_request_failed"
+
+
+class ContextOverflow(EngineError):
+    code = "context_overflow"
+    default_hint = "Raise engine.context, or shorten the goal."
+
+
+class ReplyTruncated(EngineError):
+    code = "reply_truncated"
+    default_hint = "Raise profile.max_tokens."
+
+
+class PolicyError(AppError):
+    code = "policy_error"
+
+
+class ReplyUnparseable(PolicyError):
+    code = "reply_unparseable"
+
+
+class UnknownAction(PolicyError):
+    code = "unknown_action"
+
+
+class ActionOutOfBounds(PolicyError):
+    code = "action_out_of_bounds"

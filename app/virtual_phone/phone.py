@@ -1,0 +1,359 @@
+"""The virtual phone itself: fingers and keys in, pixels and state out.
+
+One `Phone` is owned by one event loop thread. It never waits: a touch has its whole effect before
+the call returns, so the next frame shows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from typing import Any
+
+from PIL import Image
+
+from app.virtual_phone.apps import launcher
+from app.virtual_phone.apps.app import Badge
+from app.virtual_phone.apps.catalogue import APPS
+from app.virtual_phone.display import (
+    HEIGHT,
+    NAVIGATION_BAR,
+    WIDTH,
+    Canvas,
+    theme,
+)
+from app.virtual_phone.events import EventLog
+from app.virtual_phone.seeding import ADB_KEYBOARD, seeded_state
+from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
+from app.virtual_phone.system_settings import get_setting, put_setting
+from app.virtual_phone.toolkit.keyboard import AdbKeyboardBar, Keyboard
+from app.virtual_phone.toolkit.scene import Scene
+from app.virtual_phone.toolkit.screen import paint_navigation_bar, paint_status_bar
+
+HOLD_MS = 500  # ViewConfiguration.getLongPressTimeout()
+TOUCH_SLOP = 24
+PAGE_SWIPE = 150
+MAX_FIELD = 20_000
+
+KEY_HOME, KEY_BACK, KEY_POWER, KEY_SLEEP, KEY_WAKEUP = 3, 4, 26, 223, 224
+KEY_SPACE, KEY_ENTER, KEY_DELETE = 62, 66, 67
+_TYPED = {
+    **{7 + digit: str(digit) for digit in range(10)},
+    **{29 + letter: chr(ord("a") + letter) for letter in range(26)},
+    55: ",",
+    56: ".",
+    KEY_SPACE: " ",
+    KEY_ENTER: "\n",
+}
+
+
+class Phone:
+    """A phone of 1080 x 2400 pixels whose whole state is `state`."""
+
+    width, height, density = WIDTH, HEIGHT, 420
+
+    def __init__(self, seed: int) -> None:
+        self.log_entries = EventLog()
+        self.revision = 0
+        self._painted: tuple[int, Scene] | None = None
+        self.state: PhoneState = seeded_state(seed)
+
+    # -- what is seen
+
+    def scene(self) -> Scene:
+        """The current screen, painted; kept until something changes."""
+        if self._painted is None or self._painted[0] != self.revision:
+            self._painted = (self.revision, self._paint())
+        return self._painted[1]
+
+    def frame(self) -> Image.Image:
+        """The screen as an RGB image of `width` x `height`; not to be changed by the caller."""
+        return self.scene().canvas.image
+
+    def _paint(self) -> Scene:
+        state = self.state
+        look = theme(state.settings.dark_theme, state.look.accent)
+        image = Image.new("RGB", (WIDTH, HEIGHT))
+        scene = Scene(Canvas(image, look, state.look.font_scale))
+        if not state.power.awake:
+            return scene
+        home = state.ui.foreground == launcher.BADGE.package
+        if home:
+            badges = {package: app.badge for package, app in APPS.items()}
+            launcher.paint_home(scene, self, badges)
+        else:
+            self._paint_app(scene)
+        paint_status_bar(scene, state, light=home)
+        paint_navigation_bar(scene, light=home)
+        return scene
+
+    def _paint_app(self, scene: Scene) -> None:
+        app, ui = APPS[self.state.ui.foreground], self.state.ui
+        screen = app.screen(self, self._route())
+        keyboard = self._keyboard() if ui.focus else None
+        bottom = keyboard.rect().top if keyboard else HEIGHT - NAVIGATION_BAR
+        screen.paint(scene, bottom)
+        if keyboard:
+            keyboard.paint(scene)
+        if screen.question:
+            screen.question.paint(scene)
+
+    def _keyboard(self) -> Keyboard | AdbKeyboardBar:
+        ui = self.state.ui
+        if self.state.ime.current == ADB_KEYBOARD:
+            return AdbKeyboardBar()
+
+        def shift() -> None:
+            ui.keyboard_shift = not ui.keyboard_shift
+
+        def symbols() -> None:
+            ui.keyboard_symbols = not ui.keyboard_symbols
+
+        def type_key(character: str) -> None:
+            self._insert(character)
+            ui.keyboard_shift = False
+
+        return Keyboard(
+            ui.keyboard_symbols, ui.keyboard_shift, type_key, self._erase, shift, symbols
+        )
+
+    # -- fingers and keys
+
+    def tap(self, x: float, y: float) -> None:
+        spot = next((s for s in self.scene().at(x, y) if s.on_tap), None)
+        self.log("tap", x=x, y=y, spot=f"{spot.kind}:{spot.name}" if spot else "")
+        if spot and spot.on_tap and self.state.power.awake:
+            spot.on_tap(x, y)
+        self._changed()
+
+    def swipe(self, x1: float, y1: float, x2: float, y2: float, duration_ms: int) -> None:
+        """A finger drawn from one point to another; on the spot and slow, it is a long press."""
+        self.log("swipe", x1=x1, y1=y1, x2=x2, y2=y2, duration_ms=duration_ms)
+        if not self.state.power.awake:
+            return
+        dx, dy = x2 - x1, y2 - y1
+        if max(abs(dx), abs(dy)) <= TOUCH_SLOP:
+            self._press_on(x1, y1, duration_ms)
+        elif y1 >= HEIGHT - NAVIGATION_BAR and dy < -PAGE_SWIPE:
+            self.go_home()
+        elif abs(dx) > abs(dy):
+            self._swipe_sideways(x1, y1, x2, y2)
+        else:
+            self._scroll(x1, y1, -dy)
+        self._changed()
+
+    def _press_on(self, x: float, y: float, duration_ms: int) -> None:
+        spots = self.scene().at(x, y)
+        if duration_ms >= HOLD_MS:
+            hold = next((s.on_hold for s in spots if s.on_hold), None)
+            if hold:
+                hold(x, y)
+        else:
+            tap = next((s.on_tap for s in spots if s.on_tap), None)
+            if tap:
+                tap(x, y)
+
+    def _swipe_sideways(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        ui = self.state.ui
+        if ui.foreground == launcher.BADGE.package:
+            if abs(x2 - x1) >= PAGE_SWIPE:
+                page = ui.home_page + (1 if x2 < x1 else -1)
+                ui.home_page = min(max(page, 0), len(self.state.home) - 1)
+            return
+        drag = next((s.on_swipe for s in self.scene().at(x1, y1) if s.on_swipe), None)
+        if drag:
+            drag(x2, y2)
+
+    def _scroll(self, x: float, y: float, by: float) -> None:
+        scene = self.scene()
+        if scene.scrollable and scene.scrollable.contains(x, y) and not self.state.ui.dialog:
+            route = self._route()
+            route.scroll = min(max(route.scroll + round(by), 0), scene.scroll_range)
+
+    def press_key(self, code: int) -> None:
+        """Press a key by its Android KEYCODE number; unknown ones do nothing."""
+        self.log("key", code=code)
+        power = self.state.power
+        if code in (KEY_WAKEUP, KEY_SLEEP, KEY_POWER):
+            power.awake = not power.awake if code == KEY_POWER else code == KEY_WAKEUP
+        elif not power.awake:
+            return
+        elif code == KEY_HOME:
+            self.go_home()
+        elif code == KEY_BACK:
+            self._press_back()
+        elif code == KEY_DELETE:
+            self._erase()
+        elif code in _TYPED:
+            self._insert(_TYPED[code])
+        self._changed()
+
+    def type_text(self, text: str) -> bool:
+        """Put text into the focused field; False, and nothing typed, when there is none."""
+        typed = self._insert(text)
+        self.log("text", length=len(text), typed=typed)
+        self._changed()
+        return typed
+
+    def clear_text(self) -> bool:
+        """Empty the focused field; False when there is none."""
+        ui = self.state.ui
+        if ui.focus is None:
+            return False
+        ui.drafts[ui.focus] = ""
+        self._changed()
+        return True
+
+    def _insert(self, text: str) -> bool:
+        ui = self.state.ui
+        if ui.focus is None:
+            return False
+        ui.drafts[ui.focus] = (ui.drafts.get(ui.focus, "") + text)[:MAX_FIELD]
+        return True
+
+    def _erase(self) -> None:
+        ui = self.state.ui
+        if ui.focus is not None:
+            ui.drafts[ui.focus] = ui.drafts.get(ui.focus, "")[:-1]
+
+    def _press_back(self) -> None:
+        ui = self.state.ui
+        if ui.focus is not None:
+            self.focus(None)
+        elif ui.dialog is not None:
+            self.dismiss()
+        elif ui.foreground != launcher.BADGE.package:
+            self.back()
+
+    # -- what apps may do (apps.app.Hand)
+
+    def _route(self) -> Route:
+        return self.state.ui.stacks[self.state.ui.foreground][-1]
+
+    def open(self, name: str, arg: int = 0) -> None:
+        ui = self.state.ui
+        ui.stacks[ui.foreground].append(Route(name=name, arg=arg))
+
+    def back(self) -> None:
+        ui = self.state.ui
+        stack = ui.stacks[ui.foreground]
+        self.focus(None)
+        if len(stack) > 1:
+            route = stack.pop()
+            APPS[ui.foreground].leave(self, route)
+        else:
+            self.go_home()
+
+    def ask(self, name: str, arg: int = 0) -> None:
+        self.focus(None)
+        self.state.ui.dialog = Dialog(name=name, arg=arg)
+
+    def dismiss(self) -> None:
+        self.state.ui.dialog = None
+
+    def focus(self, field: str | None) -> None:
+        self.state.ui.focus = field
+
+    def launch(self, package: str) -> bool:
+        """Bring an app to the front as it was left; False when it is not installed."""
+        if package == launcher.BADGE.package:
+            self.go_home()
+        elif package in APPS:
+            ui = self.state.ui
+            self._leave_foreground()
+            ui.stacks.setdefault(package, [Route()])
+            ui.foreground = package
+        else:
+            return False
+        self.log("launch", package=package)
+        self._changed()
+        return True
+
+    def go_home(self) -> None:
+        self._leave_foreground()
+        self.state.ui.foreground = launcher.BADGE.package
+        self.state.ui.home_page = 0
+
+    def _leave_foreground(self) -> None:
+        self.focus(None)
+        self.dismiss()
+
+    def force_stop(self, package: str) -> None:
+        """End an app; its open screens are forgotten, unsaved drafts with them."""
+        ui = self.state.ui
+        ui.stacks.pop(package, None)
+        if ui.foreground == package:
+            self.go_home()
+        self._changed()
+
+    # -- what the system tells
+
+    @property
+    def packages(self) -> tuple[Badge, ...]:
+        return (launcher.BADGE, *(app.badge for app in APPS.values()))
+
+    @property
+    def foreground(self) -> Badge:
+        package = self.state.ui.foreground
+        return APPS[package].badge if package in APPS else launcher.BADGE
+
+    @property
+    def keyboard_shown(self) -> bool:
+        return self.state.ui.focus is not None
+
+    def get_setting(self, namespace: str, key: str) -> str | None:
+        return get_setting(self.state, namespace, key)
+
+    def put_setting(self, namespace: str, key: str, value: str) -> None:
+        """Store a setting; raises ValueError as `put_setting` of system_settings does."""
+        put_setting(self.state, namespace, key, value)
+        self._changed()
+
+    # -- control
+
+    def reset(self, seed: int, *, scatter: bool = False) -> None:
+        """Become the phone of `seed`; with `scatter`, left by its owner on some random screen."""
+        self.state = seeded_state(seed)
+        if scatter:
+            self._scatter(random.Random(f"scatter {seed}"))
+        self.log("reset", seed=seed)
+        self._changed()
+
+    def _scatter(self, choose: random.Random) -> None:
+        ui = self.state.ui
+        place = choose.random()
+        if place < 0.25:
+            ui.home_page = choose.randrange(len(self.state.home))
+            return
+        package = "com.android.settings" if place < 0.6 else choose.choice(list(APPS))
+        self.launch(package)
+        for _ in range(choose.randint(0, 2)):
+            spots = [s for s in self.scene().spots if s.kind in ("link", "tile", "field")]
+            if spots and choose.random() < 0.4:
+                self.tap(*choose.choice(spots).rect.center)
+            elif scene_range := self.scene().scroll_range:
+                self._route().scroll = choose.randint(0, scene_range)
+                self._changed()
+        if package != "com.android.settings" and choose.random() < 0.3:
+            self.launch("com.android.settings")
+
+    @property
+    def ui(self) -> Ui:
+        return self.state.ui
+
+    @property
+    def events(self) -> deque[dict[str, Any]]:
+        return self.log_entries.entries
+
+    def log(self, kind: str, **data: Any) -> None:
+        self.log_entries.add(kind, **data)
+
+    def subscribe(self) -> asyncio.Queue[dict[str, Any]]:
+        return self.log_entries.subscribe()
+
+    def unsubscribe(self, reader: asyncio.Queue[dict[str, Any]]) -> None:
+        self.log_entries.unsubscribe(reader)
+
+    def _changed(self) -> None:
+        self.revision += 1

@@ -1,0 +1,135 @@
+"""The whole state of a virtual phone as one typed tree.
+
+Everything a test or a bench judges by is here. `ui` holds what a person would call "where I am"
+(foreground app, open screens, scroll positions, keyboard); everything else is what the person
+would still find changed tomorrow, and `lasting()` gives exactly that part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Node(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class Look(Node):
+    """How the phone is made up: fixed by the seed, never changed by a tap."""
+
+    wallpaper: int = 0
+    accent: int = 0
+    font_scale: float = 1.0
+    row_height: int = 176
+    clock: str = "10:24"
+    battery: int = 80
+    carrier: str = "Virtual"
+
+
+class Settings(Node):
+    """The switches and sliders of the Settings app; levels are 0 to 255 or 0 to 15 as on Android."""
+
+    wifi: bool = True
+    bluetooth: bool = False
+    airplane_mode: bool = False
+    mobile_data: bool = True
+    hotspot: bool = False
+    nfc: bool = False
+    dark_theme: bool = False
+    night_light: bool = False
+    auto_rotate: bool = False
+    do_not_disturb: bool = False
+    location: bool = True
+    battery_saver: bool = False
+    brightness: int = Field(default=128, ge=0, le=255)
+    media_volume: int = Field(default=8, ge=0, le=15)
+    ring_volume: int = Field(default=8, ge=0, le=15)
+
+
+class Note(Node):
+    id: int
+    title: str
+    body: str = ""
+
+
+class Contact(Node):
+    name: str
+    phone: str
+
+
+class Alarm(Node):
+    time: str
+    on: bool
+
+
+class Event(Node):
+    day: int
+    title: str
+
+
+class Music(Node):
+    tracks: list[str] = []
+    track: int = 0
+    playing: bool = False
+
+
+class Power(Node):
+    awake: bool = True
+
+
+class InputMethod(Node):
+    """Keyboards by component id, as `ime list` prints them."""
+
+    current: str
+    enabled: list[str]
+    available: list[str]
+
+
+class Route(Node):
+    """One open screen of an app: its name, what it shows, and how far it is scrolled (pixels)."""
+
+    name: str = "main"
+    arg: int = 0
+    scroll: int = 0
+
+
+class Dialog(Node):
+    """A question over the screen: which one, and what it is about."""
+
+    name: str
+    arg: int = 0
+
+
+class Ui(Node):
+    foreground: str
+    stacks: dict[str, list[Route]] = {}
+    home_page: int = 0
+    focus: str | None = None
+    drafts: dict[str, str] = {}
+    dialog: Dialog | None = None
+    keyboard_symbols: bool = False
+    keyboard_shift: bool = False
+    stopwatch_running: bool = False
+    calculator: str = ""
+
+
+class PhoneState(Node):
+    seed: int
+    look: Look
+    settings: Settings
+    notes: list[Note]
+    contacts: list[Contact]
+    alarms: list[Alarm]
+    calendar: list[Event]
+    music: Music
+    home: list[list[str]]
+    power: Power
+    ime: InputMethod
+    system: dict[str, str] = {}
+    ui: Ui
+
+    def lasting(self) -> dict[str, Any]:
+        """The state without `ui`: what must not change behind a task's back."""
+        return self.model_dump(exclude={"ui"})
