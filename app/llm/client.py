@@ -5,9 +5,10 @@ httpx's errors and the engine's error bodies become `EngineError`s here and nowh
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from app.llm.reply import Completion, Piece
 from app.llm.sse import SseParser
 
 CONNECT_TIMEOUT_S = 5.0
+DRAIN_S = 0.5
 RETRY_AFTER_S = 2
 OVERFLOW_CODES = {"exceed_context_size_error", "context_length_exceeded"}
 """llama.cpp's error type, and the error code of OpenAI and vLLM."""
@@ -50,9 +52,11 @@ class ReplyStream:
     async def __aiter__(self) -> AsyncIterator[Piece]:
         """The text as it comes. Raises an `EngineError` when the engine breaks off."""
         parser = SseParser()
-        async for chunk in self._response.aiter_bytes():
+        chunks = self._response.aiter_bytes()
+        async for chunk in chunks:
             for data in _events(parser, chunk):
                 if data == "[DONE]":
+                    await _drain(chunks)
                     return
                 for piece in self.completion.take(_event(data)):
                     yield piece
@@ -179,6 +183,14 @@ def _error(status: int, error: Mapping[str, Any]) -> EngineError:
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return EngineRequestFailed(message, "Check the variable named by engine.api_key_env.")
     return EngineRequestFailed(message, "The engine's answer says what it did not like.")
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read the end of the HTTP body, so that the connection can be used again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in chunks:
+                pass
 
 
 def _events(parser: SseParser, chunk: bytes) -> list[str]:

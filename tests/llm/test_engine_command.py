@@ -1,0 +1,111 @@
+"""Settings to command lines, and `--help` to flags: tables only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from fake_llama_server import HELP
+
+from app.llm.command import (
+    embedded_command,
+    embedded_options,
+    llama_server_command,
+    supported_flags,
+)
+from app.settings import EngineSettings
+
+MODEL = Path("/models/m.gguf")
+MMPROJ = Path("/models/p.gguf")
+
+
+def argv(settings: EngineSettings, help_text: str = "") -> list[str]:
+    command = llama_server_command(
+        settings, binary="llama-server", port=5, threads=3, supported=supported_flags(help_text)
+    )
+    return list(command.argv)
+
+
+def value_of(arguments: list[str], flag: str) -> str:
+    return arguments[arguments.index(flag) + 1]
+
+
+def test_flags_are_read_from_help() -> None:
+    flags = supported_flags(HELP)
+    assert {"-h", "--help", "--usage", "-ngl", "--n-gpu-layers", "--mmproj"} <= flags
+    assert "--not-a-flag" not in flags  # named in a description only
+    assert supported_flags("not a help text at all") == frozenset()
+
+
+def test_the_whole_default_command_line() -> None:
+    settings = EngineSettings(model=MODEL, mmproj=MMPROJ)
+    assert " ".join(argv(settings)) == (
+        "llama-server --host 127.0.0.1 --port 5 --model /models/m.gguf --mmproj /models/p.gguf "
+        "--ctx-size 16384 --parallel 1 --threads 3 --flash-attn auto --cache-type-k f16 "
+        "--cache-type-v f16 --cache-ram 512 --reasoning-format none --metrics --no-ui "
+        "--sse-ping-interval 5 --log-colors off"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "flag", "value"),
+    [
+        ({"gpu_layers": 20}, "--gpu-layers", "20"),
+        ({"gpu_layers": 0}, "--gpu-layers", "0"),
+        ({"gpu_layers": "all"}, "--gpu-layers", "all"),
+        ({"alias": "mine"}, "--alias", "mine"),
+        ({"image_min_tokens": 64}, "--image-min-tokens", "64"),
+        ({"image_max_tokens": 1024}, "--image-max-tokens", "1024"),
+        ({"batch": 256}, "--batch-size", "256"),
+        ({"cache_type_v": "q8_0"}, "--cache-type-v", "q8_0"),
+        ({"flash_attention": "on"}, "--flash-attn", "on"),
+        ({"cache_ram": 0}, "--cache-ram", "0"),
+    ],
+)
+def test_each_setting_has_its_flag(change: dict[str, object], flag: str, value: str) -> None:
+    settings = EngineSettings(model=MODEL).model_copy(update=change)
+    assert value_of(argv(settings), flag) == value
+
+
+def test_without_a_projector_no_flag_for_it() -> None:
+    arguments = argv(EngineSettings(model=MODEL, mmproj_offload=False))
+    assert "--mmproj" not in arguments
+    assert "--no-mmproj-offload" in arguments
+
+
+def test_extra_arguments_come_last_and_are_never_dropped() -> None:
+    settings = EngineSettings(model=MODEL, extra_args=("--spec-type", "ngram-simple"))
+    assert argv(settings, HELP)[-2:] == ["--spec-type", "ngram-simple"]
+
+
+def test_what_the_binary_does_not_know_is_left_out_with_a_warning() -> None:
+    command = llama_server_command(
+        EngineSettings(model=MODEL),
+        binary="old",
+        port=1,
+        threads=1,
+        supported=supported_flags(HELP),
+    )
+    assert "--cache-ram" not in command.argv
+    assert "512" not in command.argv
+    assert any("--cache-ram 512" in warning for warning in command.warnings)
+    assert "--ctx-size" in command.argv
+
+
+def test_the_embedded_command_is_a_script_and_json() -> None:
+    settings = EngineSettings(model=MODEL, mmproj=MMPROJ, gpu_layers=4, port=7)
+    command = embedded_command(settings, threads=2)
+    assert command.argv[0] == sys.executable
+    assert command.argv[2].endswith("embedded.py")
+    options = json.loads(command.argv[3])
+    assert options == embedded_options(settings, threads=2)
+    assert (options["model"], options["n_threads"], options["port"]) == (str(MODEL), 2, 7)
+    assert options["n_gpu_layers"] == 4
+    assert not command.warnings
+
+
+def test_the_embedded_engine_says_what_it_ignores() -> None:
+    settings = EngineSettings(model=MODEL, extra_args=("--x",))
+    assert "extra_args" in embedded_command(settings, threads=1).warnings[0]

@@ -1,0 +1,115 @@
+"""Log lines as llama.cpp b11434 wrote them, and what is told of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.llm.failure import diagnose
+from app.llm.log import LONGEST_LINE, LogRing
+
+GENERIC = "0.00.006.980 E srv  llama_server: exiting due to model loading error"
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (
+            "0.00.008.404 E gguf_init_from_file: failed to open GGUF file 'nope.gguf' (No such"
+            " file or directory)",
+            "failed to open GGUF file 'nope.gguf'",
+            "engine.model",
+        ),
+        (
+            "0.00.006.317 E llama_model_load: error loading model: tensor 'output.weight' data is"
+            " not within the file bounds, model is corrupted or incomplete",
+            "not within the file bounds",
+            "truncated",
+        ),
+        (
+            "0.00.005.927 E gguf_init_from_reader: invalid magic characters: 'garb', expected"
+            " 'GGUF'",
+            "invalid magic characters",
+            "not a GGUF file",
+        ),
+        (
+            "0.00.005.344 E llama_model_load: error loading model: CLIP cannot be used as main"
+            " model, use it with --mmproj instead",
+            "CLIP cannot be used",
+            "swap",
+        ),
+        (
+            "0.00.016.591 E srv    load_model: failed to load multimodal model, 'tiny.gguf'",
+            "failed to load multimodal model",
+            "engine.mmproj",
+        ),
+        (
+            "0.00.003.121 E srv         start: couldn't bind HTTP server socket, hostname:"
+            " 1.2.3.4, port: 22",
+            "couldn't bind HTTP server socket",
+            "engine.port = 0",
+        ),
+        ("error: invalid argument: --foo", "invalid argument: --foo", "extra_args"),
+        ('error while handling argument "--port": stoi', '"--port"', "extra_args"),
+        (
+            "0.00.010.000 E llama_model_load: error loading model: error loading model"
+            " architecture: unknown model architecture: 'zzz4'",
+            "unknown model architecture: 'zzz4'",
+            "newer llama-server",
+        ),
+        (
+            "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 5150.00 MiB on device 0:"
+            " cudaMalloc failed: out of memory",
+            "cudaMalloc failed: out of memory",
+            "rtx-4060-8gb.toml",
+        ),
+        (
+            "/src/models/glm4.cpp:70: This GGUF does not support multimodal. Please reconvert it.",
+            "does not support multimodal",
+            "convert it again",
+        ),
+    ],
+)
+def test_the_telling_line_is_found(line: str, message: str, hint: str) -> None:
+    failure = diagnose(["0.00.001.000 I srv  init: initializing ...", line, GENERIC], 1)
+    assert message in failure.message
+    assert hint in failure.hint
+    assert not failure.message.startswith("0.")
+
+
+def test_an_unknown_error_is_still_the_first_one() -> None:
+    lines = ["0.00.001.000 W srv  x: odd", "0.00.002.000 E abc  x: new trouble", GENERIC]
+    assert diagnose(lines, 1).message == "abc  x: new trouble"
+
+
+def test_without_errors_the_last_line_is_all_there_is() -> None:
+    assert diagnose(["one", "two", ""], 1).message == "two"
+
+
+def test_a_kill_from_outside() -> None:
+    failure = diagnose(["0.00.001.000 I srv  init: ok"], 137)
+    assert failure.message == "the engine was killed"
+    assert "memory" in failure.hint
+
+
+def test_silence() -> None:
+    assert diagnose([], 2).message == "the engine ended with exit code 2"
+
+
+def test_the_ring_joins_chunks_and_forgets_the_oldest() -> None:
+    ring = LogRing(kept=2)
+    assert ring.feed(b"on") == []
+    assert ring.feed(b"e\r\ntwo\nthr") == ["one", "two"]
+    assert ring.feed("ée\n".encode()[:1]) == []
+    assert ring.feed("ée\n".encode()[1:]) == ["thrée"]
+    assert ring.lines() == ("two", "thrée")
+    assert ring.lines(1) == ("thrée",)
+    assert ring.lines(0) == ()
+    ring.feed(b"rest")
+    assert ring.flush() == ["rest"]
+    assert ring.flush() == []
+
+
+def test_a_line_without_end_is_cut() -> None:
+    ring = LogRing()
+    ring.feed(b"x" * (LONGEST_LINE * 3))
+    assert [len(line) for line in ring.lines()] == [LONGEST_LINE]

@@ -1,0 +1,346 @@
+"""`/v1/*` over a real uvicorn: what goes through it and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import openai
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from scripted_server import Script, serve
+from supervised import Supervised, image_message
+
+from app.api import openai as passthrough_module
+from app.api.openai import EnginePort, Passthrough
+from app.errors import EngineStartFailed
+from app.settings import EngineSettings
+
+SSE = b'data: {"choices": [] }\n\n: ping\r\n\r\ndata: \xe6\x89\x93\xe5\xbc\x80\n\ndata: [DONE]\n\n'
+CHAT = "/v1/chat/completions"
+
+
+@dataclass
+class _Status:
+    kind: str
+
+
+class FixedEngine:
+    """An engine at a given address, or one that never becomes ready."""
+
+    def __init__(self, url: str = "", kind: str = "llama-server") -> None:
+        self.url = url
+        self.kind = kind
+        self.error: EngineStartFailed | None = None
+
+    async def ensure_ready(self) -> str:
+        if self.error is not None:
+            raise self.error
+        if not self.url:
+            await asyncio.Event().wait()
+        return self.url
+
+    def status(self) -> _Status:
+        return _Status(self.kind)
+
+
+@asynccontextmanager
+async def service(
+    engine: EnginePort, passthrough: Passthrough | None = None, **options: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The passthrough on a real port, and a client for it."""
+    passthrough = passthrough or Passthrough(engine, **options)
+    app = FastAPI()
+    app.include_router(passthrough.router())
+    config = uvicorn.Config(app, port=0, ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    started = asyncio.Event()
+    startup = server.startup
+
+    async def tell_startup(sockets: Any = None) -> None:
+        await startup(sockets)
+        started.set()
+
+    server.startup = tell_startup  # type: ignore[method-assign]
+    task = asyncio.create_task(server.serve())
+    await started.wait()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            yield client
+    finally:
+        await passthrough.aclose()
+        server.should_exit = True
+        await task
+
+
+async def test_the_openai_client_works(
+    supervise: Callable[[EngineSettings], Supervised], embedded: EngineSettings
+) -> None:
+    engine = supervise(embedded).engine
+    async with (
+        service(engine) as http,
+        openai.AsyncOpenAI(
+            base_url=f"{str(http.base_url).rstrip('/')}/v1", api_key="ours"
+        ) as client,
+    ):
+        models = await client.models.list()
+        assert [model.id for model in models.data] == ["tiny"]
+        messages: Any = [image_message("hello")]
+        whole = await client.chat.completions.create(
+            model="tiny", messages=messages, max_tokens=8, temperature=0
+        )
+        stream = await client.chat.completions.create(
+            model="tiny", messages=messages, max_tokens=8, temperature=0, stream=True
+        )
+        pieces = [c.choices[0].delta.content or "" async for c in stream if c.choices]
+        assert "".join(pieces) == whole.choices[0].message.content
+        assert len([piece for piece in pieces if piece]) > 3
+        assert whole.usage is not None
+        assert whole.usage.completion_tokens == 8
+        with pytest.raises(openai.BadRequestError) as caught:  # the engine's own words
+            await client.chat.completions.create(model="tiny", messages=[], max_tokens=0, n=-1)
+        assert "src" not in (caught.value.response.json()["error"])
+
+
+async def test_the_engines_answer_is_the_same_directly_and_through_us(
+    supervise: Callable[[EngineSettings], Supervised], embedded: EngineSettings
+) -> None:
+    engine = supervise(embedded).engine
+    url = await engine.ensure_ready()
+    async with service(engine) as http:
+        for path, body in (
+            ("/v1/embeddings", b'{"input": "x"}'),
+            (CHAT, b'{"messages": 5}'),
+            (CHAT, b'{"messages":[{"role":"user","content":"x"}],"grammar":"root ::= ("}'),
+        ):
+            ours = await http.post(path, content=body)
+            async with httpx.AsyncClient() as direct:
+                theirs = await direct.post(url + path, content=body)
+            assert theirs.status_code >= 400
+            assert ours.status_code == theirs.status_code
+            assert ours.content == theirs.content
+            assert ours.headers["content-type"] == theirs.headers["content-type"]
+
+
+async def test_bodies_are_untouched_both_ways() -> None:
+    body = b'{ "messages" : [ ] ,\n "x": 1.50, "a": "\xe6\x89\x93" }'
+    async with (
+        serve(Script([SSE[:9], SSE[9:41], SSE[41:]])) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        answer = await http.post(f"{CHAT}?a=b%20c", content=body)
+    assert answer.content == SSE
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert engine.bodies == [body]
+    assert engine.heads[0].startswith(f"POST {CHAT}?a=b%20c HTTP/1.1")
+
+
+async def test_chunks_come_as_they_are_written_and_leaving_ends_the_work() -> None:
+    async with (
+        serve(Script([SSE[:24]], hang=True)) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        async with http.stream("POST", CHAT, content=b"{}") as answer:
+            first = await anext(answer.aiter_raw())
+            assert first == SSE[:24]
+            assert not engine.left.is_set()
+        async with asyncio.timeout(5):
+            await engine.left.wait()
+
+
+async def test_leaving_before_the_first_byte_ends_the_work_too() -> None:
+    async with serve(Script(silent=True)) as engine, service(FixedEngine(engine.url)) as http:
+        call = asyncio.create_task(http.post(CHAT, content=b"{}", timeout=30))
+        await engine.asked.wait()
+        call.cancel()
+        async with asyncio.timeout(5):
+            await engine.left.wait()
+
+
+async def test_headers_that_are_nobody_elses_business() -> None:
+    extra = "Access-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\nX-Request-Id: 7\r\nServer: x\r\n"
+    async with (
+        serve(Script([b"{}"], content_type="application/json", headers=extra)) as engine,
+        service(FixedEngine(engine.url, kind="remote"), api_key="sk-engine") as http,
+    ):
+        headers = {
+            "authorization": "Bearer ours",
+            "cookie": "session=1",
+            "origin": "http://evil.example",
+            "x-custom": "kept",
+        }
+        answer = await http.get("/v1/models", headers=headers)
+    sent = engine.heads[0].lower()
+    assert "authorization: bearer sk-engine" in sent
+    assert "ours" not in sent
+    assert "cookie" not in sent
+    assert "evil" not in sent
+    assert "x-custom: kept" in sent
+    assert answer.headers["x-request-id"] == "7"
+    assert answer.headers["server"] == "uvicorn"
+    assert not {"access-control-allow-origin", "set-cookie"} & set(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/health"),
+        ("GET", "/v1/chat/completions"),
+        ("POST", "/v1/models"),
+        ("POST", "/v1/../slots/0"),
+        ("POST", "/v1/chat/completions/control"),
+        ("DELETE", "/v1/models"),
+    ],
+)
+async def test_other_routes_are_closed(method: str, path: str) -> None:
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+        answer = await http.request(method, path)
+    assert answer.status_code in (404, 405)
+    assert engine.requests == []
+
+
+async def test_an_unknown_route_is_refused_in_openais_shape() -> None:
+    async with service(FixedEngine("http://127.0.0.1:9")) as http:
+        answer = await http.get("/v1/files")
+    error = answer.json()["error"]
+    assert answer.status_code == 404
+    assert error["src"] == "phonepilot"
+    assert (error["type"], error["code"]) == ("invalid_request_error", "not_found")
+    assert "/v1/chat/completions" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "messages": [
+                {"content": [{"type": "image_url", "image_url": {"url": "http://10.0.0.1"}}]}
+            ]
+        },
+        {"messages": [{"content": [{"type": "image_url", "image_url": "https://x.example/a"}]}]},
+        {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "file:///etc/x"}}]}]},
+        {"input": [{"content": [{"type": "input_image", "image_url": "HTTP://x.example"}]}]},
+        {"messages": [{"content": [{"source": {"type": "url", "url": "http://x.example"}}]}]},
+        {"messages": [{"content": [{"type": "video_url", "video_url": {"url": "http://x"}}]}]},
+    ],
+)
+async def test_a_local_engine_is_not_made_to_fetch_addresses(content: dict[str, object]) -> None:
+    async with serve(Script([b"{}"])) as engine:
+        async with service(FixedEngine(engine.url)) as http:
+            answer = await http.post(CHAT, json=content)
+        assert answer.status_code == 400
+        assert "data: URLs" in answer.json()["error"]["message"]
+        assert engine.requests == []
+        async with service(FixedEngine(engine.url, kind="remote")) as http:
+            assert (await http.post(CHAT, json=content)).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
+async def test_what_cannot_be_read_goes_no_further(body: bytes) -> None:
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+        answer = await http.post(CHAT, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "invalid_request"
+    assert engine.requests == []
+
+
+async def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passthrough_module, "MAX_BODY_BYTES", 100)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 10
+
+    async with service(FixedEngine("http://127.0.0.1:9")) as http:
+        told = await http.post(CHAT, content=b" " * 101)
+        untold = await http.post(CHAT, content=chunks())
+    assert [told.status_code, untold.status_code] == [413, 413]
+    assert told.json()["error"]["code"] == "request_too_large"
+
+
+async def test_an_engine_that_cannot_start() -> None:
+    engine = FixedEngine()
+    engine.error = EngineStartFailed("model file not found: x", "Check engine.model.")
+    async with service(engine) as http:
+        answer = await http.post(CHAT, content=b"{}")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "error": {
+            "message": "model file not found: x. Check engine.model.",
+            "type": "server_error",
+            "code": "engine_start_failed",
+            "src": "phonepilot",
+        }
+    }
+
+
+async def test_an_engine_that_takes_longer_to_start_than_a_request_waits() -> None:
+    async with service(FixedEngine(), start_wait_s=0.05) as http:
+        answer = await http.post(CHAT, content=b"{}")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["error"]["code"] == "engine_not_ready"
+
+
+async def test_nobody_at_the_engines_address() -> None:
+    async with serve(Script()) as engine:
+        pass
+    async with service(FixedEngine(engine.url)) as http:
+        answer = await http.post(CHAT, content=b"{}")
+    assert answer.status_code == 502
+    assert answer.json()["error"]["code"] == "engine_unreachable"
+
+
+async def test_a_silent_engine() -> None:
+    async with (
+        serve(Script(silent=True)) as engine,
+        service(FixedEngine(engine.url), idle_timeout_s=0.1) as http,
+    ):
+        answer = await http.post(CHAT, content=b"{}")
+    assert answer.status_code == 504
+    assert answer.json()["error"]["code"] == "engine_timeout"
+
+
+async def test_a_broken_stream_ends_with_an_error_event() -> None:
+    async with (
+        serve(Script([SSE[:24]], broken=True)) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        answer = await http.post(CHAT, content=b"{}")
+    assert answer.content.startswith(SSE[:24])
+    event = answer.content[24:].decode()
+    assert event.endswith("\n\n")
+    error = json.loads(event.removeprefix("data: "))["error"]
+    assert (error["code"], error["src"]) == ("engine_unreachable", "phonepilot")
+
+
+async def test_a_broken_document_is_visibly_not_whole() -> None:
+    async with (
+        serve(Script([b'{"a":'], broken=True, content_type="application/json")) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.post(CHAT, content=b"{}")
+
+
+async def test_stopping_the_engine_breaks_streams_off(
+    supervise: Callable[[EngineSettings], Supervised], embedded: EngineSettings
+) -> None:
+    engine = supervise(embedded).engine
+    passthrough = Passthrough(engine)
+    engine.before_stop(passthrough.close_streams)
+    body = {"messages": [image_message("go on")], "max_tokens": 30000, "stream": True}
+    async with service(engine, passthrough) as http, http.stream("POST", CHAT, json=body) as answer:
+        chunks = answer.aiter_raw()
+        first = await anext(chunks)
+        await engine.stop()
+        rest = b"".join([chunk async for chunk in chunks])
+    assert b"delta" in first
+    assert b'"src":"phonepilot"' in rest

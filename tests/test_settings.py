@@ -1,0 +1,231 @@
+"""Layers, origins and refusals of the settings."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import app
+from app.errors import ConfigError
+from app.settings import AppsSettings, Settings, configs_folder, load_apps, load_settings
+
+PACKAGE = Path(app.__file__).parent
+
+
+def load(
+    *configs: str | Path,
+    overrides: dict[str, object] | None = None,
+    environ: dict[str, str] | None = None,
+) -> Settings:
+    return load_settings(configs, overrides, environ or {})
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_default_toml_says_what_the_models_say() -> None:
+    assert load() == Settings()
+
+
+def test_default_toml_has_every_key_and_explains_itself() -> None:
+    document = tomllib.loads((configs_folder() / "default.toml").read_text(encoding="utf-8"))
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        assert isinstance(section, type) and issubclass(section, BaseModel)
+        assert set(document[name]) == set(section.model_fields) - {"api_key"}
+
+
+@pytest.mark.parametrize(
+    "name", [p.stem for p in configs_folder().glob("*.toml") if p.stem not in {"default", "apps"}]
+)
+def test_shipped_configs_load_by_name(name: str) -> None:
+    assert load(name).engine.context == 16384
+
+
+def test_the_demo_names_files_inside_the_package() -> None:
+    settings = load("demo")
+    assert settings.engine.model == PACKAGE / "demo" / "demo-q4_k_s.gguf"
+    assert settings.engine.alias == "phonepilot-demo"
+    assert (settings.profile.image_width, settings.profile.image_height) == (252, 560)
+
+
+def test_later_layers_win(tmp_path: Path) -> None:
+    path = write(tmp_path, "[engine]\ncontext = 1024\nparallel = 2\nthreads = 3\n")
+    settings = load(
+        "demo",
+        path,
+        overrides={"engine.threads": 5, "engine.parallel": None},
+        environ={"PHONEPILOT_ENGINE__PARALLEL": "4", "PHONEPILOT_ENGINE__THREADS": "9"},
+    )
+    engine = settings.engine
+    assert (engine.context, engine.parallel, engine.threads) == (1024, 4, 5)
+    assert engine.alias == "phonepilot-demo"
+
+
+def test_relative_paths_start_at_the_file_that_names_them(tmp_path: Path) -> None:
+    path = write(tmp_path, '[engine]\nmodel = "models/m.gguf"\nbinary = "./bin/llama-server"\n')
+    engine = load(path).engine
+    assert engine.model == tmp_path / "models" / "m.gguf"
+    assert Path(engine.binary) == tmp_path / "bin" / "llama-server"
+
+
+def test_paths_know_home_and_bare_binaries_stay_names(tmp_path: Path) -> None:
+    path = write(tmp_path, '[engine]\nmmproj = "~/p.gguf"\nbinary = "llama-server"\n')
+    engine = load(path).engine
+    assert engine.mmproj == Path.home() / "p.gguf"
+    assert engine.binary == "llama-server"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("ENGINE__GPU_LAYERS", "33", 33),
+        ("ENGINE__GPU_LAYERS", "all", "all"),
+        ("ENGINE__EXTRA_ARGS", "--temp 1 --path 'a b'", ("--temp", "1", "--path", "a b")),
+        ("ENGINE__MODEL", "/m/x.gguf", Path("/m/x.gguf")),
+        ("ENGINE__MODEL", "", None),
+        ("ENGINE__ALIAS", "007", "007"),
+        ("ENGINE__STOP_TIMEOUT_S", "2", 2.0),
+        ("ADB__PRIVATE", "true", True),
+        ("ADB__BINARY", "adb", "adb"),
+    ],
+)
+def test_environment_is_read_as_the_type_of_the_key(key: str, text: str, value: object) -> None:
+    settings = load(environ={f"PHONEPILOT_{key}": text})
+    section, field = key.lower().split("__")
+    assert getattr(getattr(settings, section), field) == value
+
+
+def test_other_variables_are_left_alone() -> None:
+    assert load(environ={"PHONEPILOT_HOME": "x", "ENGINE__PORT": "y"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("toml", "message", "hint"),
+    [
+        ("[engine]\nmodle = 'x'", "engine: unknown key 'modle'", "Did you mean model?"),
+        ("[engin]\nmodel = 'x'", "unknown section 'engin'", "Allowed: service, adb, engine"),
+        ("engine = 1", "engine: must be a table [engine]", ""),
+        ("[engine]\nkind = 'vllm'", "engine.kind: 'vllm' is not allowed", "'llama-server'"),
+        ("[engine]\ncontext = '4096'", "engine.context: '4096' is not allowed", "integer"),
+        ("[engine]\ngpu_layers = 'most'", "engine.gpu_layers: 'most'", "'auto' or 'all'"),
+        ("[engine]\nextra_args = '-v'", "engine.extra_args: '-v'", "tuple"),
+        ("[engine]\nmodel = 5", "engine.model: 5 is not allowed", ""),
+        ("[engine]\nurl = 'localhost:8080'", "engine.url", "pattern"),
+        ("[service]\nport = 65536", "service.port: 65536", "less than or equal to 65535"),
+        ("[service]\nport = true", "service.port: True", "integer"),
+        ("[profile]\nprompt = '../x'", "profile.prompt", "pattern"),
+        ("[engine]\napi_key = 'secret'", "unknown key 'api_key'", "api_key_env"),
+        ("[engine", "not valid TOML", ""),
+    ],
+)
+def test_a_mistake_names_file_key_and_rule(
+    tmp_path: Path, toml: str, message: str, hint: str
+) -> None:
+    path = write(tmp_path, toml)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(path) in caught.value.message
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_mistake_in_the_environment_names_the_variable() -> None:
+    with pytest.raises(ConfigError, match="PHONEPILOT_ENGINE__PORT: engine.port: 'x'"):
+        load(environ={"PHONEPILOT_ENGINE__PORT": "x"})
+    with pytest.raises(ConfigError, match="PHONEPILOT_ENGINE__PROT: engine: unknown key 'prot'"):
+        load(environ={"PHONEPILOT_ENGINE__PROT": "1"})
+
+
+def test_a_mistake_on_the_command_line_says_so() -> None:
+    with pytest.raises(ConfigError, match="command line: service.port: 70000"):
+        load(overrides={"service.port": 70000})
+
+
+def test_an_unknown_config_names_the_shipped_ones() -> None:
+    with pytest.raises(ConfigError, match="configuration not found: dmeo") as caught:
+        load("dmeo")
+    assert "autoglm-phone-9b, demo, rtx-4060-8gb" in caught.value.hint
+
+
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="configuration not found"):
+        load(tmp_path)
+
+
+def test_the_api_key_comes_from_the_named_variable_and_stays_hidden() -> None:
+    environ = {"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY", "MY_KEY": "sk-123"}
+    settings = load(environ=environ)
+    assert settings.engine.api_key.get_secret_value() == "sk-123"
+    assert "sk-123" not in repr(settings)
+    with pytest.raises(ConfigError, match="the variable MY_KEY is not set"):
+        load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY"})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().engine.port = 1  # type: ignore[misc]
+
+
+def test_own_apps_replace_and_extend_the_shipped_ones(tmp_path: Path) -> None:
+    shipped = load_apps(AppsSettings())
+    first = shipped[0]
+    path = write(
+        tmp_path,
+        f'[[app]]\nname = "{first.name}"\npackage = "org.mine"\n'
+        '[[app]]\nname = "Nested"\naliases = ["N"]\npackage = "org.nested"\n',
+    )
+    apps = {entry.name: entry for entry in load_apps(AppsSettings(file=path))}
+    assert len(apps) == len(shipped) + 1
+    assert apps[first.name].package == "org.mine"
+    assert apps["Nested"].aliases == ("N",)
+
+
+@pytest.mark.parametrize("toml", ["[[app]]\nname = 'x'", "app = 5", "[[app]]\nnme = 'x'"])
+def test_a_broken_apps_file_is_named(tmp_path: Path, toml: str) -> None:
+    path = write(tmp_path, toml)
+    with pytest.raises(ConfigError, match=r"mine\.toml: app"):
+        load_apps(AppsSettings(file=path))
+
+
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text())
+)
+
+
+@given(
+    section=st.sampled_from([*Settings.model_fields, "junk"]),
+    key=st.one_of(
+        st.sampled_from(sorted({"port", "model", "context", "extra_args", "lang", "file"})),
+        st.text(),
+    ),
+    value=values,
+)
+def test_junk_is_either_accepted_or_refused_with_a_reason(
+    section: str, key: str, value: object
+) -> None:
+    try:
+        load(overrides={f"{section}.{key}": value})
+    except ConfigError as exc:
+        assert exc.message.startswith("command line")
+        assert exc.hint
+
+
+@given(data=st.binary(max_size=60))
+def test_a_file_of_junk_never_raises_anything_else(
+    data: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "junk.toml"
+    path.write_bytes(data)
+    try:
+        load(path)
+    except ConfigError as exc:
+        assert str(path) in exc.message
