@@ -99,6 +99,7 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
     yield "--reasoning-format", "none"  # the agent reads <think> itself
     yield "--metrics", None
     yield "--no-ui", None
+    yield "--cors-origins", "localhost"  # the default lets any web page talk to the engine
     yield "--sse-ping-interval", str(SSE_PING_S)
     yield "--log-colors", "off"
 

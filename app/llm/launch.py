@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import socket
 from dataclasses import dataclass
 
-import httpx
-
-from app.errors import EngineStartFailed, EngineUnreachable
+from app.errors import EngineStartFailed
 from app.llm.command import (
     LOOPBACK,
     URL_LINE,
@@ -24,14 +21,12 @@ from app.llm.failure import diagnose
 from app.llm.gguf import check_gguf
 from app.llm.log import LogRing
 from app.llm.process import EngineProcess
+from app.llm.readiness import check_remote, until_ready
 from app.llm.status import EngineKind
 from app.settings import EngineSettings
 
 BINARY = "llama-server"
 HELP_TIMEOUT_S = 10.0
-POLL_S = 0.1
-ANSWER_TIMEOUT_S = 5.0
-"""For one answer to a readiness question; a loading engine answers 503 at once."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ async def bring_up(settings: EngineSettings, kind: EngineKind, log: LogRing) -> 
     """
     if kind is EngineKind.REMOTE:
         remote = settings.url.rstrip("/").removesuffix("/v1")
-        await _check_remote(remote, settings.api_key.get_secret_value())
+        await check_remote(remote, settings.api_key.get_secret_value())
         return Running(remote, None)
     _check_files(settings)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -170,7 +165,7 @@ async def _ready_url(
     settings: EngineSettings, process: EngineProcess, url: asyncio.Future[str], log: LogRing
 ) -> str:
     """Whatever comes first: the engine is ready, it ends, or the time is up."""
-    ready = asyncio.create_task(_until_ready(url, vision=settings.mmproj is not None))
+    ready = asyncio.create_task(until_ready(url, vision=settings.mmproj is not None))
     ended = asyncio.create_task(process.wait())
     try:
         await asyncio.wait(
@@ -198,54 +193,3 @@ def start_failure(log: LogRing, exit_code: int) -> EngineStartFailed:
     return EngineStartFailed(
         failure.message, failure.hint, exit_code=exit_code, log_tail=log.lines(40)
     )
-
-
-async def _until_ready(url: asyncio.Future[str], *, vision: bool) -> str:
-    """Poll until the engine answers as ready; whoever waits for this sets the time limit."""
-    base = await url
-    async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, trust_env=False) as client:
-        while True:
-            # Not listening yet, or ending just now: the caller watches the process itself.
-            with contextlib.suppress(httpx.TransportError):
-                if await _is_ready(client, base, vision=vision):
-                    return base
-            await asyncio.sleep(POLL_S)
-
-
-async def _is_ready(client: httpx.AsyncClient, base: str, *, vision: bool) -> bool:
-    """`/health` is 503 while the model loads. Without its projector a llama-server is healthy but
-    blind, which only `/props` tells."""
-    if (await client.get(f"{base}/health")).status_code != httpx.codes.OK:
-        return False
-    if vision:
-        props = (await client.get(f"{base}/props")).json()
-        if not props.get("modalities", {}).get("vision"):
-            raise EngineStartFailed(
-                "the engine is up but takes no images",
-                "engine.mmproj was not loaded as a vision projector; look at GET /engine/log.",
-            )
-    return True
-
-
-async def _check_remote(url: str, api_key: str) -> None:
-    """Raise an `EngineError` unless somebody at `url` answers as an inference server does."""
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, headers=headers) as client:
-        try:
-            health = await client.get(f"{url}/health")
-            if health.status_code == httpx.codes.OK:
-                return
-            models = await client.get(f"{url}/v1/models")
-        except httpx.TransportError as exc:
-            raise EngineUnreachable(
-                f"no engine answers at {url}: {exc}", "Check engine.url and that it runs."
-            ) from exc
-    if models.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise EngineUnreachable(
-            f"the engine at {url} refuses the API key",
-            "Set engine.api_key_env to the name of the variable that holds the key.",
-        )
-    if not models.is_success:
-        raise EngineUnreachable(
-            f"{url}/v1/models answers {models.status_code}", "Check engine.url; leave out /v1."
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from app.llm.command import (
     llama_server_command,
     supported_flags,
 )
+from app.llm.cores import engine_threads
 from app.settings import EngineSettings
 
 MODEL = Path("/models/m.gguf")
@@ -45,7 +47,7 @@ def test_the_whole_default_command_line() -> None:
         "llama-server --host 127.0.0.1 --port 5 --model /models/m.gguf --mmproj /models/p.gguf "
         "--ctx-size 16384 --parallel 1 --threads 3 --flash-attn auto --cache-type-k f16 "
         "--cache-type-v f16 --cache-ram 512 --reasoning-format none --metrics --no-ui "
-        "--sse-ping-interval 5 --log-colors off"
+        "--cors-origins localhost --sse-ping-interval 5 --log-colors off"
     )
 
 
@@ -109,3 +111,8 @@ def test_the_embedded_command_is_a_script_and_json() -> None:
 def test_the_embedded_engine_says_what_it_ignores() -> None:
     settings = EngineSettings(model=MODEL, extra_args=("--x",))
     assert "extra_args" in embedded_command(settings, threads=1).warnings[0]
+
+
+def test_threads_leave_a_core_to_the_rest() -> None:
+    assert engine_threads(6) == 6
+    assert 1 <= engine_threads(0) <= max(1, (os.cpu_count() or 1) - 1)
