@@ -1,0 +1,82 @@
+"""An adb server is found, or started and ended without a trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.adb.connection import Deadline
+from app.adb.server import AdbServer, find_binary
+from app.errors import AdbServerUnreachable, ConfigError
+
+
+def servers_on(port: int) -> list[psutil.Process]:
+    """Processes with `-P port` on their command line."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if ["-P", str(port)] == (process.info["cmdline"] or [])[-4:-2]
+    ]
+
+
+async def test_ours_starts_answers_and_leaves_nothing(tmp_path: Path) -> None:
+    server = AdbServer(private=True, home=tmp_path)
+    async with server:
+        assert server.owned
+        port = server.port
+        assert server.client().version() >= 41
+        assert servers_on(port)
+    assert not server.owned
+    assert not servers_on(port)
+    assert (tmp_path / ".android").is_dir()
+
+
+async def test_a_server_that_is_there_is_used_and_stays(adb_server: AdbServer) -> None:
+    async with AdbServer(adb_server.host, adb_server.port) as found:
+        assert not found.owned
+        assert found.port == adb_server.port
+    assert adb_server.client().query("host:version", Deadline(5))
+
+
+async def test_a_program_that_is_no_adb_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "adb"
+    broken.write_text("#!/bin/sh\necho cannot bind >&2\nexit 1\n", "utf-8")
+    broken.chmod(0o755)
+    server = AdbServer(private=True, binary=str(broken), home=tmp_path / "home")
+    with pytest.raises(AdbServerUnreachable, match="cannot bind"):
+        await server.start()
+    assert not server.owned
+
+
+def test_a_configured_program_that_is_missing() -> None:
+    with pytest.raises(ConfigError, match="no-such-adb"):
+        find_binary("no-such-adb")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_killed_with_sigkill_we_leave_no_server(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys, time
+from pathlib import Path
+from app.adb.server import AdbServer
+server = AdbServer(private=True, home=Path(sys.argv[1]))
+asyncio.run(server.start())
+print(server.port, flush=True)
+time.sleep(60)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        processes = servers_on(int(parent.stdout.readline()))
+        assert processes
+        parent.send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
