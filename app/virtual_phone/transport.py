@@ -168,7 +168,8 @@ class Link:
         self.payload_limit = MAX_PAYLOAD_BEFORE_CNXN
 
     def post(self, packet: Packet) -> None:
-        self._writer.write(packet.encode())
+        if not self._writer.is_closing():
+            self._writer.write(packet.encode())
 
     async def send(self, packet: Packet) -> None:
         self.post(packet)
@@ -184,8 +185,9 @@ class Link:
         except LinkBroken as exc:
             log.warning("link dropped: %s", exc)
         finally:
-            await self._end_services()
+            # Closed before the first await: stop() may cancel us in the middle of ending.
             self._writer.close()
+            await self._end_services()
             with contextlib.suppress(ConnectionError):
                 await self._writer.wait_closed()
 
@@ -308,7 +310,7 @@ class Endpoint:
             link = Link(reader, writer, self._banner, self._resolve, self.authorized)
             await link.run()
         except asyncio.CancelledError:
-            # asyncio's own done-callback of this task would report the cancellation as an error.
-            log.debug("link ended by stop()")
+            # Not raised again: asyncio's done-callback of this task would log it as an error.
+            writer.transport.abort()
         finally:
             self._links.discard(task)

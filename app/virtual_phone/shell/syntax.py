@@ -175,19 +175,19 @@ def parse(text: str) -> list[Pipeline]:
         elif token.text in _MERGES:
             command.merge = token.text
         else:
+            if not command.words:
+                if token.text == "\n" and not command.redirections:
+                    continue  # an empty line, or a line that ends in an operator
+                raise ShellSyntaxError(f"unexpected `{token.text}'")
+            commands.append(command)
+            command = Command()
             separator = ";" if token.text == "\n" else token.text
-            if not command.words and (separator != ";" or commands or condition != ";"):
-                raise ShellSyntaxError(f"unexpected `{separator}'")
-            if command.words:
-                commands.append(command)
-                command = Command()
             if separator != "|":
-                if commands:
-                    pipelines.append(Pipeline(condition, commands))
+                pipelines.append(Pipeline(condition, commands))
                 condition, commands = separator, []
     if command.words:
         commands.append(command)
         pipelines.append(Pipeline(condition, commands))
-    elif commands or condition != ";":
+    elif commands or condition != ";" or command.redirections:
         raise ShellSyntaxError("unexpected end of command")
     return pipelines
