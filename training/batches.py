@@ -16,7 +16,7 @@ from training.screens import IMAGE_TOKENS, Question, Screen, screens, system_pro
 from training.tokenizer import prompt_text
 
 END_OF_REPLY = "<|user|>"
-ACTION_WEIGHT = 2.0
+ACTION_WEIGHT = 3.0
 """Tokens of the action count more than those of the thought; most of both are soon easy."""
 
 

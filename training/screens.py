@@ -25,13 +25,15 @@ from app.virtual_phone.apps.catalogue import APPS
 from app.virtual_phone.apps.settings import SWITCHES
 from app.virtual_phone.display import HEIGHT, WIDTH
 from app.virtual_phone.phone import KEY_BACK, KEY_HOME, Phone
-from training.goals import Goal, sample_goal, sample_open_goal
-from training.oracle import Advice, advise
+from training.goals import Goal, sample_goal, sample_open_goal, sample_switch_goal
+from training.oracle import SETTINGS, Advice, advise
 
 IMAGE_WIDTH, IMAGE_HEIGHT, CELL = 252, 560, 28
 COLUMNS, ROWS = IMAGE_WIDTH // CELL, IMAGE_HEIGHT // CELL
 IMAGE_TOKENS = COLUMNS * ROWS
-GOALS_PER_SCREEN = 4
+GOALS_PER_SCREEN = 8
+DEAD_TOUCH = 0.2
+"""How often a touch of the walk has no effect, so that the model believes the screen, not its plan."""
 MAX_STEPS = 12
 
 _KINDS = (
@@ -103,14 +105,19 @@ def walk(phone: Phone, choose: random.Random, seed: int) -> Iterator[Screen]:
         if advice.done:
             return
         turns.append((user, reply))
-        act(phone, advice)
+        if choose.random() >= DEAD_TOUCH:
+            act(phone, advice)
 
 
 def _fresh_question(phone: Phone, choose: random.Random) -> Question:
-    at_home = phone.foreground.package == launcher.BADGE.package
-    goal: Goal = (
-        sample_open_goal(choose) if at_home and choose.random() < 0.5 else sample_goal(choose)
-    )
+    goal: Goal
+    foreground, dice = phone.foreground.package, choose.random()
+    if foreground == launcher.BADGE.package and dice < 0.5:
+        goal = sample_open_goal(choose)
+    elif foreground == SETTINGS and dice < 0.7:
+        goal = sample_switch_goal(choose)
+    else:
+        goal = sample_goal(choose)
     advice = advise(phone, goal)
     user = user_text(goal.text, phone.foreground.label, first=True)
     return Question((), user, assistant_text(advice.thought, advice.call))

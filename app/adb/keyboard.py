@@ -88,7 +88,8 @@ def _await_keyboard(shell: Shell, deadline: Deadline) -> None:
     end = time.monotonic() + _SWITCH_S
     while True:
         state = parse.keyboard(shell.run(["dumpsys", "input_method"], deadline=deadline).text)
-        if state.current in (ADB_KEYBOARD, None) and state.shown is not False:
+        serving = state.current in (ADB_KEYBOARD, None) and state.bound is not False
+        if serving and state.shown is not False:
             return
         if time.monotonic() >= end:
             raise TextRefused(

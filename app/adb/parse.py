@@ -32,7 +32,9 @@ _INPUT_METHOD = re.compile(rf"^(?:\s*mId=)?{_COMPONENT}:?(?=\s|$)", re.M)
 _COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
 _WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")
 _SHOWN = re.compile(r"\bmInputShown=(true|false)")
-_CURRENT_IME = re.compile(r"\b(?:mCurMethodId|mCurId)=(\S+/\S+)")
+_BOUND = re.compile(r"\bmBoundToMethod=(true|false)")
+# mCurId is the keyboard in use, mCurMethodId the one chosen: they differ while one is changed.
+_CURRENT_IME = (re.compile(r"\bmCurId=(\S+/\S+)"), re.compile(r"\bmCurMethodId=(\S+/\S+)"))
 _LOCKSCREEN = re.compile(r"\bm(?:Showing|Dreaming)Lockscreen=(true|false)")
 _KEYGUARD = re.compile(r"\b(mIsShowing|mInputRestricted)=(true|false)")
 
@@ -60,10 +62,14 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Keyboard:
-    """Whether an on-screen keyboard is up, and which; None where the phone does not say."""
+    """Whether an on-screen keyboard is up, which one, and whether it serves the focused field.
+
+    None where the phone does not say.
+    """
 
     shown: bool | None
     current: str | None
+    bound: bool | None = None
 
 
 def devices(text: str) -> list[DeviceRow]:
@@ -128,8 +134,8 @@ def awake(text: str) -> bool | None:
 
 def keyboard(text: str) -> Keyboard:
     """`dumpsys input_method`."""
-    shown, current = _SHOWN.search(text), _CURRENT_IME.search(text)
-    return Keyboard(shown[1] == "true" if shown else None, current[1] if current else None)
+    current = next((found[1] for key in _CURRENT_IME if (found := key.search(text))), None)
+    return Keyboard(_flag(_SHOWN, text), current, _flag(_BOUND, text))
 
 
 def locked(text: str) -> bool | None:
@@ -140,6 +146,11 @@ def locked(text: str) -> bool | None:
         return None
     restricted = keyguard.get("mInputRestricted") == "true"
     return "true" in lockscreens or (keyguard.get("mIsShowing") == "true" and restricted)
+
+
+def _flag(pattern: re.Pattern[str], text: str) -> bool | None:
+    match = pattern.search(text)
+    return match[1] == "true" if match else None
 
 
 def _clean(text: str) -> str:

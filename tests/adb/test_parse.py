@@ -88,9 +88,9 @@ def test_awake() -> None:
 
 
 def test_keyboard() -> None:
-    state = parse.keyboard(output("input_method_14"))
-    assert state.shown is True
-    assert state.current is not None and state.current.endswith(".LatinIME")
+    changing = parse.keyboard(output("input_method_14"))
+    assert changing == parse.Keyboard(True, "com.android.adbkeyboard/.AdbIME", False)
+    assert parse.keyboard("  mCurMethodId=a.b/.C\n").current == "a.b/.C"
     assert parse.keyboard("") == parse.Keyboard(None, None)
 
 
