@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 
 from app.virtual_phone.filesystem import FileTree, Node
-from app.virtual_phone.transport import LinkBroken, Stream
+from app.virtual_phone.packets import LinkBroken
+from app.virtual_phone.transport import Stream
 
 MAX_CHUNK = 64 * 1024
 MAX_PATH = 1024

@@ -1,8 +1,4 @@
-"""The device end of ADB over TCP: packets, the connection banner, and multiplexed streams.
-
-A packet is a header of six little-endian u32 (`command, arg0, arg1, data_length, data_check,
-command ^ 0xffffffff`) and `data_length` bytes. Constants and rules are those of AOSP's
-`packages/modules/adb/protocol.txt` and `adb.h`. `arg0` is always the sender's stream id.
+"""The device end of ADB over TCP: the greeting, and multiplexed streams with flow control.
 
 Flow control: each side has at most one WRTE per stream in flight, and the peer's OKAY allows the
 next. We send that OKAY when the service takes the data, so a slow service slows the host down.
@@ -15,57 +11,30 @@ import asyncio
 import contextlib
 import logging
 import os
-import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from app.virtual_phone.packets import (
+    AUTH,
+    AUTH_PUBLIC_KEY,
+    AUTH_SIGNATURE,
+    AUTH_TOKEN,
+    CLSE,
+    CNXN,
+    MAX_PAYLOAD,
+    MAX_PAYLOAD_BEFORE_CNXN,
+    OKAY,
+    OPEN,
+    VERSION,
+    WRTE,
+    LinkBroken,
+    Packet,
+    read_packet,
+)
 
 log = logging.getLogger(__name__)
 
-CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = (
-    int.from_bytes(name, "little")
-    for name in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE")
-)
-AUTH_TOKEN, AUTH_SIGNATURE, AUTH_PUBLIC_KEY = 1, 2, 3
-VERSION = 0x01000001
-"""From this version on `data_check` is not looked at; we send 0."""
-MAX_PAYLOAD = 1024 * 1024
-MAX_PAYLOAD_BEFORE_CNXN = 4096
 FEATURES = "shell_v2,cmd,fixed_push_mkdir"
-
-_HEADER = struct.Struct("<6I")
-
-
-class LinkBroken(Exception):
-    """The host broke the protocol or went away; the link ends and its streams with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    command: int
-    arg0: int
-    arg1: int
-    payload: bytes = b""
-
-    def encode(self) -> bytes:
-        header = _HEADER.pack(
-            self.command, self.arg0, self.arg1, len(self.payload), 0, self.command ^ 0xFFFFFFFF
-        )
-        return header + self.payload
-
-
-async def read_packet(reader: asyncio.StreamReader, limit: int = MAX_PAYLOAD) -> Packet:
-    """The next packet, of at most `limit` payload bytes.
-
-    Raises LinkBroken for a header that is no ADB header, asyncio.IncompleteReadError at the end.
-    """
-    header = await reader.readexactly(_HEADER.size)
-    command, arg0, arg1, length, _check, magic = _HEADER.unpack(header)
-    if magic != command ^ 0xFFFFFFFF:
-        raise LinkBroken(f"bad magic in header {header.hex()}")
-    if length > limit:
-        raise LinkBroken(f"payload of {length} bytes, {limit} allowed")
-    return Packet(command, arg0, arg1, await reader.readexactly(length))
 
 
 class Stream:

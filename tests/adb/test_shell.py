@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,9 +24,11 @@ HOSTILE = st.text(
 
 
 @pytest.fixture(scope="module")
-def shell(adb_server: AdbServer, virtual_phone: PhoneProcess) -> Shell:
-    adb_server.client().query(f"host:connect:{virtual_phone.serial}", Deadline(10))
-    return Shell(adb_server.client(), virtual_phone.serial)
+def shell(adb_server: AdbServer, virtual_phone: PhoneProcess) -> Iterator[Shell]:
+    client = adb_server.client()
+    client.query(f"host:connect:{virtual_phone.serial}", Deadline(10))
+    yield Shell(client, virtual_phone.serial)
+    client.query(f"host:disconnect:{virtual_phone.serial}", Deadline(10))
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,9 @@ def adb(adb_server: AdbServer, adb_binary: Path, virtual_phone: PhoneProcess) ->
 
 
 def test_the_list_of_devices(adb: Adb, virtual_phone: PhoneProcess) -> None:
-    (row,) = adb("devices", "-l").stdout.decode().splitlines()[1:2]
-    assert row.split()[:5] == [
+    rows = [line.split() for line in adb("devices", "-l").stdout.decode().splitlines()]
+    (row,) = [row for row in rows if row[:1] == [virtual_phone.serial]]
+    assert row[:5] == [
         virtual_phone.serial,
         "device",
         "product:vphone",

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.virtual_phone.main import BANNER, running
+from app.virtual_phone.packets import LinkBroken, read_packet
 from app.virtual_phone.phone import Phone
-from app.virtual_phone.transport import Endpoint, LinkBroken, Stream, read_packet
+from app.virtual_phone.transport import Endpoint, Stream
 
 HOST_BANNER = b"host::features=shell_v2,cmd,stat_v2"
 
