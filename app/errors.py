@@ -122,7 +122,8 @@ class InputRefused(DeviceError):
     code = "input_refused"
     status = 409
     default_hint = (
-        "Turn on 'USB debugging (Security settings)' in the developer options and restart the phone."
+        "Turn on 'USB debugging (Security settings)' in the developer options, "
+        "then restart the phone."
     )
 
 

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from torch.utils.data import IterableDataset, get_worker_info
 
 from training.network import Batch
+from training.prompt import prompt_text
 from training.screens import IMAGE_TOKENS, Question, Screen, screens, system_prompt
-from training.tokenizer import prompt_text
 
 END_OF_REPLY = "<|user|>"
 ACTION_WEIGHT = 3.0

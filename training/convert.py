@@ -1,7 +1,7 @@
 """The trained checkpoint to a GGUF pair, with llama.cpp's own converter and quantiser.
 
-`python -m training.convert --llama-cpp DIR --quantize PATH/llama-quantize` reads training/out/hf and
-writes app/demo/demo-q4_k_s.gguf and app/demo/demo-mmproj-f16.gguf.
+`python -m training.convert --llama-cpp DIR --quantize PATH/llama-quantize` reads training/out/hf
+and writes app/demo/demo-q4_k_s.gguf and app/demo/demo-mmproj-f16.gguf.
 """
 
 from __future__ import annotations

@@ -74,7 +74,9 @@ class Batch:
     weight: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(getattr(self, f).to(device, non_blocking=True) for f in self.__annotations__))
+        return Batch(
+            *(getattr(self, f).to(device, non_blocking=True) for f in self.__annotations__)
+        )
 
 
 class Trainee(nn.Module):
@@ -146,7 +148,7 @@ class Trainee(nn.Module):
     def read(
         self, seen: torch.Tensor, tokens: torch.Tensor, image_at: torch.Tensor
     ) -> torch.Tensor:
-        """Hidden states (questions, length, width). Padding is on the right, so causality hides it."""
+        """Hidden states (questions, length, width). Padding on the right is hidden by causality."""
         language = self.model.model.language_model
         embedded = language.embed_tokens(tokens)
         slots = image_at[:, None] + torch.arange(IMAGE_TOKENS, device=tokens.device)

@@ -33,7 +33,7 @@ COLUMNS, ROWS = IMAGE_WIDTH // CELL, IMAGE_HEIGHT // CELL
 IMAGE_TOKENS = COLUMNS * ROWS
 GOALS_PER_SCREEN = 8
 DEAD_TOUCH = 0.2
-"""How often a touch of the walk has no effect, so that the model believes the screen, not its plan."""
+"""How often a touch of the walk does nothing: the model shall trust the screen, not its plan."""
 MAX_STEPS = 12
 
 _KINDS = (

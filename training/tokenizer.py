@@ -1,4 +1,4 @@
-"""The demo model's tokenizer: byte-level BPE on the sentences it will ever see, GLM-4 special tokens.
+"""The demo model's tokenizer: byte-level BPE on all sentences it will see, GLM-4 special tokens.
 
 Text is cut as llama.cpp's `glm4` pre-tokenizer cuts it, so that both give the same tokens. Digits
 are never merged: a coordinate is then read and written from its coarse digit to its fine one.
@@ -13,55 +13,15 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from training.prompt import CHAT_TEMPLATE, SPECIAL, VISIBLE
+
 VOCABULARY = 1024
-SPECIAL = (
-    "<|endoftext|>",
-    "[MASK]",
-    "[gMASK]",
-    "[sMASK]",
-    "<sop>",
-    "<eop>",
-    "<|system|>",
-    "<|user|>",
-    "<|assistant|>",
-    "<|observation|>",
-    "<|begin_of_image|>",
-    "<|end_of_image|>",
-    "<|image|>",
-    "<|begin_of_video|>",
-    "<|end_of_video|>",
-    "<|video|>",
-)
-VISIBLE = ("<think>", "</think>", "<answer>", "</answer>")
-"""Whole tokens that stay in the decoded text, since the agent reads them."""
 
 # llama.cpp src/llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_CHATGLM4
 GLM4_PATTERN = (
     r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-
-# The text parts of a message are joined, its image comes as one marker in their place.
-CHAT_TEMPLATE = """[gMASK]<sop>
-{%- for m in messages -%}
-{%- if m.role == 'system' %}<|system|>
-{{ m.content }}
-{%- elif m.role == 'user' %}<|user|>
-{% if m.content is string %}{{ m.content }}{% else %}
-{%- for part in m.content -%}
-{%- if part.type == 'image' or part.type == 'image_url' -%}
-<|begin_of_image|><|image|><|end_of_image|>
-{%- elif part.type == 'text' -%}
-{{ part.text }}
-{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{%- elif m.role == 'assistant' %}<|assistant|>
-{{ m.content }}
-{%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt %}<|assistant|>
-{% endif -%}"""
 
 
 def train_tokenizer(corpus: list[str], seed: int = 0) -> Tokenizer:
@@ -111,13 +71,3 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     }
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps(config, indent=1), encoding="utf-8")
-
-
-def prompt_text(system: str, turns: list[tuple[str, str]], last_user: str, image_tokens: int) -> str:
-    """The chat template, by hand: what the engine sees, the image as `image_tokens` placeholders."""
-    parts = [f"[gMASK]<sop><|system|>\n{system}"]
-    for user, assistant in turns:
-        parts.append(f"<|user|>\n{user}<|assistant|>\n{assistant}")
-    image = "<|begin_of_image|>" + "<|image|>" * image_tokens + "<|end_of_image|>"
-    parts.append(f"<|user|>\n{image}{last_user}<|assistant|>\n")
-    return "".join(parts)

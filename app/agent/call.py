@@ -18,7 +18,13 @@ _MEANT_AS_CALL = re.compile(r"\s*(?:\w+\s*=(?!=)|[\"'*{\[]|\))")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SPACE = re.compile(r"\s*")
-_WORDS: dict[str, Value] = {"True": True, "False": False, "None": None, "true": True, "false": False}
+_WORDS: dict[str, Value] = {
+    "True": True,
+    "False": False,
+    "None": None,
+    "true": True,
+    "false": False,
+}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "\\": "\\", "/": "/", '"': '"', "'": "'"}
 
 
@@ -105,7 +111,9 @@ class _Reader:
         if number := _NUMBER.match(self._text, self._at):
             self._at = number.end()
             digits = number.group()
-            return int(digits) if digits.lstrip("+-").isdigit() and len(digits) < 20 else float(digits)
+            return (
+                int(digits) if digits.lstrip("+-").isdigit() and len(digits) < 20 else float(digits)
+            )
         if (word := _NAME.match(self._text, self._at)) and word.group() in _WORDS:
             self._at = word.end()
             return _WORDS[word.group()]

@@ -31,7 +31,13 @@ class Pen:
         self.disc(x, y, radius - width, 0)
 
     def box(
-        self, left: float, top: float, right: float, bottom: float, ink: int = 255, radius: float = 0
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        ink: int = 255,
+        radius: float = 0,
     ) -> None:
         self._draw.rounded_rectangle(
             self._at(left, top, right, bottom), radius * self._unit, fill=ink

@@ -29,7 +29,7 @@ class Look(Node):
 
 
 class Settings(Node):
-    """The switches and sliders of the Settings app; levels are 0 to 255 or 0 to 15 as on Android."""
+    """The switches and sliders of the Settings app; levels reach to 255 or 15 as on Android."""
 
     wifi: bool = True
     bluetooth: bool = False

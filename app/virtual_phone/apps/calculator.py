@@ -63,4 +63,4 @@ def evaluate(expression: str) -> str:
                 terms.append(value if operator == "+" else -value)
     except (InvalidOperation, DivisionByZero, ValueError):
         return "Error"
-    return f"{sum(terms).normalize():f}"
+    return f"{sum(terms, Decimal()).normalize():f}"

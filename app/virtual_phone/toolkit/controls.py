@@ -52,9 +52,7 @@ class KeyGrid:
 
     def _paint_key(self, scene: Scene, key: Key, box: Rect) -> None:
         canvas, theme = scene.canvas, scene.canvas.theme
-        fill, ink = (
-            (theme.accent, theme.on_accent) if key.strong else (theme.surface, theme.text)
-        )
+        fill, ink = (theme.accent, theme.on_accent) if key.strong else (theme.surface, theme.text)
         canvas.rounded(box, min(28, box.height // 2), fill)
         if key.icon:
             size = min(72, box.height * 2 // 3)
