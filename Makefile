@@ -1,0 +1,40 @@
+# `make demo` on a fresh machine is all it takes; `make help` lists the rest.
+# PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is passed on to the command.
+
+PYTHON ?=
+ARGS ?=
+PY := .venv/bin/python
+SOURCES := pyproject.toml constraints.txt scripts/setup.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check ready clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/ready ## a simulated phone, a real model, one task before your eyes
+	@$(PY) -m app demo $(ARGS)
+
+serve: .venv/ready ## the service and its dashboard
+	@$(PY) -m app serve $(ARGS)
+
+test: ready ## all tests, end to end included
+	@$(PY) -m pytest $(ARGS)
+
+check: .venv/ready-dev ## format, lint and types, as in CI
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+
+ready: .venv/ready-dev ## install all that the tests need, and run nothing
+	@scripts/chromium.sh
+
+clean: ## remove the virtual environment and every cache
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find app tests training -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: $(SOURCES)
+	@PYTHON="$(PYTHON)" scripts/setup.sh .
+
+.venv/ready-dev: $(SOURCES)
+	@PYTHON="$(PYTHON)" scripts/setup.sh ".[dev]"
