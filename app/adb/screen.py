@@ -34,6 +34,10 @@ _BARS = 0.06
 """The share of the height, above and below, where status and navigation bars may shine."""
 
 
+FINGERPRINT_STEP = 16
+"""Pixels of the screen to one of the fingerprint: small enough to be cheap, fine enough for text."""
+
+
 def scale(image: Image.Image, width: int, height: int) -> Image.Image:
     """The image as a model sees it: RGB, `width` x `height`, the Hamming filter."""
     return image.convert("RGB").resize((width, height), Image.Resampling.HAMMING)
@@ -75,6 +79,16 @@ class Frame:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality)
         return buffer.getvalue()
+
+    @cached_property
+    def _fingerprint(self) -> bytes:
+        below_clock = (0, self.height // 24, self.width, self.height)
+        small = self.image.reduce(FINGERPRINT_STEP, box=below_clock)
+        return small.convert("L").point([value & 0xF8 for value in range(256)]).tobytes()
+
+    def fingerprint(self) -> bytes:
+        """The screen without its status bar as a small grey picture in 32 shades, row by row."""
+        return self._fingerprint
 
     def is_black(self) -> bool:
         """Whether all between the two bars is black: screen off, or a secure window."""

@@ -1,23 +1,36 @@
-"""The call syntax of the model's answers: `do(action="Tap", element=[1,2])`.
+"""The calls in a model's answer: `do(action="Tap", element=[1,2])`, or the same as a JSON object.
 
 A small tokeniser of its own instead of Python's parser: what a model writes is nearly Python (raw
-newlines in strings, missing quotes at the end, full-width brackets), and nothing of it may ever be
-evaluated.
+newlines in strings, full-width brackets and quotes, box tags in the middle), and nothing of it may
+ever be evaluated. Characters are read as structure only where structure stands; what is inside a
+string stays as it is.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 Value = str | int | float | bool | None | list["Value"]
 
 MAX_NESTING = 8
-_HEAD = re.compile(r"(?<![\w.])(do|finish)\s*\(")
-_MEANT_AS_CALL = re.compile(r"\s*(?:\w+\s*=(?!=)|[\"'*{\[]|\))")
+_HEAD = re.compile(
+    r"""(?<![\w.])(?:
+        (?P<call>do|finish)(?P<space>\s*)[(（]
+        |(?P<stray>text|message)\s*[=＝]\s*(?=["'“‘])
+    )|(?P<json>\{)(?=\s*["'“‘])""",
+    re.VERBOSE,
+)
+_MEANT_AS_CALL = re.compile(r"""\s*(?:\w+\s*(?:=(?!=)|＝)|["'“‘*{\[［]|[)）])""")
+_PROSE = re.compile(r"""[^()（）"'“‘=＝]*[)）]""")
+_SPACED_PROSE = re.compile(r"""[^()（）"“=＝]*[)）]""")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_CHAINED = re.compile(r"\.\w|[\[(]")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-_SPACE = re.compile(r"\s*")
+_SPACE = re.compile(r"(?:\s|<\|(?:begin|end)_of_box\|>)*")
 _WORDS: dict[str, Value] = {
     "True": True,
     "False": False,
@@ -26,6 +39,10 @@ _WORDS: dict[str, Value] = {
     "false": False,
 }
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "\\": "\\", "/": "/", '"': '"', "'": "'"}
+_CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”", "‘": "’"}
+_CLOSING_BRACKET = {"[": "]", "(": ")", "［": "]", "（": ")"}
+_FULL_WIDTH = {",": "，", ")": "）", "]": "］", "=": "＝"}
+_UTF16 = re.compile(r"u([0-9a-fA-F]{4})(?:\\u([0-9a-fA-F]{4}))?")
 
 
 class CallError(ValueError):
@@ -44,22 +61,77 @@ class Call:
 
 
 def find_calls(text: str) -> list[Call]:
-    """All complete calls of `text`, in order, none inside another's strings.
+    """All calls of `text`, in order, none inside another's strings.
 
     Raises:
         CallError: something was meant as a call but cannot be read. What follows it is not
             looked at, since it may lie inside a string of the broken call.
     """
     calls = []
+    for found in _read_all(text):
+        if isinstance(found, CallError):
+            raise found
+        calls.append(found)
+    return calls
+
+
+def readable_calls(text: str) -> list[Call]:
+    """The calls of `text` that can be read, whatever else it holds. Never to be executed."""
+    return [found for found in _read_all(text) if isinstance(found, Call)]
+
+
+def _read_all(text: str) -> Iterator[Call | CallError]:
     position = 0
     while head := _HEAD.search(text, position):
-        if not _MEANT_AS_CALL.match(text, head.end()):
-            position = head.end()  # prose such as "do (carefully) this"
-            continue
-        call = _Reader(text, head.end()).read_call(head.group(1), head.start())
-        calls.append(call)
-        position = call.end
-    return calls
+        try:
+            call, position = _read_at(text, head)
+        except CallError as exc:
+            yield exc
+            position = head.end()
+        else:
+            if call is not None:
+                yield call
+
+
+def _read_at(text: str, head: re.Match[str]) -> tuple[Call | None, int]:
+    """(the call that begins at `head`, or None when it is prose; where to go on)."""
+    if head["json"]:
+        return _read_json(text, head.start())
+    if head["stray"]:
+        raise CallError(f"{head['stray']} stands outside a call")
+    if _MEANT_AS_CALL.match(text, head.end()):
+        call = _Reader(text, head.end()).read_call(head["call"], head.start())
+        return call, call.end
+    # Prose such as "do (what is needed) first". With a quote or an = before the bracket closes it
+    # is a call that lacks something, like do(Type, text="...").
+    prose = (_SPACED_PROSE if head["space"] else _PROSE).match(text, head.end())
+    if prose is None:
+        raise CallError(f"cannot read what follows {head.group().strip()}")
+    return None, prose.end()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise CallError("a key is given twice")
+    return found
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, strict=False)
+
+
+def _read_json(text: str, start: int) -> tuple[Call | None, int]:
+    try:
+        found, end = _JSON.raw_decode(text, start)
+    except (ValueError, RecursionError) as exc:
+        raise CallError(f"not a JSON object: {exc}") from exc
+    action = found.get("action")
+    if not isinstance(action, str):
+        return None, end
+    if action.casefold() != "finish":
+        return Call("do", (), found, start, end), end
+    arguments = {key: value for key, value in found.items() if key != "action"}
+    return Call("finish", (), arguments, start, end), end
 
 
 class _Reader:
@@ -85,35 +157,34 @@ class _Reader:
             self._skip_space()
             if not self._take(",") and not self._peek(")"):
                 raise CallError(f"expected , or ) after {key or 'an argument'}")
-        if self._text[self._at : self._at + 1] in tuple(".[("):
+        if _CHAINED.match(self._text, self._at):
             raise CallError("a call must stand alone")
         return Call(name, tuple(positional), keywords, start, self._at)
 
     def _keyword(self) -> str | None:
-        if not (name := _NAME.match(self._text, self._at)):
-            return None
-        after = _SPACE.match(self._text, name.end())
-        end = after.end() if after else name.end()
-        if self._text[end : end + 1] != "=":
-            return None
-        self._at = end + 1
-        return name.group()
+        begin = self._at
+        if name := _NAME.match(self._text, self._at):
+            self._at = name.end()
+            self._skip_space()
+            if self._take("="):
+                return name.group()
+        self._at = begin
+        return None
 
     def _value(self, depth: int) -> Value:
         self._skip_space()
         if depth > MAX_NESTING:
             raise CallError("too deeply nested")
         character = self._text[self._at : self._at + 1]
-        if character in ("'", '"'):
-            return self._string(character)
-        if character in ("[", "("):
-            return self._list("]" if character == "[" else ")", depth)
+        if character in _CLOSING_QUOTE:
+            return self._string(_CLOSING_QUOTE[character])
+        if character in _CLOSING_BRACKET:
+            return self._list(_CLOSING_BRACKET[character], depth)
         if number := _NUMBER.match(self._text, self._at):
             self._at = number.end()
             digits = number.group()
-            return (
-                int(digits) if digits.lstrip("+-").isdigit() and len(digits) < 20 else float(digits)
-            )
+            whole = digits.lstrip("+-").isdigit() and len(digits) < 20
+            return int(digits) if whole else float(digits)
         if (word := _NAME.match(self._text, self._at)) and word.group() in _WORDS:
             self._at = word.end()
             return _WORDS[word.group()]
@@ -131,14 +202,14 @@ class _Reader:
             if not self._take(",") and not self._peek(closing):
                 raise CallError(f"expected , or {closing}")
 
-    def _string(self, quote: str) -> str:
+    def _string(self, closing: str) -> str:
         """A string up to its closing quote; raw newlines are part of it."""
         self._at += 1
         parts: list[str] = []
         while self._at < len(self._text):
             character = self._text[self._at]
             self._at += 1
-            if character == quote:
+            if character == closing:
                 return "".join(parts)
             if character == "\\" and self._at < len(self._text):
                 parts.append(self._escape())
@@ -147,13 +218,16 @@ class _Reader:
         raise CallError("a string is not closed")
 
     def _escape(self) -> str:
+        """What a backslash and the characters after it stand for; an unknown one stays."""
+        if code := _UTF16.match(self._text, self._at):
+            high, low = int(code[1], 16), int(code[2] or "0", 16)
+            if 0xD800 <= high < 0xDC00 <= low < 0xE000:
+                self._at = code.end()
+                return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
+            self._at = code.end(1)
+            return chr(high)
         character = self._text[self._at]
         self._at += 1
-        if character == "u":
-            digits = self._text[self._at : self._at + 4]
-            if re.fullmatch(r"[0-9a-fA-F]{4}", digits):
-                self._at += 4
-                return chr(int(digits, 16))
         return _ESCAPES.get(character, "\\" + character)
 
     def _skip_space(self) -> None:
@@ -161,7 +235,8 @@ class _Reader:
             self._at = space.end()
 
     def _peek(self, character: str) -> bool:
-        return self._text[self._at : self._at + 1] == character
+        found = self._text[self._at : self._at + 1]
+        return bool(found) and found in (character, _FULL_WIDTH[character])
 
     def _take(self, character: str) -> bool:
         if self._peek(character):

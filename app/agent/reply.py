@@ -7,7 +7,6 @@ nothing but a well-formed `finish(...)` ends a task as done.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -33,23 +32,38 @@ from app.agent.actions import (
     TypeText,
     Wait,
 )
-from app.agent.call import Call, CallError, Value, find_calls
+from app.agent.call import Call, CallError, Value, find_calls, readable_calls
 from app.errors import ActionOutOfBounds, ReplyTruncated, ReplyUnparseable, UnknownAction
 
 _SPECIAL = re.compile(
     r"<\|(?:user|assistant|system|observation|endoftext|begin_of_box|end_of_box)\|>"
 )
 _TAGS = re.compile(r"</?(?:think|answer)>")
-_QUOTES = str.maketrans("“”‘’（），［］＝", "\"\"''(),[]=")  # noqa: RUF001
-_WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
-_MAX_REPLY = 100_000
+_OPENS_WITH_THOUGHT = re.compile(rf"(?:\s|{_SPECIAL.pattern})*<think>")
+_OPENS_WITH_ACTION = re.compile(
+    rf"(?:\s|{_SPECIAL.pattern}|</?answer>|```\w*)*(?:(?:do|finish)\s*[(（]|[{{\[])"
+)
+_POINT = re.compile(r"[\s\d.,;+\-()\[\]]*")
+_WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z秒分钟小时]*)\s*")
+_UNITS = {
+    "ms": 0.001,
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds", "秒", "秒钟"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours", "小时"), 3600.0),
+}
+_MAX_REPLY = 50_000
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the model thinks and what it wants done; `raw` is its reply, untouched."""
+    """What the model thinks and what it wants done.
+
+    `answer` is the action as the model wrote it, and nothing else; `raw` is the whole reply,
+    untouched.
+    """
 
     thought: str
+    answer: str
     action: Action
     raw: str
 
@@ -65,65 +79,75 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
         UnknownAction: an action that is not in the protocol.
         ActionOutOfBounds: coordinates that are not thousandths of the screen.
     """
-    thinking, answer = split_thinking(text[:_MAX_REPLY])
+    if len(text) > _MAX_REPLY:
+        raise ReplyUnparseable(f"the reply is longer than {_MAX_REPLY} characters")
+    thinking, answer = split_thinking(text)
     try:
-        name, arguments = _last_call(answer)
+        calls = _calls(answer)
     except ReplyUnparseable as exc:
         if truncated:
             raise ReplyTruncated("the reply was cut before its action was complete") from exc
         raise
-    thought = thinking or _before_call(answer)
-    return Decision(_clean(thought), _build(name, arguments), text)
+    call = calls[-1]
+    if truncated and "</answer>" not in answer[call.end :]:
+        # The model had not come to its end: what stands last may be a thought about an action.
+        raise ReplyTruncated("the reply was cut before its end")
+    thought = thinking or answer[: calls[0].start]
+    return Decision(_clean(thought), answer[call.start : call.end], _build(call), text)
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """(thinking, answer) of a reply with or without its tags; an unclosed `<think>` is all thought."""
-    if "</think>" in text:
-        thinking, _, answer = text.partition("</think>")
-        return thinking, answer
-    if "<answer>" in text:
-        thinking, _, answer = text.partition("<answer>")
-        return thinking, answer
-    if "<think>" in text:
-        return text, ""
-    return "", text
+    """(thinking, answer) of a reply with or without tags.
+
+    A tag that stands inside the string of a readable call is text, not a tag. An unclosed
+    `<think>` is all thought.
+    """
+    opened = _OPENS_WITH_THOUGHT.match(text)
+    if not opened and _OPENS_WITH_ACTION.match(text):
+        return "", _without_thoughts(text)
+    spans = [(call.start, call.end) for call in readable_calls(text)]
+    for tag in ("</think>", "<answer>"):
+        at = _find_outside(text, tag, spans)
+        if at >= 0:
+            return text[:at], _without_thoughts(text[at + len(tag) :])
+    return (text, "") if opened else ("", _without_thoughts(text))
+
+
+def _without_thoughts(answer: str) -> str:
+    """`answer` without the `<think>` blocks that some models put behind the first one."""
+    while "<think>" in answer:
+        spans = [(call.start, call.end) for call in readable_calls(answer)]
+        start = _find_outside(answer, "<think>", spans)
+        if start < 0:
+            break
+        _, _, rest = answer[start:].partition("</think>")
+        answer = f"{answer[:start]}\n{rest}"
+    return answer
+
+
+def _find_outside(text: str, tag: str, spans: list[tuple[int, int]]) -> int:
+    """Where `tag` first stands outside all `spans`, or -1."""
+    at = text.find(tag)
+    while at >= 0:
+        inside = next((end for start, end in spans if start < at < end), None)
+        if inside is None:
+            return at
+        at = text.find(tag, inside)
+    return -1
 
 
 def _clean(text: str) -> str:
     return _SPECIAL.sub("", _TAGS.sub("", text)).strip()
 
 
-def _before_call(answer: str) -> str:
-    head = re.search(r"(?<![\w.])(?:do|finish)\s*\(|\{", answer)
-    return answer[: head.start()] if head else ""
-
-
-def _last_call(answer: str) -> tuple[str, Mapping[str, Value]]:
+def _calls(answer: str) -> list[Call]:
     try:
         calls = find_calls(answer)
     except CallError as exc:
-        # Full-width punctuation is mended only when the text cannot be read as it stands, so
-        # that a Type keeps the quotes it was given.
-        calls = _mended_calls(answer, exc)
-    if not calls:
-        calls = _json_calls(answer)
+        raise ReplyUnparseable(f"the action cannot be read: {exc}") from exc
     if not calls:
         raise ReplyUnparseable("the reply holds no action")
-    call = calls[-1]
-    if call.name == "finish":
-        return "finish", _with_positional(call, "message")
-    arguments = _with_positional(call, "action")
-    action = arguments.get("action")
-    if not isinstance(action, str):
-        raise ReplyUnparseable("the reply names no action")
-    return action, arguments
-
-
-def _mended_calls(answer: str, error: CallError) -> list[Call]:
-    try:
-        return find_calls(answer.translate(_QUOTES))
-    except CallError:
-        raise ReplyUnparseable(f"the action cannot be read: {error}") from error
+    return calls
 
 
 def _with_positional(call: Call, first: str) -> dict[str, Value]:
@@ -132,27 +156,16 @@ def _with_positional(call: Call, first: str) -> dict[str, Value]:
     return {**({first: call.positional[0]} if call.positional else {}), **call.keywords}
 
 
-def _json_calls(answer: str) -> list[Call]:
-    """A JSON object such as `{"action": "Tap", "element": [1, 2]}`, if the answer is one."""
-    body = _TAGS.sub("", _SPECIAL.sub("", answer)).strip()
-    body = re.sub(r"^```\w*\s*|\s*```$", "", body)
-    start = body.find("{")
-    if start < 0:
-        return []
-    try:
-        found, _ = json.JSONDecoder().raw_decode(body[start:])
-    except (ValueError, RecursionError):
-        return []
-    if not isinstance(found, dict) or not isinstance(found.get("action"), str):
-        return []
-    name = "finish" if found["action"].casefold() == "finish" else "do"
-    return [Call(name, (), found)]
-
-
-def _build(name: str, arguments: Mapping[str, Value]) -> Action:
+def _build(call: Call) -> Action:
+    if call.name == "finish":
+        return Finish(message=_text(_with_positional(call, "message"), "message"))
+    arguments = _with_positional(call, "action")
+    name = arguments.get("action")
+    if not isinstance(name, str):
+        raise ReplyUnparseable("the reply names no action")
     builder = _BUILDERS.get(re.sub(r"[\s_]", "", name).casefold())
     if builder is None:
-        raise UnknownAction(f"there is no action {name[:80]!r}")
+        raise UnknownAction(f"there is no action {name[:80]!r}", f"Actions are: {_NAMES}.")
     return builder(arguments)
 
 
@@ -160,11 +173,20 @@ def _text(arguments: Mapping[str, Value], key: str, *, required: bool = False) -
     value = arguments.get(key)
     if value is None and not required:
         return ""
-    if isinstance(value, str) and (value or not required):
-        return value
     if isinstance(value, bool | int | float) and not required:
         return str(value)
-    raise ReplyUnparseable(f"{key} must be text")
+    if not isinstance(value, str):
+        raise ReplyUnparseable(f"{key} must be text")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ReplyUnparseable(f"{key} holds half a character")
+    return value
+
+
+def _app(arguments: Mapping[str, Value]) -> str:
+    app = _text(arguments, "app", required=True).strip()
+    if not app:
+        raise ReplyUnparseable("app is empty")
+    return app
 
 
 def _point(arguments: Mapping[str, Value], key: str) -> Point:
@@ -172,7 +194,7 @@ def _point(arguments: Mapping[str, Value], key: str) -> Point:
     value = arguments.get(key)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
-    if isinstance(value, str):
+    if isinstance(value, str) and _POINT.fullmatch(value):
         value = _numbers(value)
     if not isinstance(value, list) or len(value) not in (2, 4):
         raise ReplyUnparseable(f"{key} must be [x,y]")
@@ -190,9 +212,12 @@ def _numbers(text: str) -> list[Value]:
 
 
 def _number(value: Value, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ReplyUnparseable(f"{key} must hold numbers")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass  # an integer of hundreds of digits is no number of ours
+    raise ReplyUnparseable(f"{key} must hold numbers")
 
 
 def _clamp(value: float) -> int:
@@ -202,22 +227,20 @@ def _clamp(value: float) -> int:
 def _wait(arguments: Mapping[str, Value]) -> Wait:
     value = arguments.get("duration", 1)
     if isinstance(value, str):
-        found = _WAIT.fullmatch(value[:40])
-        if not found:
+        found = _WAIT.fullmatch(value)
+        unit = _UNITS.get(found.group(2).casefold()) if found else None
+        if found is None or unit is None:
             raise ReplyUnparseable("duration must be a number of seconds")
-        unit = found.group(2).casefold()
-        value = float(found.group(1)) * (60 if unit.startswith("min") else 1)
-        if unit == "ms":
-            value /= 1000
+        value = min(float(found.group(1)) * unit, MAX_WAIT_S)
     seconds = _number(value, "duration")
     return Wait(seconds=min(max(seconds, 0.0), MAX_WAIT_S))
 
 
 _BUILDERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
-    "launch": lambda a: Launch(app=_text(a, "app", required=True)),
+    "launch": lambda a: Launch(app=_app(a)),
     "tap": lambda a: Tap(element=_point(a, "element"), message=_text(a, "message")),
-    "type": lambda a: TypeText(text=_text(a, "text", required="text" not in a)),
-    "typename": lambda a: TypeText(text=_text(a, "text", required="text" not in a)),
+    "type": lambda a: TypeText(text=_text(a, "text", required=True)),
+    "typename": lambda a: TypeText(text=_text(a, "text", required=True)),
     "swipe": lambda a: Swipe(start=_point(a, "start"), end=_point(a, "end")),
     "longpress": lambda a: LongPress(element=_point(a, "element")),
     "doubletap": lambda a: DoubleTap(element=_point(a, "element")),
@@ -228,5 +251,8 @@ _BUILDERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
     "callapi": lambda a: CallApi(instruction=_text(a, "instruction")),
     "interact": lambda a: Interact(message=_text(a, "message")),
     "takeover": lambda a: TakeOver(message=_text(a, "message")),
-    "finish": lambda a: Finish(message=_text(a, "message")),
 }
+_NAMES = (
+    "Launch, Tap, Type, Swipe, Long Press, Double Tap, Back, Home, Wait, Note, Call_API, Interact, "
+    "Take_over, and finish(message=...) when all is done"
+)

@@ -1,0 +1,178 @@
+"""Observe, decide, act, until the goal is reached or there is a reason to stop.
+
+A stop is a value with a reason, not an exception. Only the model's own well-formed `finish(...)`
+gives the reason "finished". Cancelling the coroutine cancels the phone call or the request that is
+under way at once; nothing is done on the phone afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from app.agent.actions import CallApi, Finish, Interact, Note, TakeOver, Tap, Wait
+from app.agent.execute import execute
+from app.agent.policy import Attempt, VisionPolicy
+from app.agent.ports import Device, Observation, Recorder, StepRecord
+from app.agent.settle import still_frame
+from app.errors import (
+    AppError,
+    AppNotFound,
+    CommandFailed,
+    ContextOverflow,
+    DeviceError,
+    DeviceLocked,
+    DeviceUnauthorized,
+    EngineError,
+    InputRefused,
+    TextRefused,
+)
+
+StopReason = Literal[
+    "finished",
+    "gave_up",
+    "unparseable",
+    "step_budget",
+    "time_budget",
+    "stalled",
+    "refused",
+    "cancelled",
+    "device_lost",
+    "engine_lost",
+    "context_full",
+    "crashed",
+]
+
+MAX_UNREADABLE = 2
+"""Replies in a row that hold no usable action before the task stops."""
+
+TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
+PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused)
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_steps: int
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a task ended; `message` is for the person."""
+
+    reason: StopReason
+    message: str = ""
+    error: AppError | None = None
+
+
+async def run_loop(
+    device: Device, policy: VisionPolicy, recorder: Recorder, limits: Limits
+) -> Outcome:
+    """Work on the goal that `policy` knows. Raises only CancelledError and programming errors."""
+    try:
+        async with asyncio.timeout(limits.timeout_s):
+            return await _Loop(device, policy, recorder).run(limits.max_steps)
+    except TimeoutError:
+        return Outcome("time_budget", f"The goal was not reached in {limits.timeout_s:g} s.")
+    except PERSON_MUST_ACT as exc:
+        return Outcome("refused", exc.message, exc)
+    except DeviceError as exc:
+        return Outcome("device_lost", exc.message, exc)
+    except ContextOverflow as exc:
+        return Outcome("context_full", exc.message, exc)
+    except EngineError as exc:
+        return Outcome("engine_lost", exc.message, exc)
+
+
+class _Loop:
+    def __init__(self, device: Device, policy: VisionPolicy, recorder: Recorder) -> None:
+        self._device = device
+        self._policy = policy
+        self._recorder = recorder
+        self._feedback = ""
+        self._unreadable = 0
+        self._acted = False
+
+    async def run(self, max_steps: int) -> Outcome:
+        for number in range(1, max_steps + 1):
+            outcome = await self._step(number)
+            if outcome is not None:
+                return outcome
+        return Outcome("step_budget", f"The goal was not reached in {max_steps} steps.")
+
+    async def _step(self, number: int) -> Outcome | None:
+        step = await self._observe(number)
+        await self._recorder.observed(step)
+        feedback, self._feedback = self._feedback, ""
+        attempt = await self._policy.decide(
+            step.observation, feedback, lambda text: self._recorder.thought(number, text)
+        )
+        _take(step, attempt)
+        await self._recorder.decided(step)
+        try:
+            return await self._act(step)
+        finally:
+            await self._recorder.stepped(step)
+
+    async def _observe(self, number: int) -> StepRecord:
+        started_at, begun = datetime.now(UTC), time.perf_counter()
+        frame = await (still_frame(self._device) if self._acted else self._device.screenshot())
+        seen = time.perf_counter()
+        app = await self._device.current_app()
+        step = StepRecord(number, started_at, Observation(frame, app.label or app.package))
+        step.timings_ms["screenshot"] = (seen - begun) * 1000
+        step.timings_ms["current_app"] = (time.perf_counter() - seen) * 1000
+        return step
+
+    async def _act(self, step: StepRecord) -> Outcome | None:
+        if step.decision is None:
+            return self._misread(step.error)
+        self._unreadable = 0
+        action = step.decision.action
+        match action:
+            case Finish():
+                return Outcome("finished", action.message)
+            case TakeOver() | Interact():
+                return Outcome("gave_up", action.message or "The model asks a person to go on.")
+            case Tap() if action.message:
+                return Outcome(
+                    "refused", f"The model asks before a sensitive tap: {action.message}"
+                )
+            case Note() | CallApi():
+                self._feedback = "There is no notebook here. Go on without it."
+                return None
+        begun = time.perf_counter()
+        try:
+            await execute(action, self._device, step.observation.frame)
+        except TOLD_TO_MODEL as exc:
+            step.error = exc
+            self._feedback = f"The last action failed: {exc.message}"
+        except DeviceError as exc:
+            step.error = exc
+            raise
+        step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
+        self._acted = not isinstance(action, Wait)
+        return None
+
+    def _misread(self, error: AppError | None) -> Outcome | None:
+        """The reply was no action: say so to the model once, then stop."""
+        self._unreadable += 1
+        reason = error.message if error else "the reply holds no action"
+        if self._unreadable >= MAX_UNREADABLE:
+            return Outcome("unparseable", f"The model's reply could not be used: {reason}.", error)
+        self._feedback = (
+            f"Your last answer could not be used: {reason}. "
+            "Answer with exactly one do(...) or finish(...)."
+        )
+        return None
+
+
+def _take(step: StepRecord, attempt: Attempt) -> None:
+    step.raw = attempt.raw
+    step.decision = attempt.decision
+    step.error = attempt.error
+    step.timings_ms |= attempt.timings_ms
+    step.tokens = attempt.tokens

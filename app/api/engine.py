@@ -1,0 +1,42 @@
+"""Routes of the engine: its state, its log, a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Query
+
+
+class Engine(Protocol):
+    """The supervisor, as far as the API needs it; `status()` is a dataclass."""
+
+    def status(self) -> Any: ...
+
+    def log_lines(self, n: int | None = None) -> Sequence[str]: ...
+
+    async def restart(self) -> str: ...
+
+
+def engine_routes(engine: Engine) -> APIRouter:
+    router = APIRouter(prefix="/engine", tags=["engine"])
+
+    @router.get("")
+    async def engine_status() -> dict[str, Any]:
+        """State, kind, model, context and, after a failure, the reason with its hint."""
+        return asdict(engine.status())
+
+    @router.post("/restart")
+    async def restart_engine() -> dict[str, Any]:
+        """Stop and start again; answers when it is ready."""
+        await engine.restart()
+        return asdict(engine.status())
+
+    @router.get("/log")
+    async def engine_log(
+        lines: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> dict[str, list[str]]:
+        return {"lines": list(engine.log_lines(lines))}
+
+    return router

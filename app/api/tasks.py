@@ -1,0 +1,101 @@
+"""Routes of tasks: create, read, follow, cancel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from app.errors import InputError, TaskNotFound
+from app.events import Event
+from app.tasks.models import NewTask, Step, Task
+from app.tasks.runner import Runner
+from app.tasks.store import Store
+
+MAX_WAIT_S = 3600
+TaskId = Annotated[str, Path(description="As in the answer of POST /tasks.")]
+
+
+def task_routes(runner: Runner, store: Store) -> APIRouter:
+    router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+    @router.post("", status_code=202)
+    async def create_task(
+        new: NewTask,
+        response: Response,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
+    ) -> Task:
+        """Start working on a goal; `?wait=60` holds the answer until the end, 60 s at most."""
+        task = await runner.submit(new)
+        response.headers["Location"] = f"/tasks/{task.id}"
+        return await runner.wait(task.id, wait) if wait else task
+
+    @router.get("")
+    async def list_tasks(
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> dict[str, list[Task]]:
+        """The newest first."""
+        return {"tasks": [await runner.get(task.id) for task in await store.list_tasks(limit)]}
+
+    @router.get("/{task_id}")
+    async def get_task(task_id: TaskId) -> Task:
+        return await runner.get(task_id)
+
+    @router.post("/{task_id}/cancel")
+    async def cancel_task(task_id: TaskId) -> Task:
+        """Stop; when the answer comes, nothing acts on the phone any more."""
+        return await runner.cancel(task_id)
+
+    @router.get("/{task_id}/steps")
+    async def list_steps(task_id: TaskId) -> dict[str, list[Step]]:
+        return {"steps": await runner.steps(task_id)}
+
+    @router.get(
+        "/{task_id}/steps/{number}/screenshot",
+        response_class=FileResponse,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    async def get_screenshot(task_id: TaskId, number: int) -> FileResponse:
+        """The screen as the model saw it in that step, as JPEG."""
+        task = await runner.get(task_id)
+        path = store.screenshot_path(task.id, number)
+        if not path.is_file():
+            raise TaskNotFound(f"there is no screenshot of step {number}")
+        return FileResponse(
+            path, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"}
+        )
+
+    @router.get(
+        "/{task_id}/events",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
+    async def follow_task(
+        task_id: TaskId, last_event_id: Annotated[str | None, Header()] = None
+    ) -> StreamingResponse:
+        """Server-sent events until the task ends; resumes after `Last-Event-ID`."""
+        after = _event_number(last_event_id)
+        await runner.get(task_id)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _sse(runner.events(task_id, after)), media_type="text/event-stream", headers=headers
+        )
+
+    return router
+
+
+def _event_number(text: str | None) -> int:
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise InputError("Last-Event-ID must be a number that this stream has sent")
+    return int(text)
+
+
+async def _sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
+    async for event in events:
+        data = json.dumps(event.data, ensure_ascii=False)
+        yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n"

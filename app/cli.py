@@ -1,0 +1,283 @@
+"""The `phonepilot` command: arguments to settings to calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.logging import RichHandler
+from rich.markup import escape
+
+from app import __version__
+from app.errors import AppError
+from app.show import Terminal, print_error, print_json
+
+if TYPE_CHECKING:
+    from app.demo.scenario import Stage
+
+app = typer.Typer(
+    name="phonepilot",
+    help="Say what you want; phonepilot does it on your Android phone.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[
+    list[str] | None,
+    typer.Option("--config", "-c", help="A TOML file or a shipped one: demo, rtx-4060-8gb, ..."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
+SERVICE_URL = "http://127.0.0.1:8770"
+
+
+def main() -> None:
+    """The console script: errors are one or two lines, never a traceback."""
+    try:
+        app()
+    except AppError as exc:
+        print_error(exc)
+        raise SystemExit(1) from exc
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(show_path=False)])
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command(
+    epilog="Examples: `phonepilot demo`, `phonepilot demo --goal 'Open Calendar' --seed 12 --keep`"
+)
+def demo(
+    goal: Annotated[
+        str | None,
+        typer.Option(help="What to do: switch a setting, or open an app. Default: Bluetooth on."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Which virtual phone.")] = None,
+    keep: Annotated[bool, typer.Option(help="Leave the dashboard up until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the service; 0 for a free one.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Show the whole product: virtual phone, adb, llama.cpp and the demo model do a goal."""
+    raise typer.Exit(_run(_demo(goal, seed, keep, port, Terminal(json_lines=json_))))
+
+
+async def _demo(
+    goal: str | None, seed: int | None, keep: bool, port: int, terminal: Terminal
+) -> int:
+    from app.demo import scenario
+
+    goal = scenario.DEFAULT_GOAL if goal is None else goal
+    seed = scenario.DEFAULT_SEED if seed is None else seed
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        with terminal.working("starting the virtual phone, the adb server and the service"):
+            stage = await stack.enter_async_context(scenario.stage(seed, port))
+        with terminal.working("loading the model"):
+            engine = await scenario.engine_ready(stage.service)
+        url, model = stage.service.url, Path(engine["model"]).name
+        seconds = time.monotonic() - started
+        terminal.say(f"[bold]virtual phone[/]  {stage.phone.serial}, seed {seed}")
+        terminal.say(f"[bold]engine[/]         {engine['kind']}, {model}")
+        terminal.say(f"[bold]dashboard[/]      {url}")
+        terminal.say(f"[dim]all ready after {seconds:.1f} s[/]", event="ready", url=url, seed=seed)
+        terminal.say(f"\n[bold]Goal:[/] {escape(goal)}\n")
+        code = await _demo_task(goal, stage, terminal)
+        if keep:
+            terminal.say(f"\nThe dashboard stays at {url}; Ctrl-C ends it.")
+            await asyncio.get_running_loop().create_future()
+        return code
+
+
+async def _demo_task(goal: str, stage: Stage, terminal: Terminal) -> int:
+    """Run the goal and let the phone's state judge it; 0 right, 1 wrong, 2 no verdict."""
+    from app.demo.judge import expected
+
+    before, begun = await stage.phone.state(), time.monotonic()
+    created = await stage.service.post("/tasks", {"goal": goal})
+    task = await terminal.follow(stage.service.events(created["id"]))
+    seconds = time.monotonic() - begun
+    terminal.say(
+        f"\nTask [bold]{task['status']}[/] after {task['steps']} steps and {seconds:.1f} s: "
+        f"{escape(task['message'])}",
+        event="end",
+        **task,
+    )
+    expectation = expected(goal)
+    if expectation is None:
+        terminal.say(
+            "No verdict: this goal is neither a switch of Settings nor an app to open.",
+            event="verdict",
+            right=None,
+        )
+        return 2
+    verdict = expectation.judge(before, await stage.phone.state())
+    right = verdict.right and task["status"] == "succeeded"
+    mark = "[bold green]right[/]" if right else "[bold red]wrong[/]"
+    terminal.say(
+        f"Verdict of the phone's own state: {mark}, {verdict.reason}.",
+        event="verdict",
+        right=right,
+        reason=verdict.reason,
+    )
+    return 0 if right else 1
+
+
+@app.command(epilog="Examples: `phonepilot serve -c rtx-4060-8gb`, `phonepilot serve -c demo`")
+def serve(
+    config: Config = None,
+    port: Annotated[int | None, typer.Option(help="Default: service.port, 8770.")] = None,
+) -> None:
+    """Run the service: HTTP API and dashboard, until Ctrl-C."""
+    from app.main import serve as run_service
+    from app.settings import load_settings
+
+    settings = load_settings(config or (), {"service.port": port})
+    _run(
+        run_service(settings, lambda url: Terminal().say(f"phonepilot is ready at [bold]{url}[/]"))
+    )
+
+
+@app.command(epilog="Example: `phonepilot run 'Turn on Wi-Fi' --device emulator-5554`")
+def run(
+    goal: Annotated[str, typer.Argument(help="What should be done on the phone.")],
+    device: Annotated[str | None, typer.Option(help="Serial of the phone.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    url: Annotated[str, typer.Option(help="Where the service runs.")] = SERVICE_URL,
+    json_: Json = False,
+) -> None:
+    """Give a goal to the running service and follow it; exit code 0 when it succeeded."""
+    raise typer.Exit(_run(_run_goal(goal, device, max_steps, url, Terminal(json_lines=json_))))
+
+
+async def _run_goal(
+    goal: str, device: str | None, max_steps: int | None, url: str, terminal: Terminal
+) -> int:
+    from app.client import ServiceClient
+
+    wanted = {"goal": goal, "device": device, "max_steps": max_steps}
+    async with ServiceClient(url) as service:
+        task = await service.post("/tasks", {k: v for k, v in wanted.items() if v is not None})
+        try:
+            task = await terminal.follow(service.events(task["id"]))
+        except asyncio.CancelledError:
+            await service.post(f"/tasks/{task['id']}/cancel")
+            raise
+    terminal.say(f"\n[bold]{task['status']}[/] {escape(task['message'])}", event="end", **task)
+    if task["error"] and task["error"]["hint"]:
+        terminal.say(escape(task["error"]["hint"]))
+    return 0 if task["status"] == "succeeded" else 1
+
+
+@app.command()
+def devices(config: Config = None, json_: Json = False) -> None:
+    """List the phones that the adb server knows."""
+    from app.settings import load_settings
+
+    rows = _run(_devices(load_settings(config or ())))
+    if json_:
+        print_json({"devices": rows})
+        return
+    terminal = Terminal()
+    for row in rows:
+        terminal.say(
+            f"{escape(row['serial']):<28} {escape(row['state']):<14} {escape(row['model'])}"
+        )
+    if not rows:
+        terminal.say("No phone. Connect one with USB debugging on, or try `phonepilot phone`.")
+
+
+async def _devices(settings: Any) -> list[dict[str, str]]:
+    from dataclasses import asdict
+
+    from app.adb.fleet import Fleet
+    from app.adb.server import AdbServer
+
+    adb = settings.adb
+    server = AdbServer(adb.server_host, adb.server_port, binary=adb.binary, private=adb.private)
+    async with server:
+        return [asdict(row) for row in await Fleet(server.client()).list()]
+
+
+@app.command(epilog="Example: `phonepilot phone --port 6555 --seed 7`")
+def phone(
+    port: Annotated[int, typer.Option(help="ADB port; 0 for a free one.")] = 6555,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same phone.")] = 7,
+    control_port: Annotated[int, typer.Option(help="Control port; 0 for a free one.")] = 0,
+) -> None:
+    """Run a virtual phone that any adb server can connect to, until Ctrl-C."""
+    from app.virtual_phone.main import Ports
+    from app.virtual_phone.main import serve as run_phone
+
+    token = secrets.token_urlsafe(16)
+
+    def ready(ports: Ports) -> None:
+        terminal = Terminal()
+        terminal.say(f"virtual phone with seed {seed}: [bold]adb connect 127.0.0.1:{ports.adb}[/]")
+        terminal.say(f"control port: http://127.0.0.1:{ports.control}/state")
+        terminal.say(f"              Authorization: Bearer {token}")
+
+    _run(run_phone(port, seed, control_port, token, ready=ready))
+
+
+@app.command()
+def doctor(config: Config = None, json_: Json = False) -> None:
+    """Look at everything phonepilot needs, and say what is wrong and how to mend it."""
+    from dataclasses import asdict
+
+    from app.doctor import examine
+    from app.settings import load_settings
+
+    checks = _run(examine(load_settings(config or ())))
+    if json_:
+        print_json({"checks": [asdict(check) for check in checks]})
+    else:
+        marks = {
+            "ok": "[green]ok[/]     ",
+            "warning": "[yellow]warning[/]",
+            "problem": "[red]problem[/]",
+        }
+        terminal = Terminal()
+        for check in checks:
+            terminal.say(
+                f"{marks[check.status]}  [bold]{check.name:<12}[/] {escape(check.message)}"
+            )
+            if check.hint and check.status != "ok":
+                terminal.say(f"{'':>22} {escape(check.hint)}")
+    raise typer.Exit(1 if any(check.status == "problem" for check in checks) else 0)
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end, or until SIGINT or SIGTERM has cancelled it and all is closed."""
+
+    async def until_terminated() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # Windows ends the process; the guards clean up
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(until_terminated())
+    except KeyboardInterrupt:
+        raise typer.Exit(128 + signal.SIGINT) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + signal.SIGTERM) from None

@@ -1,0 +1,96 @@
+"""A client of the service's own HTTP API, for the command line and the demo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from app.errors import AppError
+
+TIMEOUT_S = 30.0
+
+
+class ServiceUnreachable(AppError):
+    code = "service_unreachable"
+    default_hint = "Start it with `phonepilot serve`, or name another one with --url."
+
+
+class ServiceRefused(AppError):
+    """An error of the service, with the code that it sent."""
+
+    code = "service_refused"
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(str(body.get("message", "the service refused")), str(body.get("hint", "")))
+        self.body = body
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.body
+
+
+class ServiceClient:
+    """`async with ServiceClient(url) as service`; every call raises AppError."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        return await self._call("GET", path)
+
+    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return await self._call("POST", path, body)
+
+    async def events(self, task_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """(kind, data) of everything that happens to a task, until its end."""
+        path = f"/tasks/{task_id}/events"
+        async with self._translated(), self._http.stream("GET", path, timeout=None) as response:
+            if not response.is_success:
+                raise _refused(await response.aread())
+            kind = ""
+            async for line in response.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    yield kind, json.loads(value)
+
+    async def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        async with self._translated():
+            response = await self._http.request(method, path, json=body)
+        if not response.is_success:
+            raise _refused(response.content)
+        return dict(response.json())
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise ServiceUnreachable(f"no phonepilot answers at {self.url} ({exc})") from exc
+
+
+def _refused(content: bytes) -> AppError:
+    try:
+        body = json.loads(content)["error"]
+    except (ValueError, KeyError, TypeError):
+        body = {"code": "service_refused", "message": content[:200].decode(errors="replace")}
+    return ServiceRefused(body)

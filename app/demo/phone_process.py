@@ -1,0 +1,69 @@
+"""The demo's virtual phone: a child process that ends with us, reached over its two ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from app.errors import ConfigError
+
+START_S = 20.0
+STOP_S = 5.0
+
+
+class PhoneControl:
+    """The control port of a running virtual phone; `serial` is its name for adb."""
+
+    def __init__(self, adb_port: int, control_port: int, token: str) -> None:
+        self.serial = f"127.0.0.1:{adb_port}"
+        self._url = f"http://127.0.0.1:{control_port}"
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def state(self) -> dict[str, Any]:
+        async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
+            answer = await http.get(f"{self._url}/state")
+            return dict(answer.raise_for_status().json())
+
+    async def reset(self, seed: int, *, scatter: bool = False) -> None:
+        async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
+            body = {"seed": seed, "scatter": scatter}
+            (await http.post(f"{self._url}/reset", json=body)).raise_for_status()
+
+
+@asynccontextmanager
+async def phone_process(seed: int) -> AsyncIterator[PhoneControl]:
+    """A virtual phone on free ports while the block runs; raises ConfigError."""
+    token = secrets.token_urlsafe()
+    command = [sys.executable, "-m", "app.virtual_phone", "--port", "0", "--seed", str(seed)]
+    command += ["--token-env", "PHONEPILOT_PHONE_TOKEN", "--exit-on-stdin-eof"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PHONEPILOT_PHONE_TOKEN": token},
+        start_new_session=True,  # Ctrl-C is for us; the phone ends when we close its stdin
+    )
+    assert process.stdin and process.stdout
+    try:
+        async with asyncio.timeout(START_S):
+            line = await process.stdout.readline()
+        if not line:
+            raise ConfigError("the virtual phone did not start", "Its message stands above.")
+        ports = json.loads(line)
+        yield PhoneControl(ports["adb"], ports["control"], token)
+    finally:
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,249 @@
+"""Builds and wires the service: the only place where phones, engine, tasks and API meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from importlib import resources
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from app import __version__
+from app.adb.apps import AppTable
+from app.adb.fleet import Fleet
+from app.adb.server import AdbServer
+from app.agent.history import Message
+from app.agent.ports import ReplyStream
+from app.api.devices import device_routes
+from app.api.engine import engine_routes
+from app.api.errors import install_error_handlers
+from app.api.guard import LOOPBACK, HostGuard
+from app.api.openai import Passthrough
+from app.api.tasks import task_routes
+from app.errors import ConfigError, EngineError
+from app.llm.client import ChatClient, Sampling
+from app.llm.engine import Engine
+from app.settings import Settings, load_apps
+from app.tasks.runner import Runner
+from app.tasks.store import Store
+
+log = logging.getLogger(__name__)
+SHUTDOWN_S = 3
+
+
+class ProfiledChat:
+    """The engine's client with the sampling of the model's profile: what the loop calls a Chat."""
+
+    def __init__(self, client: ChatClient, sampling: Sampling) -> None:
+        self._client = client
+        self._sampling = sampling
+
+    def ask(self, messages: Sequence[Message]) -> AbstractAsyncContextManager[ReplyStream]:
+        return self._client.stream(messages, sampling=self._sampling)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application; its lifespan starts the parts and ends them in reverse.
+
+    Raises ConfigError for settings that cannot work. The start of the lifespan raises ConfigError
+    (data folder, adb program) and AdbServerUnreachable; an engine that does not start is no reason
+    to fail, its state tells why.
+    """
+    _check_host(settings.service.host)
+    table = AppTable((app.name, app.aliases, app.package) for app in load_apps(settings.apps))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _start_parts(app, settings, table, stack)
+            yield
+
+    app = FastAPI(title="phonepilot", version=__version__, lifespan=lifespan)
+    app.add_middleware(HostGuard)
+    install_error_handlers(app)
+    _add_fixed_routes(app)
+    return app
+
+
+async def _start_parts(
+    app: FastAPI, settings: Settings, table: AppTable, stack: AsyncExitStack
+) -> None:
+    """Build every part, and have `stack` close each before what it depends on."""
+    store = Store(settings.service.data_dir)
+    stack.push_async_callback(store.close)
+    adb = AdbServer(
+        settings.adb.server_host,
+        settings.adb.server_port,
+        binary=settings.adb.binary,
+        private=settings.adb.private,
+    )
+    fleet = Fleet(await adb.start(), table)
+    stack.push_async_callback(adb.stop)
+    engine = Engine(settings.engine)
+    stack.push_async_callback(engine.aclose)
+    api_key = settings.engine.api_key.get_secret_value()
+    idle_timeout_s = settings.engine.request_timeout_s
+    client = ChatClient(
+        engine.ensure_ready,
+        local=_is_local(settings),
+        model=settings.engine.alias,
+        api_key=api_key,
+        idle_timeout_s=idle_timeout_s,
+    )
+    stack.push_async_callback(client.aclose)
+    passthrough = Passthrough(engine, api_key=api_key, idle_timeout_s=idle_timeout_s)
+    stack.push_async_callback(passthrough.aclose)
+    engine.before_stop(client.close_streams)
+    engine.before_stop(passthrough.close_streams)
+    runner = Runner(
+        fleet,
+        ProfiledChat(client, _sampling(settings)),
+        store,
+        settings.agent,
+        settings.profile,
+        keep_screenshots=settings.service.keep_screenshots,
+    )
+    app.state.runner = runner
+    await runner.recover()
+    stack.push_async_callback(runner.close)
+    for router in (
+        task_routes(runner, store),
+        device_routes(fleet, runner),
+        engine_routes(engine),
+        passthrough.router(),
+    ):
+        app.include_router(router)
+    # The model loads while the person still types; a failure is told by GET /engine.
+    warm_up = asyncio.create_task(_warm_up(engine))
+    stack.push_async_callback(_end_task, warm_up)
+
+
+async def _warm_up(engine: Engine) -> None:
+    try:
+        await engine.ensure_ready()
+    except EngineError as exc:
+        log.warning("the engine did not start: %s %s", exc.message, exc.hint)
+
+
+async def _end_task(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _is_local(settings: Settings) -> bool:
+    kind = settings.engine.kind
+    return kind != "remote" and not (kind == "auto" and settings.engine.url)
+
+
+def _sampling(settings: Settings) -> Sampling:
+    profile = settings.profile
+    return Sampling(
+        temperature=profile.temperature,
+        top_p=profile.top_p,
+        frequency_penalty=profile.frequency_penalty,
+        max_tokens=profile.max_tokens,
+    )
+
+
+def _add_fixed_routes(app: FastAPI) -> None:
+    dashboard = resources.files("app") / "dashboard"
+    app.mount("/dashboard", StaticFiles(directory=str(dashboard)), name="dashboard")
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(str(dashboard / "index.html"), headers={"Cache-Control": "no-cache"})
+
+    @app.get("/healthz", tags=["operations"])
+    async def health() -> dict[str, str]:
+        """The service answers; says nothing about phones and engine."""
+        return {"status": "ok", "version": __version__}
+
+
+def _check_host(host: str) -> None:
+    if host not in LOOPBACK:
+        raise ConfigError(
+            f"service.host: {host} can be reached by others, and there are no access tokens yet",
+            "Use 127.0.0.1, and an SSH tunnel from elsewhere.",
+        )
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """The listening socket of the service, port 0 for a free one; raises ConfigError."""
+    _check_host(host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(
+            f"service.port: {port} is in use or not allowed ({exc.strerror})",
+            "Choose another one with --port, or stop the program that uses it.",
+        ) from exc
+    return listener
+
+
+async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Run the service until it is cancelled; `ready` gets its URL once it answers.
+
+    Raises AppError when it cannot start.
+    """
+    app = create_app(settings)
+    with open_socket(settings.service.host, settings.service.port) as listener:
+        # The parts are started here and not by uvicorn, which would turn our errors into text.
+        async with app.router.lifespan_context(app):
+            port = listener.getsockname()[1]
+            host = "localhost" if settings.service.host == "::1" else settings.service.host
+            server = _Server(_uvicorn_config(app), lambda: ready(f"http://{host}:{port}"))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                runner: Runner = app.state.runner
+                await runner.close()  # ends the event streams, which would hold the server up
+                server.should_exit = True
+                await serving
+                raise
+
+
+def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, that says when it answers and leaves the signals to the command line."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own would end the process before the phones, the engine and the store are
+        # closed: it raises the signal again after the last connection.
+        yield

@@ -1,0 +1,81 @@
+"""A task on the terminal: each step as it happens, a live line below, or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from app.errors import AppError
+
+Events = AsyncIterator[tuple[str, dict[str, Any]]]
+
+
+class Terminal:
+    """Prints for people on stdout, or one JSON object a line with `json_lines`."""
+
+    def __init__(self, *, json_lines: bool = False) -> None:
+        self.json_lines = json_lines
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def say(self, text: str = "", **data: Any) -> None:
+        """A line for people; with --json, `data` as an object when there is any."""
+        if not self.json_lines:
+            self._console.print(text)
+        elif data:
+            print(json.dumps(data, ensure_ascii=False), flush=True)
+
+    def working(self, text: str) -> Status:
+        """A live line while the block runs; nothing where stdout is no terminal."""
+        return Console(stderr=self.json_lines).status(escape(text))
+
+    async def follow(self, events: Events) -> dict[str, Any]:
+        """Print a task's events until its end, and return the task as it ended."""
+        task: dict[str, Any] = {}
+        thought = ""
+        with self.working("waiting for the phone") as status:
+            async for kind, data in events:
+                if kind in ("task", "end"):
+                    task = data
+                elif kind == "observed":
+                    thought = ""
+                    status.update(f"step {data['step']}: looking at {escape(data['app'])}")
+                elif kind == "thought":
+                    thought += data["text"]
+                    status.update(f"step {data['step']}: {escape(thought[-60:])}")
+                elif kind == "step":
+                    self._step(data)
+        return task
+
+    def _step(self, step: dict[str, Any]) -> None:
+        seconds = sum(v for k, v in step["timings_ms"].items() if k != "first_token") / 1000
+        head = f"[bold]{step['number']:>3}[/]  [cyan]{escape(step['app']):<12}[/]"
+        self.say(f"{head} {escape(step['thought'])}", event="step", **step)
+        if self.json_lines:
+            return
+        what = escape(step["summary"] or "no usable action")
+        self._console.print(f"{'':>18} [green]{what}[/]  [dim]{seconds:.2f} s[/]")
+        if error := step["error"]:
+            self._console.print(f"{'':>18} [red]{escape(error['message'])}[/]")
+
+
+def print_error(error: AppError) -> None:
+    """An error in two lines on stderr: what happened, what to do; and the engine's last words."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    body = error.as_dict()
+    for line in body.get("log_tail", [])[-10:]:
+        console.print(f"[dim]  | {escape(line)}[/]")
+    code = str(body.get("code", error.code))
+    console.print(f"[bold red]error[/] [dim]{escape(code)}[/] {escape(error.message)}")
+    if error.hint:
+        console.print(f"  {escape(error.hint)}")
+
+
+def print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")

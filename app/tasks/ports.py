@@ -1,0 +1,41 @@
+"""What tasks need of phones and engines besides the loop's own ports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from app.agent.ports import Device
+
+
+class DeviceRow(Protocol):
+    """One row of the adb server's list; `state` is "device" when the phone is ready."""
+
+    @property
+    def serial(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def product(self) -> str: ...
+
+
+class Fleet(Protocol):
+    """The phones by serial. All calls raise DeviceError."""
+
+    async def list(self) -> Sequence[DeviceRow]: ...
+
+    async def choose(self, serial: str | None = None) -> Device: ...
+
+    async def get(self, serial: str) -> Device: ...
+
+    async def connect(self, address: str) -> Device: ...
+
+    async def disconnect(self, serial: str) -> None: ...
+
+    def lease(self, serial: str) -> AbstractAsyncContextManager[None]: ...

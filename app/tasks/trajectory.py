@@ -1,0 +1,101 @@
+"""Writes a task down while it happens: to the store, to the screenshots' folder, to the readers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.agent.ports import StepRecord
+from app.errors import AppError
+from app.events import Topic
+from app.tasks.models import Step, Task, TaskError
+from app.tasks.store import Store
+
+SCREENSHOT_SIDE = 1600
+
+
+class Trajectory:
+    """The recorder of one task; a screenshot is written while the model already thinks about it."""
+
+    def __init__(self, task: Task, topic: Topic, store: Store, *, keep_screenshots: bool) -> None:
+        self._task = task
+        self._topic = topic
+        self._store = store
+        self._keep = keep_screenshots
+        self._saving: asyncio.Task[None] | None = None
+
+    async def observed(self, step: StepRecord) -> None:
+        await self._saved()
+        if self._keep:
+            self._saving = asyncio.create_task(self._save_screenshot(step))
+        self._task.steps = step.number
+        seen = self._model(step)
+        self._topic.publish(
+            "observed",
+            {
+                "step": seen.number,
+                "app": seen.app,
+                "width": seen.width,
+                "height": seen.height,
+                "screenshot": seen.screenshot,
+            },
+        )
+
+    def thought(self, number: int, text: str) -> None:
+        self._topic.publish("thought", {"step": number, "text": text})
+
+    async def decided(self, step: StepRecord) -> None:
+        # The intention is on disk before the phone is touched.
+        decided = self._model(step)
+        await self._store.save_step(self._task.id, decided)
+        self._topic.publish(
+            "decided",
+            {
+                "step": decided.number,
+                "thought": decided.thought,
+                "action": decided.action,
+                "summary": decided.summary,
+            },
+        )
+
+    async def stepped(self, step: StepRecord) -> None:
+        done = self._model(step)
+        await self._store.save_step(self._task.id, done)
+        self._topic.publish("step", done.model_dump(mode="json"))
+
+    async def close(self) -> None:
+        await self._saved()
+
+    async def _saved(self) -> None:
+        if self._saving is not None:
+            await self._saving
+            self._saving = None
+
+    async def _save_screenshot(self, step: StepRecord) -> None:
+        jpeg = await asyncio.to_thread(step.observation.frame.jpeg, SCREENSHOT_SIDE)
+        await self._store.save_screenshot(self._task.id, step.number, jpeg)
+
+    def _model(self, step: StepRecord) -> Step:
+        decision, frame = step.decision, step.observation.frame
+        return Step(
+            number=step.number,
+            app=step.observation.app,
+            width=frame.width,
+            height=frame.height,
+            thought=decision.thought if decision else "",
+            action=decision.action.model_dump(mode="json") if decision else None,
+            summary=decision.action.describe() if decision else "",
+            raw=step.raw,
+            error=_error(step.error),
+            started_at=step.started_at,
+            timings_ms={name: round(value, 1) for name, value in step.timings_ms.items()},
+            tokens=step.tokens,
+            screenshot=f"/tasks/{self._task.id}/steps/{step.number}/screenshot"
+            if self._keep
+            else "",
+        )
+
+
+def _error(error: AppError | None) -> TaskError | None:
+    if error is None:
+        return None
+    return TaskError(code=error.code, message=error.message, hint=error.hint)
