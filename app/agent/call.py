@@ -17,6 +17,7 @@ from typing import Any
 Value = str | int | float | bool | None | list["Value"]
 
 MAX_NESTING = 8
+MAX_BROKEN = 100
 _HEAD = re.compile(
     r"""(?<![\w.])(?:
         (?P<call>do|finish)(?P<space>\s*)[(（]
@@ -76,8 +77,17 @@ def find_calls(text: str) -> list[Call]:
 
 
 def readable_calls(text: str) -> list[Call]:
-    """The calls of `text` that can be read, whatever else it holds. Never to be executed."""
-    return [found for found in _read_all(text) if isinstance(found, Call)]
+    """The calls of `text` that can be read, whatever else it holds. Never to be executed.
+
+    Raises CallError when there is too much that cannot be read.
+    """
+    calls, broken = [], 0
+    for found in _read_all(text):
+        if isinstance(found, Call):
+            calls.append(found)
+        elif (broken := broken + 1) > MAX_BROKEN:
+            raise found
+    return calls
 
 
 def _read_all(text: str) -> Iterator[Call | CallError]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ from app.agent.actions import (
     Wait,
 )
 from app.agent.call import Call, CallError, Value, find_calls, readable_calls
-from app.errors import ActionOutOfBounds, ReplyTruncated, ReplyUnparseable, UnknownAction
+from app.errors import ActionOutOfBounds, AppError, ReplyTruncated, ReplyUnparseable, UnknownAction
 
 _SPECIAL = re.compile(
     r"<\|(?:user|assistant|system|observation|endoftext|begin_of_box|end_of_box)\|>"
@@ -81,13 +82,13 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
     """
     if len(text) > _MAX_REPLY:
         raise ReplyUnparseable(f"the reply is longer than {_MAX_REPLY} characters")
-    thinking, answer = split_thinking(text)
     try:
-        calls = _calls(answer)
-    except ReplyUnparseable as exc:
-        if truncated:
-            raise ReplyTruncated("the reply was cut before its action was complete") from exc
-        raise
+        thinking, answer = split_thinking(text)
+        calls = find_calls(answer)
+    except CallError as exc:
+        raise _unreadable(f"the action cannot be read: {exc}", truncated) from exc
+    if not calls:
+        raise _unreadable("the reply holds no action", truncated)
     call = calls[-1]
     if truncated and "</answer>" not in answer[call.end :]:
         # The model had not come to its end: what stands last may be a thought about an action.
@@ -100,14 +101,14 @@ def split_thinking(text: str) -> tuple[str, str]:
     """(thinking, answer) of a reply with or without tags.
 
     A tag that stands inside the string of a readable call is text, not a tag. An unclosed
-    `<think>` is all thought.
+    `<think>` is all thought. Raises CallError for a text that is full of broken calls.
     """
     opened = _OPENS_WITH_THOUGHT.match(text)
     if not opened and _OPENS_WITH_ACTION.match(text):
         return "", _without_thoughts(text)
-    spans = [(call.start, call.end) for call in readable_calls(text)]
+    calls = readable_calls(text)
     for tag in ("</think>", "<answer>"):
-        at = _find_outside(text, tag, spans)
+        at = _find_outside(text, tag, calls)
         if at >= 0:
             return text[:at], _without_thoughts(text[at + len(tag) :])
     return (text, "") if opened else ("", _without_thoughts(text))
@@ -115,24 +116,22 @@ def split_thinking(text: str) -> tuple[str, str]:
 
 def _without_thoughts(answer: str) -> str:
     """`answer` without the `<think>` blocks that some models put behind the first one."""
-    while "<think>" in answer:
-        spans = [(call.start, call.end) for call in readable_calls(answer)]
-        start = _find_outside(answer, "<think>", spans)
-        if start < 0:
-            break
-        _, _, rest = answer[start:].partition("</think>")
-        answer = f"{answer[:start]}\n{rest}"
-    return answer
+    calls = readable_calls(answer) if "<think>" in answer else []
+    kept, position = [], 0
+    while (start := _find_outside(answer, "<think>", calls, position)) >= 0:
+        kept.append(answer[position:start])
+        end = answer.find("</think>", start)
+        position = end + len("</think>") if end >= 0 else len(answer)
+    return "\n".join([*kept, answer[position:]])
 
 
-def _find_outside(text: str, tag: str, spans: list[tuple[int, int]]) -> int:
-    """Where `tag` first stands outside all `spans`, or -1."""
-    at = text.find(tag)
-    while at >= 0:
-        inside = next((end for start, end in spans if start < at < end), None)
-        if inside is None:
+def _find_outside(text: str, tag: str, calls: list[Call], position: int = 0) -> int:
+    """Where `tag` first stands outside all `calls`, which are in order, or -1."""
+    while (at := text.find(tag, position)) >= 0:
+        before = bisect(calls, at, key=lambda call: call.start)
+        if not before or calls[before - 1].end <= at:
             return at
-        at = text.find(tag, inside)
+        position = calls[before - 1].end
     return -1
 
 
@@ -140,14 +139,10 @@ def _clean(text: str) -> str:
     return _SPECIAL.sub("", _TAGS.sub("", text)).strip()
 
 
-def _calls(answer: str) -> list[Call]:
-    try:
-        calls = find_calls(answer)
-    except CallError as exc:
-        raise ReplyUnparseable(f"the action cannot be read: {exc}") from exc
-    if not calls:
-        raise ReplyUnparseable("the reply holds no action")
-    return calls
+def _unreadable(message: str, truncated: bool) -> AppError:
+    if truncated:
+        return ReplyTruncated("the reply was cut before its action was complete")
+    return ReplyUnparseable(message)
 
 
 def _with_positional(call: Call, first: str) -> dict[str, Value]:
