@@ -33,7 +33,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "Check engine.model and engine.mmproj in your configuration.",
         ),
         (
-            r"not within the file bounds|corrupted or incomplete",
+            r"not within the file bounds|corrupted or incomplete|failed to read (header|key|tensor)",
             "The file is truncated; download or convert it again.",
         ),
         (r"invalid magic", "The file is not a GGUF file; download or convert it again."),
@@ -79,9 +79,12 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+_OTHERWISE = "GET /engine/log, or the engine's own console, shows all of its lines."
+
+
 @dataclass(frozen=True)
 class Failure:
-    """`message` is the engine's own line without its time stamp; `hint` may be empty."""
+    """`message` is the engine's own line without its time stamp."""
 
     message: str
     hint: str
@@ -99,10 +102,10 @@ def diagnose(lines: Sequence[str], exit_code: int | None) -> Failure:
         hint = "Somebody killed it, often the system because memory ran out."
         return Failure("the engine was killed", hint)
     if errors:
-        return Failure(_plain(errors[0]), "")
+        return Failure(_plain(errors[0]), _OTHERWISE)
     if exit_code == _SIGABRT_EXIT or not said:
-        return Failure(f"the engine ended with exit code {exit_code}", "")
-    return Failure(_plain(said[-1]), "")
+        return Failure(f"the engine ended with exit code {exit_code}", _OTHERWISE)
+    return Failure(_plain(said[-1]), _OTHERWISE)
 
 
 def _plain(line: str) -> str:

@@ -1,0 +1,170 @@
+"""A scripted model and a phone that only remembers: for faults that real parts cannot be made to
+show, and for orders of events that must be exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from app.agent.history import History, Message
+from app.agent.loop import Limits, Outcome, run_loop
+from app.agent.policy import VisionPolicy
+from app.agent.ports import StepRecord
+from app.errors import AppError
+
+
+@dataclass(frozen=True)
+class PlainFrame:
+    width: int = 1080
+    height: int = 2400
+    content: bytes = b"screen"
+
+    def png(self) -> bytes:
+        return b"png " + self.content
+
+    def scaled_png(self, width: int, height: int) -> bytes:
+        return f"png {width}x{height} ".encode() + self.content
+
+    def jpeg(self, max_side: int, quality: int = 80) -> bytes:
+        return b"jpeg " + self.content
+
+    def fingerprint(self) -> bytes:
+        return self.content
+
+
+@dataclass(frozen=True)
+class App:
+    package: str = "com.android.settings"
+    label: str | None = "Settings"
+
+
+@dataclass
+class RememberingDevice:
+    """Notes every call; `faults` maps a call's name to the error that it raises."""
+
+    serial: str = "phone"
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    faults: dict[str, AppError] = field(default_factory=dict)
+
+    async def _call(self, name: str, *arguments: object) -> None:
+        self.calls.append((name, *arguments))
+        if name in self.faults:
+            raise self.faults[name]
+
+    async def screenshot(self) -> PlainFrame:
+        if "screenshot" in self.faults:
+            raise self.faults["screenshot"]
+        return PlainFrame()
+
+    async def current_app(self) -> App:
+        return App()
+
+    async def tap(self, x: int, y: int) -> None:
+        await self._call("tap", x, y)
+
+    async def double_tap(self, x: int, y: int) -> None:
+        await self._call("double_tap", x, y)
+
+    async def long_press(self, x: int, y: int, ms: int = 800) -> None:
+        await self._call("long_press", x, y)
+
+    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
+        await self._call("swipe", x1, y1, x2, y2)
+
+    async def type_text(self, text: str, clear: bool = True) -> None:
+        await self._call("type_text", text)
+
+    async def back(self) -> None:
+        await self._call("back")
+
+    async def home(self) -> None:
+        await self._call("home")
+
+    async def launch(self, name: str) -> str:
+        await self._call("launch", name)
+        return name
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+    reasoning: bool = False
+
+
+@dataclass
+class Told:
+    text: str
+    finish_reason: str | None = "stop"
+    reasoning: str = ""
+    prompt_tokens: int = 100
+    completion_tokens: int = 20
+    cached_tokens: int = 60
+
+
+class Spoken:
+    def __init__(self, told: Told) -> None:
+        self.completion = told
+
+    async def __aiter__(self) -> AsyncIterator[Words]:
+        for start in range(0, len(self.completion.text), 7):
+            await asyncio.sleep(0)
+            yield Words(self.completion.text[start : start + 7])
+
+
+class ScriptedChat:
+    """Gives the replies in order, and keeps the requests. An error in the script is raised."""
+
+    def __init__(self, *script: str | Told | AppError) -> None:
+        self.requests: list[list[Message]] = []
+        self.asking = asyncio.Event()
+        self._script = list(script)
+
+    @asynccontextmanager
+    async def ask(self, messages: Sequence[Message]) -> AsyncIterator[Spoken]:
+        self.requests.append(list(messages))
+        self.asking.set()
+        if not self._script:
+            await asyncio.get_running_loop().create_future()  # thinks for ever
+        entry = self._script.pop(0)
+        if isinstance(entry, AppError):
+            raise entry
+        yield Spoken(Told(entry) if isinstance(entry, str) else entry)
+
+
+@dataclass
+class Notebook:
+    """A recorder that keeps what it was told."""
+
+    told: list[tuple[str, int]] = field(default_factory=list)
+    steps: list[StepRecord] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+
+    async def observed(self, step: StepRecord) -> None:
+        self.told.append(("observed", step.number))
+
+    def thought(self, number: int, text: str) -> None:
+        self.thoughts.append(text)
+
+    async def decided(self, step: StepRecord) -> None:
+        self.told.append(("decided", step.number))
+
+    async def stepped(self, step: StepRecord) -> None:
+        self.told.append(("stepped", step.number))
+        self.steps.append(step)
+
+
+@dataclass
+class Scene:
+    """One task on doubles."""
+
+    chat: ScriptedChat
+    device: RememberingDevice = field(default_factory=RememberingDevice)
+    notebook: Notebook = field(default_factory=Notebook)
+    goal: str = "Turn on Bluetooth"
+
+    async def run(self, max_steps: int = 10, timeout_s: float = 30) -> Outcome:
+        policy = VisionPolicy(self.chat, History("system", self.goal), (252, 560))
+        limits = Limits(max_steps, timeout_s)
+        return await run_loop(self.device, policy, self.notebook, limits)

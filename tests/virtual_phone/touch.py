@@ -1,0 +1,61 @@
+"""What a person does with a virtual phone, by the names of the things on its screen."""
+
+from __future__ import annotations
+
+from app.virtual_phone.phone import Phone
+from app.virtual_phone.toolkit.scene import Spot
+
+SETTINGS = "com.android.settings"
+NOTES = "org.phonepilot.notes"
+CALCULATOR = "org.phonepilot.calculator"
+CLOCK = "org.phonepilot.clock"
+CONTACTS = "org.phonepilot.contacts"
+CALENDAR = "org.phonepilot.calendar"
+MUSIC = "org.phonepilot.music"
+GALLERY = "org.phonepilot.gallery"
+
+
+def opened(package: str, seed: int = 7) -> Phone:
+    """A phone with an app in front."""
+    phone = Phone(seed)
+    assert phone.launch(package)
+    return phone
+
+
+def spot(phone: Phone, kind: str, name: str) -> Spot:
+    found = phone.scene().find(kind, name)
+    seen = sorted({f"{s.kind}:{s.name}" for s in phone.scene().spots})
+    assert found is not None, f"no {kind} {name!r} on the screen, but {seen}"
+    return found
+
+
+def tap(phone: Phone, kind: str, name: str) -> None:
+    phone.tap(*spot(phone, kind, name).rect.center)
+
+
+def names(phone: Phone, kind: str) -> list[str]:
+    return [s.name for s in phone.scene().spots if s.kind == kind]
+
+
+def title(phone: Phone) -> str:
+    return names(phone, "title")[0]
+
+
+def scroll_to(phone: Phone, kind: str, name: str) -> Spot:
+    """Scroll down until the spot is fully in view, from the top of the list."""
+    phone.state.ui.stacks[phone.state.ui.foreground][-1].scroll = 0
+    phone.tap(0, 300)  # the margin: nothing lies there, and the screen is painted anew
+    for _ in range(20):
+        found = phone.scene().find(kind, name)
+        if found is not None and found.rect.bottom < 2000:
+            return found
+        phone.swipe(540, 1800, 540, 1400, 300)
+    raise AssertionError(f"no {kind} {name!r} in the whole list")
+
+
+def type_keys(phone: Phone, text: str) -> None:
+    """Tap the keys of the on-screen keyboard, one by one."""
+    for character in text:
+        if character.isupper():
+            tap(phone, "key", "Shift")
+        tap(phone, "key", {" ": "Space", "\n": "Enter"}.get(character, character))
