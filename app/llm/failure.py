@@ -33,7 +33,8 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "Check engine.model and engine.mmproj in your configuration.",
         ),
         (
-            r"not within the file bounds|corrupted or incomplete|failed to read (header|key|tensor)",
+            r"not within the file bounds|corrupted or incomplete|"
+            r"failed to read (header|key|tensor)",
             "The file is truncated; download or convert it again.",
         ),
         (r"invalid magic", "The file is not a GGUF file; download or convert it again."),
