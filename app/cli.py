@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.logging import RichHandler
-from rich.markup import escape
 
 from app import __version__
 from app.errors import AppError
-from app.show import Terminal, print_error, print_json
+from app.show import Terminal, print_error, print_json, shown
 
 if TYPE_CHECKING:
     from app.demo.scenario import Stage
@@ -99,7 +98,7 @@ async def _demo(
         terminal.say(f"[bold]engine[/]         {engine['kind']}, {model}")
         terminal.say(f"[bold]dashboard[/]      {url}")
         terminal.say(f"[dim]all ready after {seconds:.1f} s[/]", event="ready", url=url, seed=seed)
-        terminal.say(f"\n[bold]Goal:[/] {escape(goal)}\n")
+        terminal.say(f"\n[bold]Goal:[/] {shown(goal)}\n")
         code = await _demo_task(goal, stage, terminal)
         if keep:
             terminal.say(f"\nThe dashboard stays at {url}; Ctrl-C ends it.")
@@ -117,7 +116,7 @@ async def _demo_task(goal: str, stage: Stage, terminal: Terminal) -> int:
     seconds = time.monotonic() - begun
     terminal.say(
         f"\nTask [bold]{task['status']}[/] after {task['steps']} steps and {seconds:.1f} s: "
-        f"{escape(task['message'])}",
+        f"{shown(task['message'])}",
         event="end",
         **task,
     )
@@ -181,9 +180,9 @@ async def _run_goal(
         except asyncio.CancelledError:
             await service.post(f"/tasks/{task['id']}/cancel")
             raise
-    terminal.say(f"\n[bold]{task['status']}[/] {escape(task['message'])}", event="end", **task)
+    terminal.say(f"\n[bold]{task['status']}[/] {shown(task['message'])}", event="end", **task)
     if task["error"] and task["error"]["hint"]:
-        terminal.say(escape(task["error"]["hint"]))
+        terminal.say(shown(task["error"]["hint"]))
     return 0 if task["status"] == "succeeded" else 1
 
 
@@ -198,9 +197,7 @@ def devices(config: Config = None, json_: Json = False) -> None:
         return
     terminal = Terminal()
     for row in rows:
-        terminal.say(
-            f"{escape(row['serial']):<28} {escape(row['state']):<14} {escape(row['model'])}"
-        )
+        terminal.say(f"{shown(row['serial']):<28} {shown(row['state']):<14} {shown(row['model'])}")
     if not rows:
         terminal.say("No phone. Connect one with USB debugging on, or try `phonepilot phone`.")
 
@@ -257,11 +254,9 @@ def doctor(config: Config = None, json_: Json = False) -> None:
         }
         terminal = Terminal()
         for check in checks:
-            terminal.say(
-                f"{marks[check.status]}  [bold]{check.name:<12}[/] {escape(check.message)}"
-            )
+            terminal.say(f"{marks[check.status]}  [bold]{check.name:<12}[/] {shown(check.message)}")
             if check.hint and check.status != "ok":
-                terminal.say(f"{'':>22} {escape(check.hint)}")
+                terminal.say(f"{'':>22} {shown(check.hint)}")
     raise typer.Exit(1 if any(check.status == "problem" for check in checks) else 0)
 
 

@@ -13,6 +13,12 @@ from rich.status import Status
 
 from app.errors import AppError
 
+
+def shown(text: str) -> str:
+    """Foreign text (of model, screen, phone) for the terminal: no markup, no control codes."""
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+
+
 Events = AsyncIterator[tuple[str, dict[str, Any]]]
 
 
@@ -32,7 +38,9 @@ class Terminal:
 
     def working(self, text: str) -> Status:
         """A live line while the block runs; nothing where stdout is no terminal."""
-        return Console(stderr=self.json_lines).status(escape(text))
+        # On the same console as the lines above it: two of them would write over each other.
+        console = Console(stderr=True) if self.json_lines else self._console
+        return console.status(shown(text))
 
     async def follow(self, events: Events) -> dict[str, Any]:
         """Print a task's events until its end, and return the task as it ended."""
@@ -44,24 +52,24 @@ class Terminal:
                     task = data
                 elif kind == "observed":
                     thought = ""
-                    status.update(f"step {data['step']}: looking at {escape(data['app'])}")
+                    status.update(f"step {data['step']}: looking at {shown(data['app'])}")
                 elif kind == "thought":
                     thought += data["text"]
-                    status.update(f"step {data['step']}: {escape(thought[-60:])}")
+                    status.update(f"step {data['step']}: {shown(thought[-60:])}")
                 elif kind == "step":
                     self._step(data)
         return task
 
     def _step(self, step: dict[str, Any]) -> None:
         seconds = sum(v for k, v in step["timings_ms"].items() if k != "first_token") / 1000
-        head = f"[bold]{step['number']:>3}[/]  [cyan]{escape(step['app']):<12}[/]"
-        self.say(f"{head} {escape(step['thought'])}", event="step", **step)
+        head = f"[bold]{step['number']:>3}[/]  [cyan]{shown(step['app']):<12}[/]"
+        self.say(f"{head} {shown(step['thought'])}", event="step", **step)
         if self.json_lines:
             return
-        what = escape(step["summary"] or "no usable action")
+        what = shown(step["summary"] or "no usable action")
         self._console.print(f"{'':>18} [green]{what}[/]  [dim]{seconds:.2f} s[/]")
         if error := step["error"]:
-            self._console.print(f"{'':>18} [red]{escape(error['message'])}[/]")
+            self._console.print(f"{'':>18} [red]{shown(error['message'])}[/]")
 
 
 def print_error(error: AppError) -> None:
@@ -69,11 +77,11 @@ def print_error(error: AppError) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     body = error.as_dict()
     for line in body.get("log_tail", [])[-10:]:
-        console.print(f"[dim]  | {escape(line)}[/]")
+        console.print(f"[dim]  | {shown(line)}[/]")
     code = str(body.get("code", error.code))
-    console.print(f"[bold red]error[/] [dim]{escape(code)}[/] {escape(error.message)}")
+    console.print(f"[bold red]error[/] [dim]{shown(code)}[/] {shown(error.message)}")
     if error.hint:
-        console.print(f"  {escape(error.hint)}")
+        console.print(f"  {shown(error.hint)}")
 
 
 def print_json(value: Any) -> None:

@@ -1,0 +1,105 @@
+/** The HTTP API, one function a route. Every failure becomes an ApiError with a hint. */
+
+/** @typedef {import('./types.js').Task} Task */
+/** @typedef {import('./types.js').Step} Step */
+/** @typedef {import('./types.js').Device} Device */
+/** @typedef {import('./types.js').Engine} Engine */
+
+export class ApiError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {string} [hint]
+   */
+  constructor(code, message, hint = '') {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+const DEADLINE_MS = 15_000;
+
+/** @returns {Promise<{status: string, version: string}>} */
+export const health = () => getJson('/healthz');
+
+/** @returns {Promise<Engine>} */
+export const engine = () => getJson('/engine');
+
+/** @returns {Promise<Device[]>} */
+export const devices = async () => (await getJson('/devices')).devices;
+
+/** @returns {Promise<Task[]>} newest first */
+export const recentTasks = async () => (await getJson('/tasks?limit=20')).tasks;
+
+/** @param {string} id @returns {Promise<Task>} */
+export const task = (id) => getJson(taskPath(id));
+
+/** @param {string} id @returns {Promise<Step[]>} */
+export const steps = async (id) => (await getJson(`${taskPath(id)}/steps`)).steps;
+
+/**
+ * @param {{goal: string, device?: string, max_steps?: number}} wish
+ * @returns {Promise<Task>}
+ */
+export const createTask = (wish) => postJson('/tasks', wish);
+
+/** @param {string} id @returns {Promise<Task>} */
+export const cancelTask = (id) => postJson(`${taskPath(id)}/cancel`);
+
+/** @param {string} id */
+export const eventsUrl = (id) => `${taskPath(id)}/events`;
+
+/** @param {string} id @param {number} number */
+export const screenshotUrl = (id, number) => `${taskPath(id)}/steps/${number}/screenshot`;
+
+/**
+ * The phone's screen now, as an image.
+ * @param {string} serial
+ * @param {AbortSignal} signal
+ * @returns {Promise<Blob>}
+ */
+export async function screen(serial, signal) {
+  const url = `/devices/${encodeURIComponent(serial)}/screen?max_side=1200`;
+  return (await send(url, { signal })).blob();
+}
+
+/** @param {string} id */
+function taskPath(id) {
+  return `/tasks/${encodeURIComponent(id)}`;
+}
+
+/** @param {string} url */
+async function getJson(url) {
+  return (await send(url)).json();
+}
+
+/** @param {string} url @param {object} [body] */
+async function postJson(url, body) {
+  const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body ?? {}) };
+  return (await send(url, init)).json();
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} [init]
+ */
+async function send(url, init = {}) {
+  let response;
+  try {
+    response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(DEADLINE_MS), ...init });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new ApiError('unreachable', 'The phonepilot service does not answer.', 'Is `phonepilot serve` still running?');
+  }
+  if (!response.ok) throw await readFault(response);
+  return response;
+}
+
+/** @param {Response} response */
+async function readFault(response) {
+  const body = await response.json().catch(() => null);
+  const fault = body?.error;
+  if (fault?.message) return new ApiError(String(fault.code), String(fault.message), String(fault.hint ?? ''));
+  return new ApiError(`http_${response.status}`, `The service answered ${response.status} ${response.statusText}.`);
+}

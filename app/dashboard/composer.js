@@ -1,0 +1,70 @@
+/** The goal box: examples, step limit, Run. */
+
+import { byId, el, faultNodes } from './dom.js';
+
+const EXAMPLES = ['Turn on Bluetooth', 'Switch off Wi-Fi', 'Open Calendar'];
+
+export class Composer {
+  /** @param {(wish: {goal: string, max_steps?: number}) => Promise<void>} onRun */
+  constructor(onRun) {
+    this._onRun = onRun;
+    this._goal = byId('goal');
+    this._run = byId('run');
+    this._steps = byId('max-steps');
+    this._problem = byId('goal-error');
+    byId('composer').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this._goal.addEventListener('input', () => this._showProblem(null));
+    byId('examples').append(...EXAMPLES.map((goal) => this._chip(goal)));
+  }
+
+  focus() {
+    this._goal.focus();
+    this._goal.select();
+  }
+
+  /** @param {string} goal */
+  setGoal(goal) {
+    this._goal.value = goal;
+    this._showProblem(null);
+  }
+
+  async submit() {
+    const goal = this._goal.value.trim();
+    if (!goal) return this._refuse({ message: 'The goal is empty.', hint: 'Say in plain words what the phone should do.' });
+    if (!this._steps.checkValidity()) return this._refuse({ message: 'The step limit is a whole number from 1 to 500.', hint: 'Leave it empty for the usual limit.' });
+    this._showProblem(null);
+    this._run.disabled = true;
+    try {
+      await this._onRun({ goal, ...(this._steps.value && { max_steps: Number(this._steps.value) }) });
+    } catch (error) {
+      this._showProblem(/** @type {Error} */ (error));
+    } finally {
+      this._run.disabled = false;
+    }
+  }
+
+  /** @param {string} goal */
+  _chip(goal) {
+    const use = () => {
+      this.setGoal(goal);
+      this._goal.focus();
+    };
+    return el('button', { type: 'button', class: 'chip', onclick: use }, goal);
+  }
+
+  /** @param {{message: string, hint?: string}} fault */
+  _refuse(fault) {
+    this._showProblem(fault);
+    this._goal.focus();
+  }
+
+  /** @param {{message: string, hint?: string}|null} fault */
+  _showProblem(fault) {
+    this._problem.hidden = !fault;
+    this._problem.replaceChildren(...(fault ? faultNodes(fault) : []));
+    this._goal.setAttribute('aria-invalid', String(Boolean(fault)));
+  }
+}

@@ -1,0 +1,69 @@
+/** Building elements. Data only ever becomes text nodes and attributes, never markup. */
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/**
+ * The element of the page with this id.
+ * @param {string} id
+ * @returns {any}
+ */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes] `class`, `onclick` and so on; false and null are left out
+ * @param {...(Node|string|null|undefined|false)} children
+ * @returns {any}
+ */
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...Node} children
+ * @returns {any}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/**
+ * An icon of the sprite in index.html.
+ * @param {string} name
+ */
+export function icon(name) {
+  return svg('svg', { class: 'icon', 'aria-hidden': 'true' }, svg('use', { href: `#i-${name}` }));
+}
+
+/**
+ * Put text into an element, touching the page only when it differs.
+ * @param {Element} node
+ * @param {string} text
+ */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * A message with its hint below; the form that every error of the API takes.
+ * @param {{message: string, hint?: string}} fault
+ */
+export function faultNodes(fault) {
+  return [
+    el('span', { class: 'fault-message' }, fault.message),
+    fault.hint ? el('span', { class: 'fault-hint' }, fault.hint) : null,
+  ].filter((node) => node !== null);
+}
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') node.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value === true ? '' : String(value));
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}

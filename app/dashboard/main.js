@@ -1,0 +1,299 @@
+/** The dashboard: brings the parts together and decides what the phone on the page shows. */
+
+import * as api from './api.js';
+import { Composer } from './composer.js';
+import { byId, setText } from './dom.js';
+import { LiveScreen } from './live.js';
+import { PhoneView } from './phone.js';
+import { Player } from './player.js';
+import { renderRecent, taskHash } from './recent.js';
+import { Session } from './session.js';
+import { deviceNote, renderDevices, renderEngine, renderNotices } from './status.js';
+import { TaskView, welcome } from './task.js';
+import { STATUS, stepTitle } from './words.js';
+
+/** @typedef {import('./types.js').Task} Task */
+/** @typedef {import('./types.js').Device} Device */
+/** @typedef {import('./types.js').StepRecord} StepRecord */
+
+const REFRESH_MS = 3_000;
+const DEVICE_KEY = 'phonepilot.device';
+
+class Dashboard {
+  constructor() {
+    /** @type {Device[]} */
+    this.devices = [];
+    /** @type {Task[]} */
+    this.recent = [];
+    /** @type {string|null} the phone chosen in the picker */
+    this.serial = localStorage.getItem(DEVICE_KEY);
+    /** @type {Session|null} */
+    this.session = null;
+    /** @type {TaskView|null} */
+    this.taskView = null;
+    /** @type {number|null} the step being looked at; null follows the phone */
+    this.selected = null;
+    this.devicesKnown = false;
+    /** @type {api.ApiError|null} why the task in the address cannot be shown */
+    this.lostTask = null;
+    this.pictures = 0;
+    this.phone = new PhoneView(byId('phone'));
+    this.composer = new Composer((wish) => this.run(wish));
+    this.player = new Player(byId('player'), { move: (by) => this.move(by), first: () => this.select(1), live: () => this.follow() });
+    this.live = new LiveScreen((picture) => this.showLive(picture), (error) => this.showLiveError(error));
+  }
+
+  async start() {
+    byId('task').append(welcome());
+    addEventListener('hashchange', () => this.route());
+    addEventListener('keydown', (event) => this.onKey(event));
+    byId('device').addEventListener('change', (event) => this.chooseDevice(event.target.value));
+    document.addEventListener('visibilitychange', () => document.hidden || this.refresh());
+    api.health().then(({ version }) => setText(byId('version'), version), () => {});
+    this.route();
+    await this.refresh();
+    setInterval(() => document.hidden || this.refresh(), REFRESH_MS);
+  }
+
+  // -- the service's state
+
+  async refresh() {
+    const [engine, devices, recent] = await Promise.allSettled([api.engine(), api.devices(), api.recentTasks()]);
+    const status = engine.status === 'fulfilled' ? engine.value : null;
+    renderEngine(status);
+    if (devices.status === 'fulfilled') this.setDevices(devices.value);
+    if (recent.status === 'fulfilled') this.recent = recent.value;
+    const failed = [recent, devices].find((answer) => answer.status === 'rejected');
+    renderNotices([failed?.status === 'rejected' && failed.reason, this.lostTask, status?.error].filter(Boolean));
+    this.followRunningTask();
+    this.render();
+  }
+
+  /** @param {Device[]} devices */
+  setDevices(devices) {
+    this.devices = devices;
+    this.devicesKnown = true;
+    if (devices.some((device) => device.serial === this.serial)) return;
+    this.serial = (devices.find((device) => device.state === 'device') ?? devices[0])?.serial ?? null;
+  }
+
+  /** A task that somebody else started on the phone in view is shown, unless another one is. */
+  followRunningTask() {
+    const running = this.devices.find((device) => device.serial === this.serial)?.task;
+    if (running && !this.session && !location.hash.startsWith('#/tasks/')) location.replace(taskHash(running));
+  }
+
+  /** @param {string} serial */
+  chooseDevice(serial) {
+    this.serial = serial;
+    localStorage.setItem(DEVICE_KEY, serial);
+    if (this.session) location.hash = '#/';
+    this.followRunningTask();
+    this.render();
+  }
+
+  // -- tasks
+
+  /** @param {{goal: string, max_steps?: number}} wish */
+  async run(wish) {
+    const device = this.devices.length > 1 ? this.serial : null;
+    const task = await api.createTask({ ...wish, ...(device && { device }) });
+    this.open(task);
+    location.hash = taskHash(task.id);
+    this.announce(`Task started: ${task.goal}`);
+    await this.refresh();
+  }
+
+  async route() {
+    const id = /^#\/tasks\/(.+)$/.exec(location.hash)?.[1];
+    if (!id) return this.close();
+    const taskId = decodeURIComponent(id);
+    if (this.session?.task.id === taskId) return;
+    this.close();
+    try {
+      const task = await api.task(taskId);
+      if (location.hash === taskHash(taskId) && this.session?.task.id !== taskId) this.open(task);
+    } catch (error) {
+      this.lostTask = /** @type {api.ApiError} */ (error);
+      renderNotices([this.lostTask]);
+    }
+  }
+
+  /** @param {Task} task */
+  open(task) {
+    this.close();
+    const session = new Session(task, (change) => this.session === session && this.onChange(change));
+    this.session = session;
+    this.taskView = new TaskView(session, {
+      select: (number) => this.select(number),
+      stop: () => session.cancel(),
+      again: (again) => this.runAgain(again),
+    });
+    byId('task').replaceChildren(this.taskView.root);
+    byId('task').scrollTop = 0;
+    this.render();
+    session.start().then(
+      () => this.session === session && session.final && this.select(session.ordered.at(-1)?.number ?? null),
+      (error) => this.session === session && this.taskView?.showFault(error),
+    );
+  }
+
+  close() {
+    this.lostTask = null;
+    this.player.pause();
+    this.session?.close();
+    this.taskView?.close();
+    this.session = null;
+    this.taskView = null;
+    this.selected = null;
+    byId('task').replaceChildren(welcome());
+    this.render();
+  }
+
+  /** @param {Task} task */
+  async runAgain(task) {
+    this.composer.setGoal(task.goal);
+    await this.composer.submit();
+  }
+
+  /** @param {import('./session.js').Change} change */
+  onChange(change) {
+    if (change.kind === 'step') {
+      this.taskView?.timeline.put(change.step);
+      if (change.step.phase === 'acting') this.announce(`Step ${change.step.number}: ${stepTitle(change.step)}`);
+    }
+    this.taskView?.update();
+    if (change.kind === 'end') {
+      const { status, message } = /** @type {Session} */ (this.session).task;
+      this.announce(`${STATUS[status]?.word ?? status}. ${message}`);
+      this.refresh();
+    }
+    this.render();
+  }
+
+  // -- which step is shown
+
+  /** @param {number|null} number */
+  select(number) {
+    if (number === null || !this.session?.steps.has(number)) return;
+    this.selected = number;
+    this.render();
+  }
+
+  follow() {
+    this.selected = null;
+    this.render();
+  }
+
+  /** @param {number} by */
+  move(by) {
+    const numbers = this.session?.ordered.map((step) => step.number) ?? [];
+    if (!numbers.length) return false;
+    const at = this.selected === null ? numbers.length : numbers.indexOf(this.selected);
+    const next = numbers[at + by];
+    if (next === undefined) return false;
+    this.select(next);
+    return true;
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKey(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input, select, textarea, pre')) return;
+    if (event.key === 'ArrowLeft') this.player.move(-1);
+    else if (event.key === 'ArrowRight') this.player.move(1);
+    else if (event.key === 'Escape') this.follow();
+    else if (event.key === '/') this.composer.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  // -- the page
+
+  render() {
+    const { session, devices } = this;
+    renderDevices(devices, session ? session.task.device : this.serial);
+    renderRecent(byId('recent'), this.recent.map((task) => this.newest(task)), session?.task.id ?? null);
+    this.taskView?.timeline.select(this.selected);
+    this.player.update({ count: session?.steps.size ?? 0, selected: this.selected });
+    this.renderPhone();
+    document.title = session ? `${STATUS[session.task.status]?.word ?? ''}: ${session.task.goal} – phonepilot` : 'phonepilot';
+  }
+
+  /** The task in view is known better than the list knows it. @param {Task} task */
+  newest(task) {
+    const { session } = this;
+    return task.id === session?.task.id ? { ...session.task, steps: Math.max(session.steps.size, session.task.steps) } : task;
+  }
+
+  renderPhone() {
+    const { session } = this;
+    const step = this.stepInView();
+    const following = Boolean(session && !session.final && this.selected === null);
+    this.phone.setBusy(following && step !== null && (step.phase === 'looking' || step.phase === 'thinking'));
+    if (step && session && step.screenshot) {
+      this.setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
+      this.live.watch(null);
+      this.phone.show({
+        key: `${session.task.id}/${step.number}`,
+        url: api.screenshotUrl(session.task.id, step.number),
+        label: `The phone’s screen at step ${step.number}${step.app ? `, in ${step.app}` : ''}`,
+        action: step.action,
+        summary: stepTitle(step),
+      });
+      return;
+    }
+    if (step) return this.renderWithoutPicture(following);
+    this.renderLive(following);
+  }
+
+  /** @param {boolean} following */
+  renderWithoutPicture(following) {
+    this.setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
+    this.live.watch(null);
+    this.phone.showNote({ icon: 'eye', title: 'No picture of this step', hint: 'The service keeps no screenshots.' });
+  }
+
+  /** The screen as it is now, where no step has the word. @param {boolean} following */
+  renderLive(following) {
+    const serial = this.session ? this.session.task.device : this.serial;
+    const device = this.devices.find((each) => each.serial === serial);
+    const note = this.devicesKnown ? deviceNote(device) : null;
+    this.live.watch(device && !note && !following && !device.task ? serial : null);
+    if (note) this.phone.showNote(note);
+    this.setMode(note || !device ? '' : 'Live', 'live');
+  }
+
+  /** @returns {StepRecord|null} */
+  stepInView() {
+    if (!this.session) return null;
+    if (this.selected !== null) return this.session.steps.get(this.selected) ?? null;
+    return this.session.final ? null : this.session.ordered.at(-1) ?? null;
+  }
+
+  /** @param {string} text @param {'live'|'replay'} kind */
+  setMode(text, kind) {
+    const badge = byId('mode');
+    badge.hidden = !text;
+    badge.dataset.kind = kind;
+    setText(badge, text);
+  }
+
+  /** @param {Blob} picture */
+  showLive(picture) {
+    this.pictures += 1;
+    this.phone.show({ key: `live/${this.pictures}`, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true });
+  }
+
+  /** @param {{message: string, hint?: string}} error */
+  showLiveError(error) {
+    this.phone.showNote({ icon: 'eye', title: error.message, hint: error.hint });
+  }
+
+  /** @param {string} text */
+  announce(text) {
+    setText(byId('announcer'), text);
+  }
+}
+
+new Dashboard().start();

@@ -1,0 +1,106 @@
+/** The engine's pill in the bar, and the choice of the phone. */
+
+import { byId, el, faultNodes, setText } from './dom.js';
+
+/** @typedef {import('./types.js').Device} Device */
+/** @typedef {import('./types.js').Engine} Engine */
+
+/** @type {Record<string, string>} */
+const ENGINE_WORDS = {
+  stopped: 'Engine stopped',
+  starting: 'Engine starting …',
+  ready: 'Engine ready',
+  stopping: 'Engine stopping …',
+  failed: 'Engine failed',
+  unknown: 'Engine unknown',
+};
+
+/** @param {Engine|null} engine null when the service does not answer */
+export function renderEngine(engine) {
+  const pill = byId('engine');
+  const state = engine?.state ?? 'unknown';
+  const key = JSON.stringify([state, engine?.kind, engine?.model, engine?.context, engine?.error]);
+  if (pill.dataset.key === key) return;
+  pill.dataset.key = key;
+  pill.dataset.state = state;
+  setText(byId('engine-label'), ENGINE_WORDS[state] ?? state);
+  byId('engine-details').replaceChildren(...engineDetails(engine));
+}
+
+/** @param {Engine|null} engine */
+function engineDetails(engine) {
+  if (!engine) return [el('p', {}, 'The service does not answer.')];
+  const row = (name, value) => el('div', {}, el('dt', {}, name), el('dd', {}, value));
+  return [
+    el(
+      'dl',
+      {},
+      row('Model', fileName(engine.model) || '–'),
+      row('Runs in', engine.kind ?? '–'),
+      row('Context', engine.context ? `${engine.context.toLocaleString('en')} tokens` : '–'),
+    ),
+  ];
+}
+
+/**
+ * What is wrong with the service as a whole, above everything else.
+ * @param {{message: string, hint?: string}[]} faults
+ */
+export function renderNotices(faults) {
+  const notices = byId('notices');
+  const key = JSON.stringify(faults.map(({ message, hint }) => [message, hint]));
+  if (notices.dataset.key === key) return;
+  notices.dataset.key = key;
+  notices.replaceChildren(...faults.map((fault) => el('div', { class: 'problem' }, ...faultNodes(fault))));
+}
+
+/** @param {string|undefined} path */
+function fileName(path) {
+  return String(path ?? '').split(/[\\/]/).pop() ?? '';
+}
+
+/**
+ * One phone is named, several can be chosen from.
+ * @param {Device[]} devices
+ * @param {string|null} selected
+ */
+export function renderDevices(devices, selected) {
+  const several = devices.length > 1;
+  const current = devices.find((device) => device.serial === selected);
+  byId('device-picker').hidden = !several;
+  setText(byId('device-name'), several || !current ? '' : deviceName(current));
+  const select = byId('device');
+  const key = JSON.stringify(devices.map((device) => [device.serial, deviceName(device)]));
+  if (select.dataset.key !== key) {
+    select.dataset.key = key;
+    select.replaceChildren(...devices.map((device) => el('option', { value: device.serial }, deviceName(device))));
+  }
+  select.value = selected ?? '';
+}
+
+/** @param {Device} device */
+export function deviceName(device) {
+  const name = [device.model?.replaceAll('_', ' '), device.serial].filter(Boolean).join(' · ');
+  return device.state === 'device' ? name : `${name} (${device.state})`;
+}
+
+/**
+ * Why there is no picture of this phone, if there is a reason.
+ * @param {Device|undefined} device
+ */
+export function deviceNote(device) {
+  if (!device) {
+    return {
+      icon: 'phone',
+      title: 'No phone connected',
+      hint: 'Connect an Android phone with USB debugging on, or start a simulated one with: phonepilot phone',
+    };
+  }
+  if (device.state === 'unauthorized') {
+    return { icon: 'alert', title: 'The phone asks for permission', hint: 'Unlock it and accept the USB debugging question on its screen.' };
+  }
+  if (device.state !== 'device') {
+    return { icon: 'alert', title: 'The phone is offline', hint: 'Unplug it and plug it in again, or reconnect it over Wi-Fi.' };
+  }
+  return null;
+}

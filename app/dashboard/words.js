@@ -1,0 +1,86 @@
+/** How states, actions and times are called on the page. */
+
+/** @typedef {import('./types.js').Action} Action */
+/** @typedef {import('./types.js').StepRecord} StepRecord */
+
+/** @type {Record<string, {word: string, icon: string}>} */
+export const STATUS = {
+  queued: { word: 'Queued', icon: 'wait' },
+  running: { word: 'Running', icon: 'play' },
+  succeeded: { word: 'Succeeded', icon: 'check' },
+  failed: { word: 'Failed', icon: 'cross' },
+  cancelled: { word: 'Stopped', icon: 'stop' },
+  interrupted: { word: 'Interrupted', icon: 'alert' },
+};
+
+/** @type {Record<string, string>} */
+const STOP_REASONS = {
+  gave_up: 'The model gave up.',
+  unparseable: 'The model’s replies could not be read as actions.',
+  step_budget: 'The step limit was reached before the goal.',
+  time_budget: 'The time limit was reached before the goal.',
+  stalled: 'Nothing changed on the screen any more.',
+  refused: 'The action was not allowed.',
+  cancelled: 'You stopped this task. What was done so far stays done.',
+  device_lost: 'The phone went away.',
+  engine_lost: 'The model’s engine went away.',
+  context_full: 'The task grew too long for the model’s memory.',
+  crashed: 'phonepilot ran into an error of its own.',
+};
+
+const ACTION_ICONS = {
+  tap: 'tap', double_tap: 'tap', long_press: 'tap', swipe: 'swipe', type: 'type', launch: 'launch', back: 'back',
+  home: 'home', wait: 'wait', note: 'note', call_api: 'think', interact: 'hand', take_over: 'hand', finish: 'check',
+};
+
+/** Times that lie within another one: the first token comes during the request. */
+const PARTS_OF_OTHERS = new Set(['first_token']);
+
+/** @param {string|null} reason */
+export function stopReason(reason) {
+  return (reason && STOP_REASONS[reason]) ?? '';
+}
+
+/** @param {Action|null} action */
+export function actionIcon(action) {
+  return (action && ACTION_ICONS[action.kind]) ?? 'think';
+}
+
+/** What a step does, or how far it has come. @param {StepRecord} step */
+export function stepTitle(step) {
+  if (step.summary) return step.summary;
+  if (step.action) return step.action.kind.replaceAll('_', ' ');
+  if (step.phase === 'done') return step.error ? 'No action' : 'Not finished';
+  return step.phase === 'thinking' ? 'Thinking' : 'Looking at the screen';
+}
+
+/** The whole time of a step in milliseconds, when known. @param {StepRecord} step */
+export function stepTime(step) {
+  const times = step.timings_ms ?? {};
+  const sum = Object.entries(times).reduce((total, [part, ms]) => total + (PARTS_OF_OTHERS.has(part) ? 0 : ms), 0);
+  return sum > 0 ? sum : null;
+}
+
+/** @param {number} ms */
+export function duration(ms) {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1_000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** @param {number} count @param {string} noun */
+export function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
+
+/** @param {string} time ISO 8601 */
+export function ago(time) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(time)) / 1_000);
+  if (seconds < 45) return 'just now';
+  if (seconds < 3_600) return RELATIVE.format(-Math.max(1, Math.round(seconds / 60)), 'minute');
+  if (seconds < 86_400) return RELATIVE.format(-Math.round(seconds / 3_600), 'hour');
+  return RELATIVE.format(-Math.round(seconds / 86_400), 'day');
+}
