@@ -42,15 +42,17 @@ def title(phone: Phone) -> str:
 
 
 def scroll_to(phone: Phone, kind: str, name: str) -> Spot:
-    """Scroll down until the spot is fully in view, from the top of the list."""
-    phone.state.ui.stacks[phone.state.ui.foreground][-1].scroll = 0
-    phone.tap(0, 300)  # the margin: nothing lies there, and the screen is painted anew
-    for _ in range(20):
+    """Scroll from the top of the list until the spot is well in view."""
+    route = phone.ui.stacks[phone.ui.foreground][-1]
+    while route.scroll > 0:
+        phone.swipe(540, 400, 540, 1800, 300)
+    while True:
         found = phone.scene().find(kind, name)
-        if found is not None and found.rect.bottom < 2000:
+        at_the_end = route.scroll == phone.scene().scroll_range
+        if found is not None and (found.rect.bottom < 2200 or at_the_end):
             return found
+        assert not at_the_end, f"no {kind} {name!r} in the whole list"
         phone.swipe(540, 1800, 540, 1400, 300)
-    raise AssertionError(f"no {kind} {name!r} in the whole list")
 
 
 def type_keys(phone: Phone, text: str) -> None:

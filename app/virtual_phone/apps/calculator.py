@@ -46,14 +46,20 @@ class CalculatorApp:
         return press
 
 
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_SUM = re.compile(rf"-?{_NUMBER}(?:[-+×÷]{_NUMBER})*")
+
+
 def evaluate(expression: str) -> str:
     """The value of `12+3×4÷5-6` with the usual precedence; "Error" for what is not a sum."""
-    tokens = re.findall(r"\d+(?:\.\d*)?|\.\d+|[-+×÷]", expression)
-    if "".join(tokens) != expression or not expression:
-        return "Error" if expression else ""
+    if not expression:
+        return ""
+    if not _SUM.fullmatch(expression):
+        return "Error"
+    first, *rest = re.findall(rf"(^-?|[-+×÷])({_NUMBER})", expression)
+    terms = [Decimal("".join(first))]
     try:
-        terms = [Decimal(tokens[0])]
-        for operator, number in zip(tokens[1::2], tokens[2::2], strict=True):
+        for operator, number in rest:
             value = Decimal(number)
             if operator == "×":
                 terms[-1] *= value
@@ -61,6 +67,6 @@ def evaluate(expression: str) -> str:
                 terms[-1] /= value
             else:
                 terms.append(value if operator == "+" else -value)
-    except (InvalidOperation, DivisionByZero, ValueError):
+    except (InvalidOperation, DivisionByZero):
         return "Error"
     return f"{sum(terms, Decimal()).normalize():f}"
