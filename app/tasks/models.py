@@ -60,6 +60,7 @@ class Task(BaseModel):
     max_steps: int
     timeout_s: float
     lang: Literal["en", "zh"]
+    profile: str = ""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None

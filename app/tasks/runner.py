@@ -45,6 +45,9 @@ class Defaults(Protocol):
     @property
     def timeout_s(self) -> float: ...
 
+    @property
+    def profile(self) -> str: ...
+
 
 class Profile(Protocol):
     """How one model is asked."""
@@ -106,6 +109,7 @@ class Runner:
             max_steps=new.max_steps or self._defaults.max_steps,
             timeout_s=new.timeout_s or self._defaults.timeout_s,
             lang=lang,
+            profile=self._defaults.profile,
             created_at=datetime.now(UTC),
         )
         topic = Topic()

@@ -43,23 +43,25 @@ class Stack:
         return dict(answer.raise_for_status().json())
 
 
-def service_environment(folder: Path) -> dict[str, str]:
+def service_environment(folder: Path, kind: str = "embedded") -> dict[str, str]:
     """Settings of a service that shares nothing with the person's own."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("PHONEPILOT_")}
     return own | {
         "PHONEPILOT_SERVICE__DATA_DIR": str(folder),
         "PHONEPILOT_SERVICE__PORT": "0",
         "PHONEPILOT_ADB__PRIVATE": "true",
-        "PHONEPILOT_ENGINE__KIND": "embedded",
+        "PHONEPILOT_ENGINE__KIND": kind,
     }
 
 
 @contextmanager
-def service_process(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def service_process(
+    folder: Path, *options: str, kind: str = "embedded"
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """(URL, process) of `phonepilot serve`, started as a person would."""
     command = [sys.executable, "-m", "app", "serve", "-c", "demo", *options]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=service_environment(folder), cwd=ROOT
+        command, stdout=subprocess.PIPE, text=True, env=service_environment(folder, kind), cwd=ROOT
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
