@@ -37,6 +37,8 @@ class Dashboard {
     /** @type {api.ApiError|null} why the task in the address cannot be shown */
     this.lostTask = null;
     this.pictures = 0;
+    this.asked = 0;
+    this.answered = 0;
     this.phone = new PhoneView(byId('phone'));
     this.composer = new Composer((wish) => this.run(wish));
     this.player = new Player(byId('player'), { move: (by) => this.move(by), first: () => this.select(1), live: () => this.follow() });
@@ -44,7 +46,6 @@ class Dashboard {
   }
 
   async start() {
-    byId('task').append(welcome());
     addEventListener('hashchange', () => this.route());
     addEventListener('keydown', (event) => this.onKey(event));
     byId('device').addEventListener('change', (event) => this.chooseDevice(event.target.value));
@@ -58,7 +59,10 @@ class Dashboard {
   // -- the service's state
 
   async refresh() {
+    const asked = ++this.asked;
     const [engine, devices, recent] = await Promise.allSettled([api.engine(), api.devices(), api.recentTasks()]);
+    if (asked < this.answered) return; // a later question was answered sooner
+    this.answered = asked;
     const status = engine.status === 'fulfilled' ? engine.value : null;
     renderEngine(status);
     if (devices.status === 'fulfilled') this.setDevices(devices.value);
@@ -105,9 +109,8 @@ class Dashboard {
   }
 
   async route() {
-    const id = /^#\/tasks\/(.+)$/.exec(location.hash)?.[1];
-    if (!id) return this.close();
-    const taskId = decodeURIComponent(id);
+    const taskId = taskInAddress();
+    if (!taskId) return this.close();
     if (this.session?.task.id === taskId) return;
     this.close();
     try {
@@ -258,8 +261,9 @@ class Dashboard {
   renderLive(following) {
     const serial = this.session ? this.session.task.device : this.serial;
     const device = this.devices.find((each) => each.serial === serial);
-    const note = this.devicesKnown ? deviceNote(device) : null;
-    this.live.watch(device && !note && !following && !device.task ? serial : null);
+    const busy = Boolean(device?.task && device.task !== this.session?.task.id);
+    const note = this.devicesKnown ? deviceNote(device, busy && !following) : null;
+    this.live.watch(device && !note && !following ? serial : null);
     if (note) this.phone.showNote(note);
     this.setMode(note || !device ? '' : 'Live', 'live');
   }
@@ -293,6 +297,16 @@ class Dashboard {
   /** @param {string} text */
   announce(text) {
     setText(byId('announcer'), text);
+  }
+}
+
+/** The task that the address names, if it names one. */
+function taskInAddress() {
+  const id = /^#\/tasks\/(.+)$/.exec(location.hash)?.[1];
+  try {
+    return id ? decodeURIComponent(id) : null;
+  } catch {
+    return null;
   }
 }
 

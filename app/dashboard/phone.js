@@ -56,12 +56,14 @@ export class PhoneView {
 
   /** Something instead of a picture. @param {{icon: string, title: string, hint?: string}} note */
   showNote(note) {
+    const key = JSON.stringify(note);
+    if (!this._note.hidden && key === this._noteKey && !this._wanted) return;
+    this._noteKey = key;
     this._wanted = null;
     release(this._shown);
     this._shown = null;
     this._image.hidden = true;
     this._drawMarks(null, '');
-    this._noteKey = JSON.stringify(note);
     this._note.hidden = false;
     this._note.replaceChildren(icon(note.icon), ...faultNodes({ message: note.title, hint: note.hint }));
   }

@@ -99,8 +99,14 @@ export class Session {
     this._onChange({ kind: 'step', step });
   }
 
-  /** @param {Task} task */
-  _end(task) {
+  /**
+   * What a broken connection has kept from us is fetched; what then still is not done never will be.
+   * @param {Task} task
+   */
+  async _end(task) {
+    const done = this.ordered.filter((step) => step.phase === 'done').length;
+    if (done < task.steps) await this._loadSteps().catch(() => {});
+    if (this._closed) return;
     for (const step of this.ordered) if (step.phase !== 'done') this._finishStep(step);
     this._setTask(task, 'end');
   }

@@ -87,8 +87,9 @@ export function deviceName(device) {
 /**
  * Why there is no picture of this phone, if there is a reason.
  * @param {Device|undefined} device
+ * @param {boolean} busy whether a task that is not in view uses it
  */
-export function deviceNote(device) {
+export function deviceNote(device, busy) {
   if (!device) {
     return {
       icon: 'phone',
@@ -102,5 +103,6 @@ export function deviceNote(device) {
   if (device.state !== 'device') {
     return { icon: 'alert', title: 'The phone is offline', hint: 'Unplug it and plug it in again, or reconnect it over Wi-Fi.' };
   }
+  if (busy) return { icon: 'wait', title: 'Another task is using this phone', hint: 'Open it in the list of recent tasks to watch it.' };
   return null;
 }
