@@ -262,8 +262,8 @@ class Dashboard {
     const serial = this.session ? this.session.task.device : this.serial;
     const device = this.devices.find((each) => each.serial === serial);
     const busy = Boolean(device?.task && device.task !== this.session?.task.id);
-    const note = this.devicesKnown ? deviceNote(device, busy && !following) : null;
-    this.live.watch(device && !note && !following ? serial : null);
+    const note = this.devicesKnown ? deviceNote(device, busy && this.session !== null && !following) : null;
+    this.live.watch(device && !note && !following && !busy ? serial : null);
     if (note) this.phone.showNote(note);
     this.setMode(note || !device ? '' : 'Live', 'live');
   }

@@ -70,7 +70,7 @@ export class PhoneView {
 
   /** @param {boolean} busy whether the agent is reading the screen */
   setBusy(busy) {
-    this._scan.hidden = !busy;
+    this._scan.hidden = !busy || this._shown === null;
   }
 
   /** @param {Frame} frame */
