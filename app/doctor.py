@@ -1,0 +1,311 @@
+"""What phonepilot needs, looked at part by part: what is wrong, and how to mend it.
+
+Everything is tried as the service would do it, and undone: an adb server that had to be started is
+stopped again, no engine is loaded, nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+from app.adb.fleet import READY, Fleet
+from app.adb.parse import DeviceRow
+from app.adb.server import AdbServer, find_binary
+from app.errors import AppError, ConfigError, DeviceNotFound
+from app.llm import launch
+from app.llm.gguf import PROJECTOR, check_gguf, read_metadata
+from app.llm.readiness import check_remote
+from app.llm.status import EngineKind
+from app.main import open_socket
+from app.settings import AdbSettings, EngineSettings, ServiceSettings, Settings
+
+Status = Literal["ok", "warning", "problem"]
+
+PYTHON = (3, 11)
+PROGRAM_S = 20.0
+HTTP_S = 2.0
+USB_WAIT_S = 2.0
+POLL_S = 0.1
+GIB = 1024**3
+FREE_WANTED = 1 * GIB
+FREE_NEEDED = GIB // 10
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. With "problem" no task can run; the hint says what to do."""
+
+    name: str
+    status: Status
+    message: str
+    hint: str = ""
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Look at everything that a task needs, in the order in which it is needed."""
+    return [
+        check_python(sys.version_info[:3]),
+        *await check_phones(settings.adb),
+        *await check_engine(settings.engine),
+        check_disk(settings.service.data_dir),
+        await check_port(settings.service),
+    ]
+
+
+def _problem(name: str, error: AppError) -> Check:
+    return Check(name, "problem", error.message, error.hint)
+
+
+# -- Python
+
+
+def check_python(version: tuple[int, ...]) -> Check:
+    said = f"Python {'.'.join(map(str, version))} on {platform.system()} {platform.machine()}"
+    if version < PYTHON:
+        needed = ".".join(map(str, PYTHON))
+        return Check("python", "problem", said, f"Install Python {needed} or newer.")
+    return Check("python", "ok", said)
+
+
+# -- adb and phones
+
+
+async def check_phones(settings: AdbSettings) -> list[Check]:
+    """The adb server, started for the time being if none runs, and the phones behind it."""
+    server = AdbServer(
+        settings.server_host,
+        settings.server_port,
+        binary=settings.binary,
+        private=settings.private,
+    )
+    try:
+        client = await server.start()
+    except AppError as exc:
+        return [_problem("adb", exc)]
+    try:
+        if server.owned:
+            said = f"{find_binary(settings.binary)} starts a server of our own"
+        else:
+            said = f"a server runs at {server.host}:{server.port}"
+        usb_wait_s = USB_WAIT_S if server.owned and not settings.private else 0.0
+        return [Check("adb", "ok", said), *await check_devices(Fleet(client), usb_wait_s)]
+    finally:
+        await server.stop()
+
+
+async def check_devices(fleet: Fleet, wait_s: float = 0.0) -> list[Check]:
+    """Each phone that the adb server knows, by taking a screenshot of it.
+
+    For up to `wait_s` a phone may still come: a server finds those on USB only after its start.
+    """
+    try:
+        rows = await _rows(fleet, wait_s)
+    except AppError as exc:
+        return [_problem("device", exc)]
+    if not rows:
+        return [_problem("device", DeviceNotFound("no phone is connected"))]
+    ready = [row for row in rows if row.state == READY]
+    checks = [await _check_device(fleet, row, other_ready=bool(ready)) for row in rows]
+    if len(ready) > 1:
+        names = ", ".join(row.serial for row in ready)
+        hint = "Name one with every task: its `device`."
+        checks.append(Check("device", "warning", f"{len(ready)} are ready: {names}", hint))
+    return checks
+
+
+async def _rows(fleet: Fleet, wait_s: float) -> list[DeviceRow]:
+    end = asyncio.get_running_loop().time() + wait_s
+    while True:
+        rows = await fleet.list()
+        if any(row.state == READY for row in rows) or asyncio.get_running_loop().time() >= end:
+            return rows
+        await asyncio.sleep(POLL_S)
+
+
+async def _check_device(fleet: Fleet, row: DeviceRow, *, other_ready: bool) -> Check:
+    try:
+        device = await fleet.get(row.serial)
+    except AppError as exc:
+        # One phone that cannot be used is no problem while another one can.
+        return Check("device", "warning" if other_ready else "problem", exc.message, exc.hint)
+    try:
+        frame = await device.screenshot()
+    except AppError as exc:
+        return _problem("device", exc)
+    said = f"{row.serial} ({row.model or 'unknown model'}), {frame.width} x {frame.height} pixels"
+    if frame.is_black():
+        hint = "Wake it up, and close apps that forbid screenshots."
+        return Check("device", "warning", f"{said}, but its screen is black", hint)
+    return Check("device", "ok", said)
+
+
+# -- engine and model
+
+
+async def check_engine(settings: EngineSettings) -> list[Check]:
+    """The engine that would be used, and the files that it would load."""
+    try:
+        kind = launch.choose_kind(settings)
+        if kind is EngineKind.REMOTE:
+            await check_remote(
+                settings.url.rstrip("/").removesuffix("/v1"), settings.api_key.get_secret_value()
+            )
+            return [Check("engine", "ok", f"remote, answers at {settings.url}")]
+    except AppError as exc:
+        return [_problem("engine", exc)]
+    find: Callable[[EngineSettings], Awaitable[Check]]
+    find = _check_llama_server if kind is EngineKind.LLAMA_SERVER else _check_embedded
+    checks = [await find(settings), *check_models(settings)]
+    if settings.port:
+        try:
+            launch.claim_port(settings.port)
+        except AppError as exc:
+            checks.append(_problem("engine port", exc))
+    return checks
+
+
+async def _check_llama_server(settings: EngineSettings) -> Check:
+    binary = launch.find_binary(settings)
+    assert binary is not None  # choose_kind() saw to it
+    code, output = await _run(binary, "--version")
+    if code != 0:
+        hint = "Install llama.cpp again, or use engine.kind = 'embedded'."
+        return Check("engine", "problem", f"{binary} does not run: {_last_line(output)}", hint)
+    version = next((line for line in output.splitlines() if "version" in line), "")
+    return Check("engine", "ok", f"{binary} {version}".rstrip())
+
+
+async def _check_embedded(settings: EngineSettings) -> Check:
+    if importlib.util.find_spec("xllamacpp") is None:
+        hint = "Install it with `pip install xllamacpp`, or install llama.cpp's llama-server."
+        return Check("engine", "problem", "the wheel xllamacpp is not installed", hint)
+    # In a process of its own: a wheel for another processor ends the one that imports it.
+    code, output = await _run(sys.executable, "-P", "-c", "import xllamacpp")
+    if code != 0:
+        hint = "Read the message: on Linux it is often a missing library, e.g. libgomp1."
+        said = f"xllamacpp cannot be loaded: {_last_line(output) or f'exit code {code}'}"
+        return Check("engine", "problem", said, hint)
+    return Check("engine", "ok", "embedded: llama.cpp in the wheel xllamacpp, on the CPU")
+
+
+async def _run(*argv: str) -> tuple[int, str]:
+    """(exit code, output) of a program that ends by itself; -1 when it takes too long."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as exc:
+        return -1, str(exc)
+    try:
+        async with asyncio.timeout(PROGRAM_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return -1, f"no end within {PROGRAM_S:g} s"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, output.decode("utf-8", "replace")
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""
+
+
+def check_models(settings: EngineSettings) -> list[Check]:
+    """The model and its projector: there, GGUF files, and a pair."""
+    if settings.model is None:
+        hint = "Set engine.model and engine.mmproj, or try the shipped model: --config demo."
+        return [Check("model", "problem", "no model is configured", hint)]
+    checks = [_check_file("model", settings.model)]
+    if settings.mmproj is None:
+        hint = "Set engine.mmproj to the model's vision projector."
+        checks.append(Check("projector", "problem", "none: the model would be blind", hint))
+    else:
+        checks.append(_check_file("projector", settings.mmproj))
+        if all(check.status == "ok" for check in checks):
+            checks += _check_pair(settings.model, settings.mmproj)
+    return checks
+
+
+def _check_file(name: str, path: Path) -> Check:
+    is_model = name == "model"
+    try:
+        check_gguf(path, "engine.model" if is_model else "engine.mmproj")
+        architecture = read_metadata(path).get("general.architecture")
+    except AppError as exc:
+        return _problem(name, exc)
+    if is_model is (architecture == PROJECTOR):
+        what = "a vision projector, not a model" if is_model else "no vision projector"
+        hint = "Check engine.model and engine.mmproj: they may be swapped."
+        return Check(name, "problem", f"{path} is {what}", hint)
+    return Check(name, "ok", f"{path} ({architecture}, {path.stat().st_size / 1e6:.0f} MB)")
+
+
+def _check_pair(model: Path, mmproj: Path) -> list[Check]:
+    text, vision = read_metadata(model), read_metadata(mmproj)
+    wide = text.get(f"{text.get('general.architecture')}.embedding_length")
+    projected = vision.get("clip.vision.projection_dim")
+    if wide == projected or None in (wide, projected):
+        return []
+    said = f"the model is {wide} wide and the projector {projected}: they may be no pair"
+    return [Check("projector", "warning", said, "Take both files from the same place.")]
+
+
+# -- disk and ports
+
+
+def check_disk(data_dir: Path) -> Check:
+    """Room for the database and the screenshots, in the folder or where it would be made."""
+    folder = data_dir.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        hint = "Set service.data_dir to a folder of your own."
+        return Check("disk", "problem", f"{data_dir} cannot be written", hint)
+    free = shutil.disk_usage(folder).free
+    said = f"{free / GIB:.1f} GiB free for {data_dir}"
+    hint = "Make room, set service.data_dir elsewhere, or service.keep_screenshots = false."
+    if free < FREE_NEEDED:
+        return Check("disk", "problem", said, hint)
+    if free < FREE_WANTED:
+        return Check("disk", "warning", said, hint)
+    return Check("disk", "ok", said)
+
+
+async def check_port(settings: ServiceSettings) -> Check:
+    """The service's port: free, or held by a phonepilot that already runs."""
+    if settings.port and (version := await _phonepilot_at(settings)):
+        return Check("port", "ok", f"{settings.port}: phonepilot {version} already runs there")
+    try:
+        open_socket(settings.host, settings.port).close()
+    except ConfigError as exc:
+        return _problem("port", exc)
+    return Check("port", "ok", f"{settings.port or 'any'} is free on {settings.host}")
+
+
+async def _phonepilot_at(settings: ServiceSettings) -> str | None:
+    """The version of the phonepilot that answers at the address, or None."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        async with httpx.AsyncClient(timeout=HTTP_S, trust_env=False) as http:
+            answer = (await http.get(f"http://{host}:{settings.port}/healthz")).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return None
+    version = answer.get("version") if isinstance(answer, dict) else None
+    return version if isinstance(version, str) else None
