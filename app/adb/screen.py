@@ -35,7 +35,7 @@ _BARS = 0.06
 
 
 FINGERPRINT_STEP = 16
-"""Pixels of the screen to one of the fingerprint: small enough to be cheap, fine enough for text."""
+"""Pixels of the screen to one of the fingerprint: few enough to be cheap, enough to see text."""
 
 
 def scale(image: Image.Image, width: int, height: int) -> Image.Image:
