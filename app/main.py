@@ -14,10 +14,11 @@ from contextlib import (
     suppress,
 )
 from importlib import resources
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from app import __version__
@@ -160,7 +161,7 @@ def _sampling(settings: Settings) -> Sampling:
 
 def _add_fixed_routes(app: FastAPI) -> None:
     dashboard = resources.files("app") / "dashboard"
-    app.mount("/dashboard", StaticFiles(directory=str(dashboard)), name="dashboard")
+    app.mount("/dashboard", _Assets(directory=str(dashboard)), name="dashboard")
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
@@ -170,6 +171,15 @@ def _add_fixed_routes(app: FastAPI) -> None:
     async def health() -> dict[str, str]:
         """The service answers; says nothing about phones and engine."""
         return {"status": "ok", "version": __version__}
+
+
+class _Assets(StaticFiles):
+    """The dashboard's files; browsers ask each time, so an upgrade never mixes two versions."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _check_host(host: str) -> None:

@@ -75,7 +75,7 @@ class Frame:
         """A JPEG whose longer side is at most `max_side`."""
         ratio = min(1.0, max_side / max(self.width, self.height))
         size = max(1, round(self.width * ratio)), max(1, round(self.height * ratio))
-        image = self.image if ratio == 1.0 else self.image.resize(size, Image.Resampling.BOX)
+        image = self.image if ratio == 1.0 else self.image.resize(size, Image.Resampling.HAMMING)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality)
         return buffer.getvalue()

@@ -50,7 +50,7 @@ class Swipe(_Action):
     end: Point
 
     def describe(self) -> str:
-        return f"Swipe {_at(self.start)} to {_at(self.end)}"
+        return f"Swipe from {_place(self.start)} to {_place(self.end)}"
 
 
 class TypeText(_Action):
@@ -151,4 +151,8 @@ Action = Annotated[
 
 
 def _at(point: Point) -> str:
-    return f"at {point[0]}, {point[1]}"
+    return f"at {_place(point)}"
+
+
+def _place(point: Point) -> str:
+    return f"{point[0]}, {point[1]}"

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from app.errors import InputError, TaskNotFound
+from app.errors import InputError
 from app.events import Event
 from app.tasks.models import NewTask, Step, Task
 from app.tasks.runner import Runner
@@ -60,10 +60,7 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
     )
     async def get_screenshot(task_id: TaskId, number: int) -> FileResponse:
         """The screen as the model saw it in that step, as JPEG."""
-        task = await runner.get(task_id)
-        path = store.screenshot_path(task.id, number)
-        if not path.is_file():
-            raise TaskNotFound(f"there is no screenshot of step {number}")
+        path = await runner.screenshot(task_id, number)
         return FileResponse(
             path, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"}
         )

@@ -12,6 +12,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Literal, Protocol
 
 from app.agent.history import History
@@ -19,7 +20,7 @@ from app.agent.loop import Limits, Outcome, run_loop
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device
 from app.agent.prompt import load_prompt
-from app.errors import AppError, TaskNotRunning
+from app.errors import AppError, TaskNotFound, TaskNotRunning
 from app.events import Event, Topic
 from app.tasks.models import NewTask, Status, Step, Task, TaskError
 from app.tasks.ports import Fleet
@@ -85,6 +86,7 @@ class Runner:
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._live: dict[str, Task] = {}
         self._topics: dict[str, Topic] = {}
+        self._trajectories: dict[str, Trajectory] = {}
         # Jobs that write down their end: a cancel that comes now is too late and must not
         # interrupt them.
         self._ending: set[str] = set()
@@ -147,12 +149,14 @@ class Runner:
         size = (profile.image_width, profile.image_height) if profile.image_width else None
         policy = VisionPolicy(self._chat, history, size)
         trajectory = Trajectory(task, topic, self._store, keep_screenshots=self._keep_screenshots)
+        self._trajectories[task.id] = trajectory
         try:
             return await run_loop(
                 device, policy, trajectory, Limits(task.max_steps, task.timeout_s)
             )
         finally:
             await trajectory.close()
+            del self._trajectories[task.id]
 
     async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
         task.status = _STATUS.get(outcome.reason, "failed")
@@ -190,6 +194,15 @@ class Runner:
     async def steps(self, task_id: str) -> list[Step]:
         """Raises TaskNotFound."""
         return await self._store.list_steps(task_id)
+
+    async def screenshot(self, task_id: str, number: int) -> Path:
+        """The file of a step's screenshot; raises TaskNotFound when there is none."""
+        if trajectory := self._trajectories.get(task_id):
+            await trajectory.saved()
+        path = self._store.screenshot_path((await self.get(task_id)).id, number)
+        if not path.is_file():
+            raise TaskNotFound(f"there is no screenshot of step {number}")
+        return path
 
     def running_on(self, serial: str) -> str | None:
         """The id of the task that uses the phone now."""

@@ -24,7 +24,7 @@ class Trajectory:
         self._saving: asyncio.Task[None] | None = None
 
     async def observed(self, step: StepRecord) -> None:
-        await self._saved()
+        await self.saved()
         if self._keep:
             self._saving = asyncio.create_task(self._save_screenshot(step))
         self._task.steps = step.number
@@ -63,12 +63,12 @@ class Trajectory:
         self._topic.publish("step", done.model_dump(mode="json"))
 
     async def close(self) -> None:
-        await self._saved()
+        await self.saved()
 
-    async def _saved(self) -> None:
-        if self._saving is not None:
-            await self._saving
-            self._saving = None
+    async def saved(self) -> None:
+        """Wait until the last screenshot is on disk."""
+        if self._saving is not None:  # shielded: a reader that gives up must not stop the writing
+            await asyncio.shield(self._saving)
 
     async def _save_screenshot(self, step: StepRecord) -> None:
         jpeg = await asyncio.to_thread(step.observation.frame.jpeg, SCREENSHOT_SIDE)

@@ -66,9 +66,7 @@ class Visit:
         return self.page.locator(f".verdict[data-status={status}]")
 
     def note_console(self, message: ConsoleMessage) -> None:
-        # A step is announced while its screenshot is still being written; the page asks again.
-        early = message.location.get("url", "").endswith("/screenshot") and "404" in message.text
-        if message.type in ("error", "warning") and not early:
+        if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
     def note_request(self, request: Request) -> None:
