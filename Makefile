@@ -7,10 +7,10 @@ PY := .venv/bin/python
 SOURCES := pyproject.toml constraints.txt scripts/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check ready clean
+.PHONY: help demo serve test test-llama-server check ready clean
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/ready ## a simulated phone, a real model, one task before your eyes
 	@$(PY) -m app demo $(ARGS)
@@ -21,13 +21,17 @@ serve: .venv/ready ## the service and its dashboard
 test: ready ## all tests, end to end included
 	@$(PY) -m pytest $(ARGS)
 
+test-llama-server: .venv/ready-dev ## the engine's tests with the real binary, built once (7 minutes)
+	@PHONEPILOT_TEST_LLAMA_SERVER="$$(PYTHON=$(PY) scripts/llama_server.sh)" \
+		$(PY) -m pytest tests/llm/test_llama_server.py $(ARGS)
+
 check: .venv/ready-dev ## format, lint and types, as in CI
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
 
 ready: .venv/ready-dev ## install all that the tests need, and run nothing
-	@scripts/chromium.sh
+	@scripts/test_tools.sh
 
 clean: ## remove the virtual environment and every cache
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

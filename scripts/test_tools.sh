@@ -1,0 +1,22 @@
+#!/bin/sh
+# Make sure that there is what the tests use besides Python: a Chromium for the dashboard, and curl
+# for the README's examples.
+set -eu
+
+missing=
+command -v curl >/dev/null || missing=curl
+for name in chromium chromium-browser google-chrome google-chrome-stable none; do
+    command -v "$name" >/dev/null && break
+done
+[ "$name" = none ] && missing="$missing chromium"
+
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "phonepilot: installing $missing with apt-get (chromium is about 100 MB to download)" >&2
+    apt-get -qq update >/dev/null
+    # Unquoted: each word is a package.
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $missing >/dev/null
+    exit 0
+fi
+echo "phonepilot: the tests need $missing. Run: sudo apt-get install $missing" >&2
+exit 1
