@@ -56,12 +56,6 @@ def options(
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(show_path=False)])
 
 
-@app.command()
-def version() -> None:
-    """Print the version."""
-    print(__version__)
-
-
 @app.command(
     epilog="Examples: `phonepilot demo`, `phonepilot demo --goal 'Open Calendar' --seed 12 --keep`"
 )
@@ -71,7 +65,9 @@ def demo(
         typer.Option(help="What to do: switch a setting, or open an app. Default: Bluetooth on."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Which virtual phone.")] = None,
-    keep: Annotated[bool, typer.Option(help="Leave the dashboard up until Ctrl-C.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the dashboard up until Ctrl-C.")
+    ] = False,
     port: Annotated[int, typer.Option(help="Port of the service; 0 for a free one.")] = 0,
     json_: Json = False,
 ) -> None:
@@ -186,6 +182,23 @@ async def _run_goal(
     return 0 if task["status"] == "succeeded" else 1
 
 
+@app.command(epilog="Example: `phonepilot connect 192.168.1.20:5555`")
+def connect(
+    address: Annotated[str, typer.Argument(help="host:port of a phone with adb over TCP.")],
+    url: Annotated[str, typer.Option(help="Where the service runs.")] = SERVICE_URL,
+) -> None:
+    """Have the running service connect to a phone over the network."""
+    serial = _run(_connect(address, url))["serial"]
+    Terminal().say(f"{shown(serial)} is connected")
+
+
+async def _connect(address: str, url: str) -> dict[str, Any]:
+    from app.client import ServiceClient
+
+    async with ServiceClient(url) as service:
+        return await service.post("/devices/connect", {"address": address})
+
+
 @app.command()
 def devices(config: Config = None, json_: Json = False) -> None:
     """List the phones that the adb server knows."""
@@ -228,7 +241,9 @@ def phone(
 
     def ready(ports: Ports) -> None:
         terminal = Terminal()
-        terminal.say(f"virtual phone with seed {seed}: [bold]adb connect 127.0.0.1:{ports.adb}[/]")
+        address = f"127.0.0.1:{ports.adb}"
+        terminal.say(f"virtual phone with seed {seed} at [bold]{address}[/]")
+        terminal.say(f"connect it:   phonepilot connect {address}   or   adb connect {address}")
         terminal.say(f"control port: http://127.0.0.1:{ports.control}/state")
         terminal.say(f"              Authorization: Bearer {token}")
 
@@ -258,6 +273,12 @@ def doctor(config: Config = None, json_: Json = False) -> None:
             if check.hint and check.status != "ok":
                 terminal.say(f"{'':>22} {shown(check.hint)}")
     raise typer.Exit(1 if any(check.status == "problem" for check in checks) else 0)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

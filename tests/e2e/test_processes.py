@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import service_environment, service_process, wait_until_ready
-from tests.phones import ROOT
+from tests.phones import ROOT, phone_process
 
 GONE_S = 15
 
@@ -120,6 +120,17 @@ def test_a_goal_without_a_service_says_how_to_start_one(tmp_path: Path) -> None:
     assert "Traceback" not in failed.stderr
 
 
+def test_a_phone_is_connected_and_a_goal_run_from_the_command_line(tmp_path: Path) -> None:
+    with service_process(tmp_path) as (url, _), phone_process() as phone:
+        assert phonepilot(tmp_path, "connect", phone.serial, "--url", url).returncode == 0
+        done = phonepilot(tmp_path, "run", "Open Calendar", "--url", url, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["status"] == "succeeded"
+        assert phone.state()["ui"]["foreground"] == "org.phonepilot.calendar"
+        failed = phonepilot(tmp_path, "run", " ", "--url", url)
+        assert failed.returncode == 1 and "empty" in failed.stderr
+
+
 def test_a_host_that_others_reach_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "open.toml"
     config.write_text('[service]\nhost = "0.0.0.0"\n', encoding="utf-8")
@@ -137,7 +148,7 @@ def test_a_wrong_key_names_its_file(tmp_path: Path) -> None:
 
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:
-    for command in ("demo", "serve", "run", "devices", "phone", "doctor", "version"):
+    for command in ("demo", "serve", "run", "connect", "devices", "phone", "doctor", "version"):
         told = phonepilot(tmp_path, command, "--help")
         assert told.returncode == 0 and "Usage" in told.stdout
 
