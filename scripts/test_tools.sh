@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make sure that there is what the tests use besides Python: a Chromium for the dashboard, and curl
-# for the README's examples.
+# Make sure that there is what the tests use besides Python: a Chromium for the dashboard, the
+# library that playwright's driver links to, and curl for the README's examples.
 set -eu
 
 missing=
@@ -9,6 +9,10 @@ for name in chromium chromium-browser google-chrome google-chrome-stable none; d
     command -v "$name" >/dev/null && break
 done
 [ "$name" = none ] && missing="$missing chromium"
+if [ "$(uname -s)" = Linux ]; then
+    .venv/bin/python -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null ||
+        missing="$missing libatomic1"
+fi
 
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
