@@ -22,8 +22,8 @@ test: ready ## all tests, end to end included
 	@$(PY) -m pytest $(ARGS)
 
 test-llama-server: .venv/ready-dev ## the engine's tests with the real binary, built once (7 minutes)
-	@PHONEPILOT_TEST_LLAMA_SERVER="$$(PYTHON=$(PY) scripts/llama_server.sh)" \
-		$(PY) -m pytest tests/llm/test_llama_server.py $(ARGS)
+	@server=$$(PYTHON="$(CURDIR)/$(PY)" scripts/llama_server.sh) && \
+		PHONEPILOT_TEST_LLAMA_SERVER="$$server" $(PY) -m pytest tests/llm/test_llama_server.py $(ARGS)
 
 check: .venv/ready-dev ## format, lint and types, as in CI
 	@$(PY) -m ruff format --check --quiet .
