@@ -227,11 +227,22 @@ async def _devices(settings: Any) -> list[dict[str, str]]:
         return [asdict(row) for row in await Fleet(server.client()).list()]
 
 
-@app.command(epilog="Example: `phonepilot phone --port 6555 --seed 7`")
+QUIRK_HELP = (
+    "A trap of real phones, NAME or NAME=VALUE; may be repeated: android=9, displays=2, "
+    "secure=PACKAGE, no-inject, unauthorized, locked=PIN, adbkeyboard=missing|inactive|api33, "
+    "slow-screencap=SECONDS, slow-shell=SECONDS, drop-screencap=TIMES, drop-input=before|after, "
+    "half-open=connect|link|stale, clock-jump=SECONDS, rotation=90, size=720x1600, "
+    "override-size=720x1600, density=320, override-density=320, work-profile=PACKAGE. "
+    "A wrong value names the right ones."
+)
+
+
+@app.command(epilog="Example: `phonepilot phone --port 6555 --seed 7 --quirk rotation=90`")
 def phone(
     port: Annotated[int, typer.Option(help="ADB port; 0 for a free one.")] = 6555,
     seed: Annotated[int, typer.Option(help="The same seed gives the same phone.")] = 7,
     control_port: Annotated[int, typer.Option(help="Control port; 0 for a free one.")] = 0,
+    quirk: Annotated[list[str] | None, typer.Option(help=QUIRK_HELP)] = None,
 ) -> None:
     """Run a virtual phone that any adb server can connect to, until Ctrl-C."""
     from app.virtual_phone.main import Ports
@@ -247,7 +258,7 @@ def phone(
         terminal.say(f"control port: http://127.0.0.1:{ports.control}/state")
         terminal.say(f"              Authorization: Bearer {token}")
 
-    _run(run_phone(port, seed, control_port, token, ready=ready))
+    _run(run_phone(port, seed, control_port, token, quirks=quirk or (), ready=ready))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,21 @@ class PhoneProcess:
 
     def reset(self, seed: int) -> None:
         self.http.post("/reset", json={"seed": seed}).raise_for_status()
+
+    def change_quirks(self, wishes: Mapping[str, str | float | None]) -> dict[str, str]:
+        """Set quirks by name (True for the name alone), clear them with None; all there are."""
+        answer = self.http.post("/quirks", json=dict(wishes))
+        return dict(answer.raise_for_status().json())
+
+    @contextmanager
+    def quirks(self, *options: str) -> Iterator[None]:
+        """Quirks, as `NAME` or `NAME=VALUE`, while the block runs."""
+        pairs = [option.partition("=") for option in options]
+        self.change_quirks({name: value or True for name, _, value in pairs})
+        try:
+            yield
+        finally:
+            self.change_quirks({name: None for name, _, _ in pairs})
 
     def events(self, after: int = 0) -> list[dict[str, Any]]:
         """What has happened so far, from the one after `after`."""

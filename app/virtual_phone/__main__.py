@@ -16,6 +16,11 @@ import threading
 
 from app.errors import ConfigError
 from app.virtual_phone.main import DEFAULT_PORT, report, serve
+from app.virtual_phone.quirks import QUIRKS
+
+
+def _quirk_list() -> str:
+    return "; ".join(f"{q.name}: {q.meaning} ({q.values})" for q in QUIRKS.values())
 
 
 def _arguments() -> argparse.Namespace:
@@ -29,7 +34,19 @@ def _arguments() -> argparse.Namespace:
         help="environment variable with the control port's token; no control port without it",
     )
     parser.add_argument(
-        "--unauthorized", action="store_true", help="behave as if debugging was not accepted"
+        "--quirk",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        dest="quirks",
+        help="a trap of real phones; may be repeated. " + _quirk_list(),
+    )
+    parser.add_argument(
+        "--unauthorized",
+        action="append_const",
+        const="unauthorized",
+        dest="quirks",
+        help="the same as --quirk unauthorized",
     )
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     return parser.parse_args()
@@ -55,7 +72,7 @@ async def _run(options: argparse.Namespace) -> None:
             options.seed,
             options.control_port,
             token,
-            authorized=not options.unauthorized,
+            quirks=options.quirks,
         )
     )
     loop = asyncio.get_running_loop()

@@ -1,7 +1,9 @@
 """The control port: the phone's whole state, for tests and benches to judge by.
 
 It speaks HTTP on loopback, asks for a bearer token, and cannot be reached from the ADB side.
-`GET /state`, `POST /reset {"seed": n, "scatter": false}`, `GET /screen.png`, and `GET /events`:
+`GET /state`, `POST /reset {"seed": n, "scatter": false}`, `GET /screen.png` (what a person sees),
+`GET /quirks`, `POST /quirks {"name": value}` (null clears it, true stands for the name alone; all
+or none), and `GET /events`:
 server-sent events whose id is the event's `seq`, from the one after `Last-Event-ID` (or `?after=`)
 on; `?follow=0` ends the stream after what has happened so far.
 """
@@ -18,13 +20,24 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.virtual_phone.phone import Phone
@@ -56,6 +69,13 @@ class ResetWish(BaseModel):
     scatter: bool = False
 
 
+_QuirkWishes = TypeAdapter(dict[str, StrictBool | StrictInt | StrictFloat | StrictStr | None])
+
+
+def _invalid(exc: ValidationError) -> Response:
+    return JSONResponse({"error": exc.errors(include_url=False, include_input=False)}, 422)
+
+
 def _event(event: Mapping[str, Any]) -> str:
     return f"id: {event['seq']}\nevent: {event['kind']}\ndata: {json.dumps(event)}\n\n"
 
@@ -72,6 +92,8 @@ class Control:
                 Route("/state", self._get_state),
                 Route("/reset", self._post_reset, methods=["POST"]),
                 Route("/events", self._get_events),
+                Route("/quirks", self._get_quirks),
+                Route("/quirks", self._post_quirks, methods=["POST"]),
                 Route("/screen.png", self._get_screen),
             ],
             middleware=[Middleware(BearerToken, token=token)],
@@ -84,9 +106,27 @@ class Control:
         try:
             wish = ResetWish.model_validate_json(await request.body())
         except ValidationError as exc:
-            return JSONResponse({"error": exc.errors(include_url=False, include_input=False)}, 422)
+            return _invalid(exc)
         self._reset(wish.seed, wish.scatter)
         return JSONResponse(self._phone.state.model_dump(mode="json"))
+
+    async def _get_quirks(self, _: Request) -> Response:
+        return JSONResponse(self._phone.quirks.texts())
+
+    async def _post_quirks(self, request: Request) -> Response:
+        try:
+            wishes = _QuirkWishes.validate_json(await request.body())
+        except ValidationError as exc:
+            return _invalid(exc)
+        texts = {
+            name: None if value is None or value is False else "" if value is True else str(value)
+            for name, value in wishes.items()
+        }
+        try:
+            self._phone.quirks.change(texts)
+        except ConfigError as exc:
+            return JSONResponse({"error": exc.message, "hint": exc.hint}, 422)
+        return await self._get_quirks(request)
 
     async def _get_screen(self, _: Request) -> Response:
         buffer = io.BytesIO()

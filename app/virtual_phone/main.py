@@ -8,13 +8,14 @@ import errno
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from app.errors import ConfigError
 from app.virtual_phone.control import Control, listening
 from app.virtual_phone.filesystem import FileTree
 from app.virtual_phone.phone import Phone
+from app.virtual_phone.quirks import Quirks
 from app.virtual_phone.services import Services
 from app.virtual_phone.shell.android import COMMANDS
 from app.virtual_phone.shell.interpreter import Shell
@@ -55,21 +56,19 @@ async def running(
     port: int = DEFAULT_PORT,
     control_port: int = 0,
     control_token: str = "",
-    authorized: bool = True,
 ) -> AsyncIterator[Ports]:
     """The phone on its ports while the block runs; raises ConfigError for a port in use.
 
-    Port 0 means any free one. Without `authorized` the phone behaves as one whose owner has not
-    accepted the debugging question.
+    Port 0 means any free one.
     """
-    files = FileTree()
+    files = FileTree(phone.now)
 
     def reset(seed: int, scatter: bool) -> None:
         phone.reset(seed, scatter=scatter)
         files.reset()
 
     services = Services(lambda: Shell(phone, files, COMMANDS), files)
-    endpoint = Endpoint(BANNER, services.resolve, authorized=authorized)
+    endpoint = Endpoint(BANNER, services.resolve, phone.quirks)
     async with contextlib.AsyncExitStack() as stack:
         try:
             adb_port = await endpoint.start(port)
@@ -94,16 +93,19 @@ async def serve(
     control_port: int = 0,
     control_token: str = "",
     *,
-    authorized: bool = True,
+    quirks: Sequence[str] = (),
     ready: Callable[[Ports], None] = announce,
 ) -> None:
-    """Run a phone until cancelled; `ready` is told the ports once both are open."""
+    """Run a phone until cancelled; `ready` is told the ports once both are open.
+
+    `quirks` are `NAME` or `NAME=VALUE`, as QUIRKS lists them. Raises ConfigError for one that is
+    not, and for a port in use.
+    """
+    wanted = Quirks()
+    for quirk in quirks:
+        wanted.add(quirk)
     async with running(
-        Phone(seed),
-        port=port,
-        control_port=control_port,
-        control_token=control_token,
-        authorized=authorized,
+        Phone(seed, wanted), port=port, control_port=control_port, control_token=control_token
     ) as ports:
         ready(ports)
         await asyncio.get_running_loop().create_future()

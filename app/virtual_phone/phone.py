@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from typing import Any
 
 from PIL import Image
 
+from app.virtual_phone.adb_keyboard import AdbKeyboard
 from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.app import Badge
 from app.virtual_phone.apps.catalogue import APPS
@@ -24,6 +26,9 @@ from app.virtual_phone.display import (
     theme,
 )
 from app.virtual_phone.events import EventLog
+from app.virtual_phone.keyguard import Keyguard
+from app.virtual_phone.panel import Panel
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, Quirks
 from app.virtual_phone.seeding import ADB_KEYBOARD, seeded_state
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
 from app.virtual_phone.system_settings import get_setting, put_setting
@@ -37,7 +42,7 @@ PAGE_SWIPE = 150
 MAX_FIELD = 20_000
 
 KEY_HOME, KEY_BACK, KEY_POWER, KEY_SLEEP, KEY_WAKEUP = 3, 4, 26, 223, 224
-KEY_SPACE, KEY_ENTER, KEY_DELETE = 62, 66, 67
+KEY_SPACE, KEY_ENTER, KEY_DELETE, KEY_MENU = 62, 66, 67, 82
 _TYPED = {
     **{7 + digit: str(digit) for digit in range(10)},
     **{29 + letter: chr(ord("a") + letter) for letter in range(26)},
@@ -49,15 +54,20 @@ _TYPED = {
 
 
 class Phone:
-    """A phone of 1080 x 2400 pixels whose whole state is `state`."""
+    """A phone of 1080 x 2400 pixels whose whole state is `state`, but for what quirks add."""
 
-    width, height, density = WIDTH, HEIGHT, 420
-
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, quirks: Quirks | None = None) -> None:
         self.log_entries = EventLog()
         self.revision = 0
         self._painted: tuple[int, Scene] | None = None
+        self.quirks = quirks or Quirks()
+        self.panel = Panel(self.quirks)
+        self.keyguard = Keyguard(self.quirks, self._keyguard_changed)
+        self.adb_keyboard = AdbKeyboard(self.quirks)
         self.state: PhoneState = seeded_state(seed)
+        self._follow_quirks()
+        for quirk in (ADB_KEYBOARD_QUIRK, CLOCK_JUMP):
+            self.quirks.watch(quirk, self._follow_quirks)
 
     # -- what is seen
 
@@ -68,7 +78,7 @@ class Phone:
         return self._painted[1]
 
     def frame(self) -> Image.Image:
-        """The screen as an RGB image of `width` x `height`; not to be changed by the caller."""
+        """The screen as an RGB image of 1080 x 2400; not to be changed by the caller."""
         return self.scene().canvas.image
 
     def _paint(self) -> Scene:
@@ -78,7 +88,11 @@ class Phone:
         scene = Scene(Canvas(image, look, state.look.font_scale))
         if not state.power.awake:
             return scene
-        home = state.ui.foreground == launcher.BADGE.package
+        if self.keyguard.showing:
+            self.keyguard.paint(scene, state)
+            paint_status_bar(scene, state, light=True)
+            return scene
+        home = self.at_home
         if home:
             badges = {package: app.badge for package, app in APPS.items()}
             launcher.paint_home(scene, self, badges)
@@ -133,8 +147,12 @@ class Phone:
         if not self.state.power.awake:
             return
         dx, dy = x2 - x1, y2 - y1
-        if max(abs(dx), abs(dy)) <= TOUCH_SLOP:
+        if self.keyguard.showing and dy < -PAGE_SWIPE:
+            self.keyguard.dismiss()
+        elif max(abs(dx), abs(dy)) <= TOUCH_SLOP:
             self._press_on(x1, y1, duration_ms)
+        elif self.keyguard.showing:
+            pass
         elif y1 >= HEIGHT - NAVIGATION_BAR and dy < -PAGE_SWIPE:
             self.go_home()
         elif abs(dx) > abs(dy):
@@ -177,8 +195,12 @@ class Phone:
         power = self.state.power
         if code in (KEY_WAKEUP, KEY_SLEEP, KEY_POWER):
             power.awake = not power.awake if code == KEY_POWER else code == KEY_WAKEUP
+            if not power.awake:
+                self.keyguard.lock()
         elif not power.awake:
             return
+        elif self.keyguard.showing:
+            self._press_on_keyguard(code)
         elif code == KEY_HOME:
             self.go_home()
         elif code == KEY_BACK:
@@ -188,6 +210,14 @@ class Phone:
         elif code in _TYPED:
             self._insert(_TYPED[code])
         self._changed()
+
+    def _press_on_keyguard(self, code: int) -> None:
+        if code == KEY_MENU:
+            self.keyguard.dismiss()
+        elif code == KEY_BACK:
+            self.keyguard.cancel()
+        elif code in _TYPED:
+            self.keyguard.type(_TYPED[code])
 
     def type_text(self, text: str) -> bool:
         """Put text into the focused field; False, and nothing typed, when there is none."""
@@ -199,7 +229,7 @@ class Phone:
     def clear_text(self) -> bool:
         """Empty the focused field; False when there is none."""
         ui = self.state.ui
-        if ui.focus is None:
+        if ui.focus is None or self.keyguard.showing:
             return False
         ui.drafts[ui.focus] = ""
         self._changed()
@@ -207,6 +237,9 @@ class Phone:
 
     def _insert(self, text: str) -> bool:
         ui = self.state.ui
+        if self.keyguard.showing:
+            self.keyguard.type(text)
+            return False
         if ui.focus is None:
             return False
         ui.drafts[ui.focus] = (ui.drafts.get(ui.focus, "") + text)[:MAX_FIELD]
@@ -254,6 +287,8 @@ class Phone:
 
     def focus(self, field: str | None) -> None:
         self.state.ui.focus = field
+        if field is not None:
+            self.adb_keyboard.field_focused(self.state.ime)
 
     def launch(self, package: str) -> bool:
         """Bring an app to the front as it was left; False when it is not installed."""
@@ -300,14 +335,26 @@ class Phone:
 
     @property
     def keyboard_shown(self) -> bool:
-        return self.state.ui.focus is not None
+        return self.state.ui.focus is not None and not self.keyguard.showing
+
+    @property
+    def at_home(self) -> bool:
+        return self.state.ui.foreground == launcher.BADGE.package
+
+    def now(self) -> float:
+        """The phone's clock, in seconds since the epoch."""
+        jump = self.quirks.get(CLOCK_JUMP)
+        return time.time() + (jump or 0)
 
     def get_setting(self, namespace: str, key: str) -> str | None:
         return get_setting(self.state, namespace, key)
 
     def put_setting(self, namespace: str, key: str, value: str) -> None:
         """Store a setting; raises ValueError as `put_setting` of system_settings does."""
+        keyboard = self.state.ime.current
         put_setting(self.state, namespace, key, value)
+        if self.state.ime.current != keyboard:
+            self.adb_keyboard.switched()
         self._changed()
 
     # -- control
@@ -318,7 +365,9 @@ class Phone:
         if scatter:
             self._scatter(random.Random(f"scatter {seed}"))
         self.log("reset", seed=seed)
-        self._changed()
+        self.adb_keyboard.switched()
+        self.keyguard.lock()
+        self._follow_quirks()
 
     def _scatter(self, choose: random.Random) -> None:
         ui = self.state.ui
@@ -337,6 +386,18 @@ class Phone:
                 self._changed()
         if package != "com.android.settings" and choose.random() < 0.3:
             self.launch("com.android.settings")
+
+    def _follow_quirks(self) -> None:
+        """Put into the state what quirks change in it."""
+        self.adb_keyboard.install(self.state.ime)
+        self.state.look.clock = shifted(
+            seeded_state(self.state.seed).look.clock, self.quirks.get(CLOCK_JUMP) or 0
+        )
+        self._changed()
+
+    def _keyguard_changed(self, now: str) -> None:
+        self.log("keyguard", state=now)
+        self._changed()
 
     @property
     def ui(self) -> Ui:
@@ -357,3 +418,10 @@ class Phone:
 
     def _changed(self) -> None:
         self.revision += 1
+
+
+def shifted(clock: str, seconds: int) -> str:
+    """`HH:MM` so many seconds later, around midnight."""
+    hours, minutes = (int(part) for part in clock.split(":"))
+    total = (hours * 3600 + minutes * 60 + seconds) // 60 % 1440
+    return f"{total // 60:02d}:{total % 60:02d}"

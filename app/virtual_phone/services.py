@@ -51,10 +51,15 @@ class Services:
         stream.discard_input()
         result = await self._new_shell().run(command)
         await stream.write(b"".join(data for _, data in result.output))
+        if result.dropped:
+            await stream.drop_link()
 
     async def _framed(self, stream: Stream, command: str) -> None:
         stream.discard_input()
         result = await self._new_shell().run(command)
         frames = [shell_frames(kind, data, stream.payload_limit) for kind, data in result.output]
-        frames.append(_FRAME.pack(EXIT, 1) + bytes([result.exit_code & 0xFF]))
+        if not result.dropped:
+            frames.append(_FRAME.pack(EXIT, 1) + bytes([result.exit_code & 0xFF]))
         await stream.write(b"".join(frames))
+        if result.dropped:
+            await stream.drop_link()

@@ -31,6 +31,7 @@ from app.virtual_phone.packets import (
     Packet,
     read_packet,
 )
+from app.virtual_phone.quirks import HALF_OPEN, UNAUTHORIZED, Quirks
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,11 @@ class Stream:
         """Wait until the host has taken everything written."""
         await self._may_send.wait()
 
+    async def drop_link(self) -> None:
+        """Close the whole link once the host has taken everything written."""
+        await self.flushed()
+        self._link.drop()
+
     def discard_input(self) -> None:
         """Take and forget everything the host sends, so that it never waits for us."""
         self._discarding = True
@@ -114,7 +120,10 @@ Resolver = Callable[[str], Service | None]
 
 
 class Link:
-    """One TCP connection from an adb server."""
+    """One TCP connection from an adb server.
+
+    A muted one is half open: it takes whatever comes and says nothing any more.
+    """
 
     def __init__(
         self,
@@ -123,12 +132,15 @@ class Link:
         banner: str,
         resolve: Resolver,
         authorized: asyncio.Event,
+        half_open: str | None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._banner = banner
         self._resolve = resolve
         self._authorized = authorized
+        self._muted = half_open == "connect"
+        self._mute_when_online = half_open == "link"
         self._online = False
         self._next_id = 1
         self._streams: dict[int, Stream] = {}
@@ -137,12 +149,23 @@ class Link:
         self.payload_limit = MAX_PAYLOAD_BEFORE_CNXN
 
     def post(self, packet: Packet) -> None:
-        if not self._writer.is_closing():
+        if not self._writer.is_closing() and not self._muted:
             self._writer.write(packet.encode())
 
     async def send(self, packet: Packet) -> None:
         self.post(packet)
         await self._writer.drain()
+
+    def drop(self) -> None:
+        """Close the connection, as a phone that goes away; `run` ends."""
+        self._writer.close()
+
+    def half_open(self, mode: str | None) -> None:
+        """Follow a change of the quirk; a phone that is back knows nothing of its muted links."""
+        if mode is None and self._muted:
+            self.drop()
+        self._mute_when_online = mode == "link"
+        self._muted = self._muted or mode == "stale" or (mode == "link" and self._online)
 
     async def run(self) -> None:
         """Answer packets until the host goes away, then end every service of this link."""
@@ -161,6 +184,8 @@ class Link:
                 await self._writer.wait_closed()
 
     def _dispatch(self, packet: Packet) -> None:
+        if self._muted:
+            return
         if packet.command == CNXN:
             self._on_connect(packet)
         elif packet.command == AUTH:
@@ -200,6 +225,7 @@ class Link:
     def _go_online(self) -> None:
         self._online = True
         self.post(Packet(CNXN, VERSION, MAX_PAYLOAD, self._banner.encode()))
+        self._muted = self._muted or self._mute_when_online
 
     def _on_open(self, packet: Packet) -> None:
         name = packet.payload.rstrip(b"\0").decode("utf-8", "surrogateescape")
@@ -250,14 +276,16 @@ class Link:
 class Endpoint:
     """The listening end: accepts adb servers and gives each a link of its own."""
 
-    def __init__(self, banner: str, resolve: Resolver, *, authorized: bool = True) -> None:
+    def __init__(self, banner: str, resolve: Resolver, quirks: Quirks) -> None:
         self._banner = banner
         self._resolve = resolve
-        self.authorized = asyncio.Event()
-        if authorized:
-            self.authorized.set()
-        self._links: set[asyncio.Task[None]] = set()
+        self._quirks = quirks
+        self._authorized = asyncio.Event()
+        self._links: dict[asyncio.Task[None], Link] = {}
         self._server: asyncio.Server | None = None
+        self._follow_unauthorized()
+        quirks.watch(UNAUTHORIZED, self._follow_unauthorized)
+        quirks.watch(HALF_OPEN, self._follow_half_open)
 
     async def start(self, port: int) -> int:
         """Listen on loopback and return the port; raises OSError when it is in use."""
@@ -274,12 +302,23 @@ class Endpoint:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._links.add(task)
+        mode = self._quirks.get(HALF_OPEN)
+        link = Link(reader, writer, self._banner, self._resolve, self._authorized, mode)
+        self._links[task] = link
         try:
-            link = Link(reader, writer, self._banner, self._resolve, self.authorized)
             await link.run()
         except asyncio.CancelledError:
             # Not raised again: asyncio's done-callback of this task would log it as an error.
             writer.transport.abort()
         finally:
-            self._links.discard(task)
+            del self._links[task]
+
+    def _follow_unauthorized(self) -> None:
+        if self._quirks.get(UNAUTHORIZED):
+            self._authorized.clear()
+        else:
+            self._authorized.set()
+
+    def _follow_half_open(self) -> None:
+        for link in list(self._links.values()):
+            link.half_open(self._quirks.get(HALF_OPEN))

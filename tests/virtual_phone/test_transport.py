@@ -12,7 +12,9 @@ import pytest
 from app.virtual_phone.main import BANNER, running
 from app.virtual_phone.packets import LinkBroken, read_packet
 from app.virtual_phone.phone import Phone
+from app.virtual_phone.quirks import Quirks
 from app.virtual_phone.transport import Endpoint, Stream
+from tests.virtual_phone.touch import with_quirks
 
 HOST_BANNER = b"host::features=shell_v2,cmd,stat_v2"
 
@@ -168,7 +170,8 @@ async def test_what_is_no_adb_ends_the_link(data: bytes) -> None:
 
 
 async def test_the_authentication_dance() -> None:
-    async with running(Phone(7), port=0, authorized=False) as ports, connected(ports.adb) as host:
+    phone = Phone(7, with_quirks("unauthorized"))
+    async with running(phone, port=0) as ports, connected(ports.adb) as host:
         host.send(CNXN)
         for answer in (packet(b"AUTH", 2, 0, b"s" * 256), packet(b"AUTH", 3, 0, b"key\0")):
             command, kind, _, token = await host.packet()
@@ -179,12 +182,13 @@ async def test_the_authentication_dance() -> None:
 
 
 async def test_acceptance_comes_later() -> None:
-    endpoint = Endpoint(BANNER, lambda name: None, authorized=False)
+    quirks = with_quirks("unauthorized")
+    endpoint = Endpoint(BANNER, lambda name: None, quirks)
     port = await endpoint.start(0)
     async with connected(port) as host:
         host.send(CNXN + packet(b"AUTH", 3, 0, b"key\0"))
         assert (await host.packet())[0] == b"AUTH"
-        endpoint.authorized.set()
+        quirks.change({"unauthorized": None})
         await host.expect(packet(b"CNXN", 0x01000001, 1024 * 1024, BANNER.encode()))
     await endpoint.stop()
 
@@ -200,7 +204,7 @@ async def test_writers_wake_when_the_link_dies() -> None:
             ended.set_result(type(exc).__name__)
             raise
 
-    endpoint = Endpoint(BANNER, lambda name: endless)
+    endpoint = Endpoint(BANNER, lambda name: endless, Quirks())
     port = await endpoint.start(0)
     async with connected(port) as host:
         host.send(CNXN + packet(b"OPEN", 1, 0, b"x\0"))

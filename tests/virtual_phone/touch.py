@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.virtual_phone.phone import Phone
+from app.virtual_phone.quirks import Quirks
 from app.virtual_phone.toolkit.scene import Spot
 
 SETTINGS = "com.android.settings"
@@ -13,6 +14,14 @@ CONTACTS = "org.phonepilot.contacts"
 CALENDAR = "org.phonepilot.calendar"
 MUSIC = "org.phonepilot.music"
 GALLERY = "org.phonepilot.gallery"
+
+
+def with_quirks(*options: str) -> Quirks:
+    """Quirks from `NAME` and `NAME=VALUE`."""
+    quirks = Quirks()
+    for option in options:
+        quirks.add(option)
+    return quirks
 
 
 def opened(package: str, seed: int = 7) -> Phone:

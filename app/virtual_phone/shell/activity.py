@@ -125,7 +125,8 @@ def _report(call: Call, intent: _Intent) -> int:
 def _broadcast(call: Call, intent: _Intent) -> int:
     """Deliver a broadcast. The answer is the same whether or not anybody listened."""
     call.out(f"Broadcasting: {intent}")
-    listening = call.phone.state.ime.current == ADB_KEYBOARD
+    phone = call.phone
+    listening = phone.adb_keyboard.hears(phone.state.ime) and not phone.keyguard.showing
     if listening and intent.package in (None, ADB_KEYBOARD.partition("/")[0]):
         if intent.action == "ADB_INPUT_B64":
             _type_base64(call, intent.extras.get("msg", ""))

@@ -16,6 +16,10 @@ Output = list[tuple[int, bytes]]
 """Pieces of output in the order written, each with its descriptor."""
 
 
+class LinkDrop(Exception):
+    """The phone drops off now: nothing more of this command line runs or is answered."""
+
+
 @dataclass(slots=True)
 class Call:
     """One command being run: its arguments without the name, its input, and where output goes."""

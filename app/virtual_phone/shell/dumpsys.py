@@ -1,4 +1,4 @@
-"""`dumpsys window|activity|input_method|power` in the form that Android 14 prints.
+"""`dumpsys window|activity|input_method|power|display|SurfaceFlinger`.
 
 Only the sections and keys that programs look for are here, with the indentation and the noise
 around them that a parser has to live with.
@@ -8,78 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from app.virtual_phone.shell import displays, windows
 from app.virtual_phone.shell.call import Call
-from app.virtual_phone.shell.packages import component
-
-
-def _record(call: Call) -> str:
-    return f"ActivityRecord{{5f1c6ee u0 {component(call.phone.foreground)} t57}}"
-
-
-def _window(call: Call) -> list[str]:
-    phone = call.phone
-    package = phone.foreground
-    activity = package.activity
-    full = activity if not activity.startswith(".") else package.package + activity
-    if phone.state.power.awake:
-        focus = f"Window{{41b3757 u0 {package.package}/{full}}}"
-    else:
-        focus = "Window{8a0f1c2 u0 NotificationShade}"
-    size = f"{phone.width}x{phone.height}"
-    return [
-        "WINDOW MANAGER DISPLAY CONTENTS (dumpsys window displays)",
-        "  Display: mDisplayId=0 (organized)",
-        f"    init={size} {phone.density}dpi cur={size} app={size}",
-        "    mDisplayRotation=ROTATION_0 mCurrentRotation=ROTATION_0",
-        f"  mCurrentFocus={focus}",
-        f"  mFocusedApp={_record(call)}",
-        "  mLastFocus=null",
-        "WINDOW MANAGER POLICY STATE (dumpsys window policy)",
-        f"    screenState={'SCREEN_STATE_ON' if phone.state.power.awake else 'SCREEN_STATE_OFF'}",
-        "    mShowingLockscreen=false mDreamingLockscreen=false mInputRestricted=false",
-    ]
-
-
-def _activity(call: Call) -> list[str]:
-    record = _record(call)
-    return [
-        "ACTIVITY MANAGER ACTIVITIES (dumpsys activity activities)",
-        "Display #0 (activities from top to bottom):",
-        f"  * Task{{9d1f2a3 #57 type=standard A=10085:{call.phone.foreground.package}}}",
-        f"    topResumedActivity={record}",
-        f"    mLastPausedActivity: {record}",
-        f"  ResumedActivity: {record}",
-    ]
+from app.virtual_phone.shell.versions import version
 
 
 def _input_method(call: Call) -> list[str]:
     shown = str(call.phone.keyboard_shown).lower()
     ime = call.phone.state.ime.current
+    bound = str(call.phone.adb_keyboard.bound(call.phone.state.ime)).lower()
     return [
         "Current Input Method Manager state:",
         "  Input Methods: mMethodMapUpdateCount=2",
         f"  mCurMethodId={ime}",
-        f"  mCurId={ime} mHaveConnection=true mBoundToMethod=true mVisibleBound={shown}",
+        f"  mCurId={ime} mHaveConnection=true mBoundToMethod={bound} mVisibleBound={shown}",
         f"  mShowRequested={shown} mShowExplicitlyRequested=false mShowForced=false"
         f" mInputShown={shown}",
     ]
 
 
 def _power(call: Call) -> list[str]:
+    """Android 12 alone prints the name of a getter (AOSP `PowerManagerService.dumpInternal`)."""
     awake = call.phone.state.power.awake
+    key = "getWakefulnessLocked()" if version(call.phone) == 12 else "mWakefulness"
     return [
         "POWER MANAGER (dumpsys power)",
         "",
         "Power Manager State:",
-        f"  mWakefulness={'Awake' if awake else 'Asleep'}",
+        f"  {key}={'Awake' if awake else 'Asleep'}",
         "  mWakefulnessChanging=false",
         f"Display Power: state={'ON' if awake else 'OFF'}",
     ]
 
 
 _SERVICES: dict[str, Callable[[Call], list[str]]] = {
-    "window": _window,
-    "activity": _activity,
+    "window": windows.window,
+    "activity": windows.activity,
+    "SurfaceFlinger": displays.surface_flinger,
+    "display": displays.display,
     "input_method": _input_method,
     "power": _power,
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from app.virtual_phone.shell.call import Call
+from app.virtual_phone.quirks import DROP_INPUT, NO_INJECT
+from app.virtual_phone.shell.call import Call, LinkDrop
 from app.virtual_phone.shell.keycodes import keycode
 
 SWIPE_MS = 300
@@ -22,6 +23,11 @@ The commands and default sources are:
       tap <x> <y> (Default: touchscreen)
       swipe <x1> <y1> <x2> <y2> [duration(ms)] (Default: touchscreen)
       draganddrop <x1> <y1> <x2> <y2> [duration(ms)] (Default: touchscreen)"""
+
+_REFUSAL = """Exception occurred while executing '{}':
+java.lang.SecurityException: Injecting input events requires the caller (or the source of the \
+instrumentation, if any) to have the INJECT_EVENTS permission."""
+"""`InputManagerService` on phones where "USB debugging (Security settings)" is off."""
 
 
 class _BadArguments(Exception):
@@ -42,13 +48,14 @@ def _numbers(args: list[str], least: int, most: int) -> list[int]:
 
 def _tap(call: Call, args: list[str]) -> int:
     x, y = _numbers(args, 2, 2)
-    call.phone.tap(x, y)
+    call.phone.tap(*call.phone.panel.touched(x, y))
     return 0
 
 
 def _swipe(call: Call, args: list[str]) -> int:
     x1, y1, x2, y2, *rest = _numbers(args, 4, 5)
-    call.phone.swipe(x1, y1, x2, y2, rest[0] if rest and rest[0] > 0 else SWIPE_MS)
+    start, end = call.phone.panel.touched(x1, y1), call.phone.panel.touched(x2, y2)
+    call.phone.swipe(*start, *end, rest[0] if rest and rest[0] > 0 else SWIPE_MS)
     return 0
 
 
@@ -103,10 +110,19 @@ def input_command(call: Call) -> int:
     action = _ACTIONS.get(args[0])
     if action is None:
         return call.fail(f"Unknown command: {args[0]}", 255)
+    refused = call.phone.quirks.get(NO_INJECT)
+    if refused is not None:
+        return call.fail(_REFUSAL.format(args[0]), refused)
+    drop = call.phone.quirks.take(DROP_INPUT)
+    if drop == "before":
+        raise LinkDrop
     try:
-        return action(call, args[1:])
+        code = action(call, args[1:])
     except _BadArguments:
         return call.fail(f"Error: Invalid arguments for command: {args[0]}\n{_USAGE}", 255)
+    if drop == "after":
+        raise LinkDrop
+    return code
 
 
 COMMANDS = {"input": input_command}

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.virtual_phone.filesystem import FileTree
+from app.virtual_phone.quirks import SLOW_SHELL
 from app.virtual_phone.shell import syntax
-from app.virtual_phone.shell.call import STDERR, STDOUT, Call, CommandTable, Output, encode
+from app.virtual_phone.shell.call import (
+    STDERR,
+    STDOUT,
+    Call,
+    CommandTable,
+    LinkDrop,
+    Output,
+    encode,
+)
 
 if TYPE_CHECKING:
     from app.virtual_phone.phone import Phone
@@ -18,10 +28,14 @@ _NOT_FOUND, _SYNTAX_ERROR = 127, 2
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All output in the order written, and the exit code (0 to 255)."""
+    """All output in the order written, and the exit code (0 to 255).
+
+    With `dropped` the link is to be closed after this output, and the exit code is never sent.
+    """
 
     output: Output
     exit_code: int
+    dropped: bool = False
 
     @property
     def stdout(self) -> bytes:
@@ -42,9 +56,11 @@ class Shell:
         self._variables: dict[str, str] = {"HOME": "/", "USER": "shell"}
         self._status = 0
         self._exited = False
+        self._dropped = False
 
     async def run(self, text: str) -> Result:
         """Run a command line and log it with its exit code as a `shell` event of the phone."""
+        await asyncio.sleep(self._phone.quirks.get(SLOW_SHELL) or 0)
         output: Output = []
         if not text.strip():
             output.append((STDERR, b"an interactive shell is not available; give a command\n"))
@@ -57,7 +73,7 @@ class Shell:
                 self._status = _SYNTAX_ERROR
         command = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         self._phone.log("shell", command=command, exit_code=self._status)
-        return Result(output, self._status)
+        return Result(output, self._status, self._dropped)
 
     async def _run_list(self, pipelines: list[syntax.Pipeline], output: Output) -> None:
         for pipeline in pipelines:
@@ -89,6 +105,8 @@ class Shell:
                 output = [(STDERR, data) for _, data in output]
             for redirection in command.redirections:
                 output = self._redirect(redirection, output)
+        except LinkDrop:
+            self._dropped = self._exited = True
         except OSError as exc:
             # As sh does for a file that cannot be opened: the command counts as failed.
             message = f"/system/bin/sh: can't open {exc.filename}: {exc.strerror}\n"

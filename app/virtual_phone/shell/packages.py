@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.virtual_phone.quirks import WORK_PROFILE
 from app.virtual_phone.shell.call import Call
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 _MATCH = "priority=0 preferredOrder=0 match=0x108000 specificIndex=-1 isDefault=true"
 _VALUE_OPTIONS = frozenset({"-a", "-c", "-d", "-t", "--user", "--query-flags"})
 _MAIN = "android.intent.action.MAIN"
+_WORK_USER = "10"
+WORK_ONLY = "org.phonepilot.work"
+"""A package that only the work profile has; nothing can start it for the person."""
 
 
 def component(package: Badge) -> str:
@@ -30,11 +34,20 @@ def _is_system(package: Badge) -> bool:
 
 
 def _list_packages(call: Call, args: list[str]) -> int:
-    """`list packages [-3|-s] [FILTER]`; keyboards without an activity are packages too."""
-    wanted = {name for name in args if not name.startswith("-")}
-    apps = {package.package: _is_system(package) for package in call.phone.packages}
-    keyboards = {ime.partition("/")[0]: False for ime in call.phone.state.ime.available}
-    for name, system in sorted((keyboards | apps).items()):
+    """`list packages [-3|-s] [--user ID] [FILTER]`; keyboards are packages too.
+
+    Without a user the packages of all are listed, each once.
+    """
+    _, names = _intent(args)
+    wanted = set(names)
+    user = args[args.index("--user") + 1] if "--user" in args[:-1] else "all"
+    apps: dict[str, bool] = {}
+    if user != _WORK_USER:
+        apps |= {ime.partition("/")[0]: False for ime in call.phone.state.ime.available}
+        apps |= {package.package: _is_system(package) for package in call.phone.packages}
+    if user in (_WORK_USER, "all") and (shared := call.phone.quirks.get(WORK_PROFILE)):
+        apps |= {WORK_ONLY: False, shared: apps.get(shared, False)}
+    for name, system in sorted(apps.items()):
         if ("-3" in args and system) or ("-s" in args and not system):
             continue
         if all(part in name for part in wanted):
@@ -84,7 +97,22 @@ def _query_activities(call: Call, args: list[str]) -> int:
     return 0
 
 
+def _list_users(call: Call) -> int:
+    call.out("Users:")
+    call.out("\tUserInfo{0:Owner:4c13} running")
+    if call.phone.quirks.get(WORK_PROFILE):
+        call.out(f"\tUserInfo{{{_WORK_USER}:Work profile:1030}} running")
+    return 0
+
+
+def user_of(phone: Phone) -> str:
+    """The user (`u0`) whose app is in front, as `dumpsys` writes it."""
+    return f"u{_WORK_USER if phone.foreground.package == phone.quirks.get(WORK_PROFILE) else 0}"
+
+
 def pm(call: Call) -> int:
+    if call.args[:2] == ["list", "users"]:
+        return _list_users(call)
     if call.args[:2] == ["list", "packages"]:
         return _list_packages(call, call.args[2:])
     if call.args[:1] == ["resolve-activity"]:

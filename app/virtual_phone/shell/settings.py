@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.virtual_phone.shell.call import Call
+from app.virtual_phone.shell.versions import SDK, version
 
 _NAMESPACES = frozenset({"system", "secure", "global"})
 _DEFAULT_IME = "default_input_method"
@@ -28,13 +29,20 @@ def settings(call: Call) -> int:
 
 
 def wm(call: Call) -> int:
+    """`wm size|density|dismiss-keyguard` (AOSP `WindowManagerShellCommand`)."""
+    panel = call.phone.panel
     if call.args == ["size"]:
-        call.out(f"Physical size: {call.phone.width}x{call.phone.height}")
+        call.out("Physical size: {}x{}".format(*panel.physical_size))
+        if panel.override_size:
+            call.out("Override size: {}x{}".format(*panel.override_size))
         return 0
     if call.args == ["density"]:
-        call.out(f"Physical density: {call.phone.density}")
+        call.out(f"Physical density: {panel.physical_density}")
+        if panel.override_density:
+            call.out(f"Override density: {panel.override_density}")
         return 0
     if call.args == ["dismiss-keyguard"]:
+        call.phone.keyguard.dismiss()
         return 0
     return call.fail(f"Unknown command: {' '.join(call.args)}", 255)
 
@@ -92,8 +100,6 @@ def ime(call: Call) -> int:
 
 
 PROPERTIES = {
-    "ro.build.version.release": "14",
-    "ro.build.version.sdk": "34",
     "ro.product.brand": "phonepilot",
     "ro.product.device": "vphone",
     "ro.product.locale": "en-US",
@@ -105,7 +111,12 @@ PROPERTIES = {
 
 
 def getprop(call: Call) -> int:
-    values = PROPERTIES | {"ro.sf.lcd_density": str(call.phone.density)}
+    android = version(call.phone)
+    values = PROPERTIES | {
+        "ro.build.version.release": str(android),
+        "ro.build.version.sdk": str(SDK[android]),
+        "ro.sf.lcd_density": str(call.phone.panel.physical_density),
+    }
     if not call.args:
         for name, value in sorted(values.items()):
             call.out(f"[{name}]: [{value}]")

@@ -1,9 +1,10 @@
-"""`echo`, `grep`, `head`, `true`, `false` and `sleep`."""
+"""`echo`, `grep`, `head`, `date`, `true`, `false` and `sleep`."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 
 from app.virtual_phone.shell.call import Call, Command, encode
 
@@ -44,6 +45,17 @@ def head(call: Call) -> int:
     return 0
 
 
+def date(call: Call) -> int:
+    """`date [+FORMAT]` of toybox, in UTC."""
+    form = call.args[0] if call.args else "+%a %b %e %H:%M:%S UTC %Y"
+    if not form.startswith("+"):
+        return call.fail("date: can't set date: Permission denied")
+    now = call.phone.now()
+    form = form[1:].replace("%s", str(int(now)))
+    call.out(datetime.fromtimestamp(now, UTC).strftime(form))
+    return 0
+
+
 async def sleep(call: Call) -> int:
     try:
         seconds = float(call.args[0])
@@ -54,6 +66,7 @@ async def sleep(call: Call) -> int:
 
 
 COMMANDS: dict[str, Command] = {
+    "date": date,
     "echo": echo,
     "grep": grep,
     "head": head,
