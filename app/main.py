@@ -115,6 +115,7 @@ async def _start_parts(
         settings.agent,
         settings.profile,
         keep_screenshots=settings.service.keep_screenshots,
+        return_s=settings.adb.return_timeout_s,
     )
     app.state.runner = runner
     await runner.recover()

@@ -78,6 +78,7 @@ class AdbSettings(Section):
     server_port: Port = 5037
     binary: str = ""
     private: bool = False
+    return_timeout_s: Seconds = 45.0
 
 
 class EngineSettings(Section):

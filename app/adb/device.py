@@ -68,14 +68,24 @@ class Device:
     """A phone behind an adb server, by serial."""
 
     def __init__(
-        self, client: ExactClient, serial: str, table: AppTable, limiter: asyncio.Semaphore
+        self,
+        client: ExactClient,
+        serial: str,
+        table: AppTable,
+        limiter: asyncio.Semaphore,
+        wait_ready: Callable[[str, float], Awaitable[None]],
     ) -> None:
         self.serial = serial
+        self._wait_ready = wait_ready
         self._shell = Shell(client, serial)
         self._table = table
         self._limiter = limiter
         # Seconds that each kind of screenshot took here; the first two calls measure one each.
         self._capture_s: dict[str, float] = {}
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Wait until a phone that dropped off is back; raises as `Fleet.wait_ready` does."""
+        await self._wait_ready(self.serial, timeout_s)
 
     async def _call(self, work: Callable[[Deadline], T], seconds: float) -> T:
         async with self._limiter:

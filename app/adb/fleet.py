@@ -29,6 +29,8 @@ LIST_S = 5.0
 CONNECT_S = 15.0
 """A peer that accepts and says nothing holds the adb server's connect for 10 s."""
 _POLL_S = 0.05
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 3.0
+"""Between two tries to reach a phone again; adb's own are 3 s apart."""
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(\d+))?")
 
 
@@ -107,7 +109,9 @@ class Fleet:
     def _device(self, serial: str) -> Device:
         if serial not in self._devices:
             limiter = asyncio.Semaphore(PARALLEL_CALLS)
-            self._devices[serial] = Device(self._client, serial, self._table, limiter)
+            self._devices[serial] = Device(
+                self._client, serial, self._table, limiter, self.wait_ready
+            )
         return self._devices[serial]
 
     async def connect(self, address: str, timeout_s: float = CONNECT_S) -> Device:
@@ -151,6 +155,30 @@ class Fleet:
         # "no such device" is what we want to be true.
         with contextlib.suppress(DeviceNotFound, DeviceError):
             await self._query(f"host:disconnect:{serial}")
+
+    async def wait_ready(self, serial: str, timeout_s: float) -> None:
+        """Wait until a phone that dropped off answers again; one on TCP is connected again.
+
+        Raises what still stands after `timeout_s` seconds: DeviceNotFound, DeviceOffline,
+        DeviceTimeout or AdbServerUnreachable; at once DeviceUnauthorized, which a person must mend.
+        """
+        end = asyncio.get_running_loop().time() + timeout_s
+        pause = _FIRST_PAUSE_S
+        while True:
+            left = end - asyncio.get_running_loop().time()
+            try:
+                if _ADDRESS.fullmatch(serial) and ":" in serial:
+                    await self.connect(serial, max(min(left, CONNECT_S), _FIRST_PAUSE_S))
+                else:
+                    await self.get(serial)
+                return
+            except DeviceUnauthorized:
+                raise
+            except DeviceError:
+                if left <= pause:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     async def disconnect(self, serial: str) -> None:
         """Let go of a phone connected over TCP; raises DeviceNotFound."""

@@ -19,12 +19,16 @@ from app.agent.policy import Attempt, VisionPolicy
 from app.agent.ports import Device, Observation, Recorder, StepRecord
 from app.agent.settle import still_frame
 from app.errors import (
+    AdbServerUnreachable,
     AppError,
     AppNotFound,
     CommandFailed,
     ContextOverflow,
+    DeviceDisconnected,
     DeviceError,
     DeviceLocked,
+    DeviceNotFound,
+    DeviceOffline,
     DeviceUnauthorized,
     EngineError,
     InputRefused,
@@ -49,14 +53,21 @@ StopReason = Literal[
 MAX_UNREADABLE = 2
 """Replies in a row that hold no usable action before the task stops."""
 
+MAX_DROPS = 3
+"""Steps in a row in which the phone dropped off before the task stops."""
+
+MAY_COME_BACK = (AdbServerUnreachable, DeviceDisconnected, DeviceNotFound, DeviceOffline)
 TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
 PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused)
 
 
 @dataclass(frozen=True)
 class Limits:
+    """`return_s` is how long a phone that dropped off may be away, in seconds."""
+
     max_steps: int
     timeout_s: float
+    return_s: float = 45.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ async def run_loop(
     """Work on the goal that `policy` knows. Raises only CancelledError and programming errors."""
     try:
         async with asyncio.timeout(limits.timeout_s):
-            return await _Loop(device, policy, recorder).run(limits.max_steps)
+            return await _Loop(device, policy, recorder, limits).run()
     except TimeoutError:
         return Outcome("time_budget", f"The goal was not reached in {limits.timeout_s:g} s.")
     except PERSON_MUST_ACT as exc:
@@ -88,15 +99,20 @@ async def run_loop(
 
 
 class _Loop:
-    def __init__(self, device: Device, policy: VisionPolicy, recorder: Recorder) -> None:
+    def __init__(
+        self, device: Device, policy: VisionPolicy, recorder: Recorder, limits: Limits
+    ) -> None:
         self._device = device
+        self._limits = limits
         self._policy = policy
         self._recorder = recorder
         self._feedback = ""
         self._unreadable = 0
+        self._drops = 0
         self._acted = False
 
-    async def run(self, max_steps: int) -> Outcome:
+    async def run(self) -> Outcome:
+        max_steps = self._limits.max_steps
         for number in range(1, max_steps + 1):
             outcome = await self._step(number)
             if outcome is not None:
@@ -118,6 +134,14 @@ class _Loop:
             await self._recorder.stepped(step)
 
     async def _observe(self, number: int) -> StepRecord:
+        """Look until a look succeeds: a phone that drops off meanwhile is waited for."""
+        while True:
+            try:
+                return await self._look(number)
+            except MAY_COME_BACK as exc:
+                await self._returned(exc)
+
+    async def _look(self, number: int) -> StepRecord:
         started_at, begun = datetime.now(UTC), time.perf_counter()
         frame = await (still_frame(self._device) if self._acted else self._device.screenshot())
         seen = time.perf_counter()
@@ -126,6 +150,13 @@ class _Loop:
         step.timings_ms["screenshot"] = (seen - begun) * 1000
         step.timings_ms["current_app"] = (time.perf_counter() - seen) * 1000
         return step
+
+    async def _returned(self, error: DeviceError) -> None:
+        """Wait until the phone is back; raises `error` when it is not, or drops off too often."""
+        self._drops += 1
+        if self._drops > MAX_DROPS:
+            raise error
+        await self._device.wait_ready(self._limits.return_s)
 
     async def _act(self, step: StepRecord) -> Outcome | None:
         if step.decision is None:
@@ -150,9 +181,17 @@ class _Loop:
         except TOLD_TO_MODEL as exc:
             step.error = exc
             self._feedback = f"The last action failed: {exc.message}"
+        except MAY_COME_BACK as exc:
+            # Whether the phone still did it is not known, so it is never done again unasked: the
+            # next look shows.
+            step.error = exc
+            await self._returned(exc)
+            self._feedback = "The phone dropped off during the last action; see what it did."
         except DeviceError as exc:
             step.error = exc
             raise
+        else:
+            self._drops = 0
         step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
         self._acted = not isinstance(action, Wait)
         return None

@@ -69,6 +69,12 @@ class Device(Protocol):
 
     async def launch(self, name: str) -> str: ...
 
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Wait for a phone that dropped off, reconnecting where that is ours to do.
+
+        Raises the DeviceError that still stands after `timeout_s` seconds.
+        """
+
 
 class Piece(Protocol):
     """Some text of a reply; `reasoning` marks what the engine split off as thought."""

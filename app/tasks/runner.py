@@ -75,6 +75,7 @@ class Runner:
         profile: Profile,
         *,
         keep_screenshots: bool = True,
+        return_s: float = 45.0,
     ) -> None:
         self._fleet = fleet
         self._chat = chat
@@ -82,6 +83,7 @@ class Runner:
         self._defaults = defaults
         self._profile = profile
         self._keep_screenshots = keep_screenshots
+        self._return_s = return_s
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._live: dict[str, Task] = {}
@@ -152,7 +154,7 @@ class Runner:
         self._trajectories[task.id] = trajectory
         try:
             return await run_loop(
-                device, policy, trajectory, Limits(task.max_steps, task.timeout_s)
+                device, policy, trajectory, Limits(task.max_steps, task.timeout_s, self._return_s)
             )
         finally:
             await trajectory.close()

@@ -136,6 +136,12 @@ async def test_cancelling_ends_the_call_and_its_thread(device: Device) -> None:
 
 
 async def test_errors_of_a_device_that_left(device: Device, virtual_phone: PhoneProcess) -> None:
-    other = Device(device._shell.client, "127.0.0.1:1", device._table, asyncio.Semaphore())
+    other = Device(
+        device._shell.client,
+        "127.0.0.1:1",
+        device._table,
+        asyncio.Semaphore(),
+        device._wait_ready,
+    )
     with pytest.raises(DeviceError, match=r"127\.0\.0\.1:1"):
         await other.tap(1, 1)

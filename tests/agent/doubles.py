@@ -47,6 +47,8 @@ class RememberingDevice:
     serial: str = "phone"
     calls: list[tuple[object, ...]] = field(default_factory=list)
     faults: dict[str, AppError] = field(default_factory=dict)
+    comes_back: bool = True
+    waits: int = 0
 
     async def _call(self, name: str, *arguments: object) -> None:
         self.calls.append((name, *arguments))
@@ -85,6 +87,12 @@ class RememberingDevice:
     async def launch(self, name: str) -> str:
         await self._call("launch", name)
         return name
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        self.waits += 1
+        if fault := self.faults.get("wait_ready"):
+            raise fault
+        self.faults.pop("tap" if self.comes_back else "", None)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from app.errors import (
     CommandFailed,
     ContextOverflow,
     DeviceDisconnected,
+    DeviceError,
+    DeviceLocked,
+    DeviceOffline,
     DeviceUnauthorized,
     EngineTimeout,
     EngineUnreachable,
@@ -113,21 +116,39 @@ async def test_an_action_that_failed_is_told_to_the_model(error: CommandFailed) 
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (DeviceDisconnected("gone"), "device_lost"),
-        (InputRefused("refused"), "refused"),
-        (DeviceUnauthorized("ask"), "refused"),
-    ],
+    "fault", [InputRefused("refused"), DeviceUnauthorized("ask"), DeviceLocked("locked")]
 )
-async def test_a_fault_of_the_phone_ends_the_task_and_repeats_nothing(
-    fault: DeviceDisconnected, reason: str
-) -> None:
+async def test_what_a_person_must_mend_ends_the_task(fault: DeviceError) -> None:
     scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(faults={"tap": fault}))
     outcome = await scene.run()
-    assert (outcome.reason, outcome.error) == (reason, fault)
+    assert (outcome.reason, outcome.error) == ("refused", fault)
     assert scene.device.calls == [("tap", 540, 600)]
     assert scene.notebook.steps[-1].error is fault
+
+
+async def test_a_tap_that_was_cut_off_is_not_repeated_and_the_model_is_told() -> None:
+    gone = DeviceDisconnected("gone")
+    scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(faults={"tap": gone}))
+    assert (await scene.run()).reason == "finished"
+    assert scene.device.calls == [("tap", 540, 600)]
+    assert scene.device.waits == 1
+    assert "dropped off" in scene.chat.requests[1][-1]["content"][1]["text"]
+    assert scene.notebook.steps[0].error is gone
+
+
+async def test_a_phone_that_stays_away_is_lost() -> None:
+    offline = DeviceOffline("offline")
+    faults = {"tap": DeviceDisconnected("gone"), "wait_ready": offline}
+    scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(faults=faults))
+    outcome = await scene.run()
+    assert (outcome.reason, outcome.error) == ("device_lost", offline)
+
+
+async def test_a_phone_that_drops_off_at_every_look_is_lost() -> None:
+    faults = {"screenshot": DeviceDisconnected("gone")}
+    scene = Scene(ScriptedChat(DONE), RememberingDevice(faults=faults))
+    assert (await scene.run()).reason == "device_lost"
+    assert scene.device.waits == 3
 
 
 @pytest.mark.parametrize(

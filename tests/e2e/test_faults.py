@@ -75,7 +75,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_the_log_is_at_hand(
 
 
 def test_a_phone_that_goes_away_ends_the_task_as_device_lost(tmp_path: Path) -> None:
-    with service(tmp_path) as http:
+    with service(tmp_path, "[adb]", "return_timeout_s = 1.0") as http:
         with phone_process() as phone:
             http.post("/devices/connect", json={"address": phone.serial}).raise_for_status()
             task = http.post("/tasks", json={"goal": "Turn on Bluetooth"}).json()
