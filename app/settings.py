@@ -124,6 +124,7 @@ class ProfileSettings(Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.85
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.2
     max_tokens: Annotated[int, Field(ge=1)] = 3000
+    feedback: bool = True
 
 
 class AppsSettings(Section):

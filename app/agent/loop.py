@@ -32,6 +32,7 @@ from app.errors import (
     DeviceUnauthorized,
     EngineError,
     InputRefused,
+    SecureScreen,
     TextRefused,
 )
 
@@ -58,7 +59,7 @@ MAX_DROPS = 3
 
 MAY_COME_BACK = (AdbServerUnreachable, DeviceDisconnected, DeviceNotFound, DeviceOffline)
 TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
-PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused)
+PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused, SecureScreen)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class _Loop:
         self._unreadable = 0
         self._drops = 0
         self._acted = False
+        self._awake = False
 
     async def run(self) -> Outcome:
         max_steps = self._limits.max_steps
@@ -143,6 +145,9 @@ class _Loop:
 
     async def _look(self, number: int) -> StepRecord:
         started_at, begun = datetime.now(UTC), time.perf_counter()
+        if not self._awake:
+            await self._device.wake()
+            self._awake = True
         frame = await (still_frame(self._device) if self._acted else self._device.screenshot())
         seen = time.perf_counter()
         app = await self._device.current_app()

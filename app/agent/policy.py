@@ -26,9 +26,21 @@ class Attempt:
 
 
 class VisionPolicy:
-    """Asks a vision model. `image_size` is (width, height), or None for the phone's own pixels."""
+    """Asks a vision model.
 
-    def __init__(self, chat: Chat, history: History, image_size: tuple[int, int] | None) -> None:
+    `image_size` is (width, height), or None for the phone's own pixels. Without `feedback` the
+    model is not told of failed actions, for models that were trained without such lines.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        history: History,
+        image_size: tuple[int, int] | None,
+        *,
+        feedback: bool = True,
+    ) -> None:
+        self._feedback = feedback
         self._chat = chat
         self._history = history
         self._image_size = image_size
@@ -41,7 +53,8 @@ class VisionPolicy:
         started = time.perf_counter()
         png = await asyncio.to_thread(self._encode, observation)
         encoded = time.perf_counter()
-        text = self._history.pending_text(observation.app, feedback)
+        told = feedback if self._feedback else ""
+        text = self._history.pending_text(observation.app, told)
         stream = ThoughtStream()
         first = 0.0
         async with self._chat.ask(self._history.messages(text, png)) as reply:

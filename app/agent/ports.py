@@ -69,6 +69,9 @@ class Device(Protocol):
 
     async def launch(self, name: str) -> str: ...
 
+    async def wake(self) -> None:
+        """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked."""
+
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait for a phone that dropped off, reconnecting where that is ours to do.
 

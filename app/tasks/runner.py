@@ -62,6 +62,9 @@ class Profile(Protocol):
     @property
     def image_height(self) -> int: ...
 
+    @property
+    def feedback(self) -> bool: ...
+
 
 class Runner:
     """Accepts, queues, runs and cancels tasks."""
@@ -149,7 +152,7 @@ class Runner:
         profile = self._profile
         history = History(load_prompt(profile.prompt, task.lang, _today()), task.goal)
         size = (profile.image_width, profile.image_height) if profile.image_width else None
-        policy = VisionPolicy(self._chat, history, size)
+        policy = VisionPolicy(self._chat, history, size, feedback=profile.feedback)
         trajectory = Trajectory(task, topic, self._store, keep_screenshots=self._keep_screenshots)
         self._trajectories[task.id] = trajectory
         try:

@@ -88,6 +88,10 @@ class RememberingDevice:
         await self._call("launch", name)
         return name
 
+    async def wake(self) -> None:
+        if fault := self.faults.get("wake"):
+            raise fault
+
     async def wait_ready(self, timeout_s: float) -> None:
         self.waits += 1
         if fault := self.faults.get("wait_ready"):

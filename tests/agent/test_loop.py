@@ -126,6 +126,14 @@ async def test_what_a_person_must_mend_ends_the_task(fault: DeviceError) -> None
     assert scene.notebook.steps[-1].error is fault
 
 
+async def test_a_locked_phone_is_not_touched() -> None:
+    locked = DeviceLocked("locked")
+    scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(faults={"wake": locked}))
+    outcome = await scene.run()
+    assert (outcome.reason, outcome.error) == ("refused", locked)
+    assert scene.device.calls == [] and scene.chat.requests == []
+
+
 async def test_a_tap_that_was_cut_off_is_not_repeated_and_the_model_is_told() -> None:
     gone = DeviceDisconnected("gone")
     scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(faults={"tap": gone}))
