@@ -7,16 +7,16 @@ under that thread is shut down, so that the thread ends at once and nothing is l
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from app.adb import apps, keyboard, parse, screen
+from app.adb import apps, keyboard, parse, power, screen
 from app.adb.apps import AppTable
+from app.adb.capture import Capture, Displays
 from app.adb.connection import Deadline, ExactClient
 from app.adb.shell import Completed, Shell
-from app.errors import DeviceError, DeviceLocked, InputError, ScreenshotUnavailable
+from app.errors import DeviceError, InputError
 
 T = TypeVar("T")
 
@@ -28,8 +28,6 @@ PARALLEL_CALLS = 4
 _MAX_GESTURE_MS = 10_000
 _FOCUS_POLL_S = 0.1
 _FOCUS_POLLS = 5
-_LOCK_POLL_S = 0.1
-_LOCK_POLLS = 10
 
 # android.view.KeyEvent
 KEYS: dict[str, int] = {
@@ -74,14 +72,15 @@ class Device:
         table: AppTable,
         limiter: asyncio.Semaphore,
         wait_ready: Callable[[str, float], Awaitable[None]],
+        in_use: Callable[[str], bool] = lambda serial: False,
     ) -> None:
         self.serial = serial
         self._wait_ready = wait_ready
         self._shell = Shell(client, serial)
         self._table = table
         self._limiter = limiter
-        # Seconds that each kind of screenshot took here; the first two calls measure one each.
-        self._capture_s: dict[str, float] = {}
+        self._in_use = in_use
+        self._capture = Capture()
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until a phone that dropped off is back; raises as `Fleet.wait_ready` does."""
@@ -125,35 +124,37 @@ class Device:
         return await self._call(ask, COMMAND_S)
 
     async def screenshot(self) -> screen.Frame:
-        """The screen now. Raises ScreenshotUnavailable; a black frame is the caller's to judge.
+        """The screen now; its own size is the space of all coordinates.
 
-        Raw pixels win over USB 3 and loopback, the phone's own PNG over Wi-Fi: each is timed once.
+        While a task has the phone a sleeping screen is woken, and a black one is never passed on
+        unexplained: DeviceLocked, SecureScreen. For anybody else a black screen is a picture like
+        any other. Raises ScreenshotUnavailable.
         """
-        return await self._call(self._capture, SCREENSHOT_S)
+        take = self._capture.take_lit if self._in_use(self.serial) else self._capture.take
+        return await self._call(lambda deadline: take(self._shell, deadline), SCREENSHOT_S)
 
-    def _capture(self, deadline: Deadline) -> screen.Frame:
-        untried = [kind for kind in ("raw", "png") if kind not in self._capture_s]
-        kind = untried[0] if untried else min(self._capture_s, key=self._capture_s.__getitem__)
-        begun = time.monotonic()
-        try:
-            frame = self._capture_as(kind, deadline)
-        except ScreenshotUnavailable:
-            if kind == "png":
-                raise
-            # A pixel format that only the phone can read.
-            self._capture_s["raw"] = float("inf")
-            frame = self._capture_as("png", deadline)
-        else:
-            self._capture_s.setdefault(kind, time.monotonic() - begun)
-        return frame
+    async def displays(self) -> Displays:
+        """The displays of the phone, and which one a screenshot shows."""
+        return await self._call(
+            lambda deadline: self._capture.displays(self._shell, deadline), COMMAND_S
+        )
 
-    def _capture_as(self, kind: str, deadline: Deadline) -> screen.Frame:
-        argv = ["screencap", "-p"] if kind == "png" else ["screencap"]
-        result = self._shell.run(argv, deadline=deadline)
-        if result.exit_code != 0:
-            reason = result.error_text or f"screencap ended with {result.exit_code}"
-            raise ScreenshotUnavailable(f"no screenshot: {reason[:200]}")
-        return (screen.decode_png if kind == "png" else screen.decode_raw)(result.stdout)
+    async def screenshot_of(self, display: str) -> screen.Frame:
+        """One display by its id; raises InputError for an unknown one, ScreenshotUnavailable."""
+        if display not in (await self.displays()).ids:
+            raise InputError(f"device {self.serial} has no display {display!r}")
+        return await self._call(
+            lambda deadline: self._capture.take_display(self._shell, display, deadline),
+            SCREENSHOT_S,
+        )
+
+    async def rotation(self) -> int:
+        """How far the picture is turned: 0, 90, 180 or 270 degrees; raises DeviceError."""
+        said = await self._run("looking", ["dumpsys", "window", "displays"])
+        turned = parse.rotation(said.text)
+        if turned is None:
+            raise DeviceError("the phone does not say how its screen is turned", "Look at it.")
+        return turned
 
     async def current_app(self) -> ForegroundApp:
         """The app in front; raises DeviceError when the phone does not say."""
@@ -220,22 +221,16 @@ class Device:
         return await self._call(start, LAUNCH_S)
 
     async def wake(self) -> None:
-        """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked."""
-        await self._run("waking", ["input", "keyevent", str(KEYS["wakeup"])])
-        for attempt in range(_LOCK_POLLS):
-            if not parse.locked((await self._run("looking", ["dumpsys", "window"])).text):
-                return
-            if attempt == 0:
-                await self._call(
-                    lambda deadline: self._shell.run(["wm", "dismiss-keyguard"], deadline=deadline),
-                    COMMAND_S,
-                )
-            await asyncio.sleep(_LOCK_POLL_S)
-        raise DeviceLocked(f"device {self.serial} is locked")
+        """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked.
+
+        A phone that is on and unlocked is only looked at.
+        """
+        if await self.is_awake() is not True:
+            await self._call(lambda deadline: power.wake(self._shell, deadline), COMMAND_S)
 
     async def is_awake(self) -> bool | None:
         """Whether the screen is on; None when the phone does not say."""
-        return parse.awake((await self._run("looking", ["dumpsys", "power"])).text)
+        return await self._call(lambda deadline: power.is_awake(self._shell, deadline), COMMAND_S)
 
 
 def _numbers(*values: int) -> list[str]:
