@@ -40,6 +40,10 @@ class Keyguard:
             asks = bool(self._quirks.get(LOCKED))
             self._set(asks, bouncer=asks)
 
+    def unlock(self) -> None:
+        """Go away, as for a person who knows the PIN."""
+        self._set(False)
+
     def cancel(self) -> None:
         """Back from the PIN pad to the lock screen."""
         if self.bouncer:

@@ -29,7 +29,8 @@ from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, Quirks
-from app.virtual_phone.seeding import ADB_KEYBOARD, seeded_state
+from app.virtual_phone.scatter import scatter_about
+from app.virtual_phone.seeding import ADB_KEYBOARD, seeded_state, shifted
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
 from app.virtual_phone.system_settings import get_setting, put_setting
 from app.virtual_phone.toolkit.keyboard import AdbKeyboardBar, Keyboard
@@ -104,7 +105,7 @@ class Phone:
 
     def _paint_app(self, scene: Scene) -> None:
         app, ui = APPS[self.state.ui.foreground], self.state.ui
-        screen = app.screen(self, self._route())
+        screen = app.screen(self, self.route())
         keyboard = self._keyboard() if ui.focus else None
         bottom = keyboard.rect().top if keyboard else HEIGHT - NAVIGATION_BAR
         screen.paint(scene, bottom)
@@ -139,7 +140,7 @@ class Phone:
         self.log("tap", x=x, y=y, spot=f"{spot.kind}:{spot.name}" if spot else "")
         if spot and spot.on_tap and self.state.power.awake:
             spot.on_tap(x, y)
-        self._changed()
+        self.changed()
 
     def swipe(self, x1: float, y1: float, x2: float, y2: float, duration_ms: int) -> None:
         """A finger drawn from one point to another; on the spot and slow, it is a long press."""
@@ -159,7 +160,7 @@ class Phone:
             self._swipe_sideways(x1, y1, x2, y2)
         else:
             self._scroll(x1, y1, -dy)
-        self._changed()
+        self.changed()
 
     def _press_on(self, x: float, y: float, duration_ms: int) -> None:
         spots = self.scene().at(x, y)
@@ -186,7 +187,7 @@ class Phone:
     def _scroll(self, x: float, y: float, by: float) -> None:
         scene = self.scene()
         if scene.scrollable and scene.scrollable.contains(x, y) and not self.state.ui.dialog:
-            route = self._route()
+            route = self.route()
             route.scroll = min(max(route.scroll + round(by), 0), scene.scroll_range)
 
     def press_key(self, code: int) -> None:
@@ -209,7 +210,7 @@ class Phone:
             self._erase()
         elif code in _TYPED:
             self._insert(_TYPED[code])
-        self._changed()
+        self.changed()
 
     def _press_on_keyguard(self, code: int) -> None:
         if code == KEY_MENU:
@@ -223,7 +224,7 @@ class Phone:
         """Put text into the focused field; False, and nothing typed, when there is none."""
         typed = self._insert(text)
         self.log("text", length=len(text), typed=typed)
-        self._changed()
+        self.changed()
         return typed
 
     def clear_text(self) -> bool:
@@ -232,7 +233,7 @@ class Phone:
         if ui.focus is None or self.keyguard.showing:
             return False
         ui.drafts[ui.focus] = ""
-        self._changed()
+        self.changed()
         return True
 
     def _insert(self, text: str) -> bool:
@@ -261,7 +262,8 @@ class Phone:
 
     # -- what apps may do (apps.app.Hand)
 
-    def _route(self) -> Route:
+    def route(self) -> Route:
+        """The open screen of the app in front."""
         return self.state.ui.stacks[self.state.ui.foreground][-1]
 
     def open(self, name: str, arg: int = 0) -> None:
@@ -302,7 +304,7 @@ class Phone:
         else:
             return False
         self.log("launch", package=package)
-        self._changed()
+        self.changed()
         return True
 
     def go_home(self) -> None:
@@ -320,7 +322,7 @@ class Phone:
         ui.stacks.pop(package, None)
         if ui.foreground == package:
             self.go_home()
-        self._changed()
+        self.changed()
 
     # -- what the system tells
 
@@ -355,7 +357,7 @@ class Phone:
         put_setting(self.state, namespace, key, value)
         if self.state.ime.current != keyboard:
             self.adb_keyboard.switched()
-        self._changed()
+        self.changed()
 
     # -- control
 
@@ -363,29 +365,12 @@ class Phone:
         """Become the phone of `seed`; with `scatter`, left by its owner on some random screen."""
         self.state = seeded_state(seed)
         if scatter:
-            self._scatter(random.Random(f"scatter {seed}"))
+            self.keyguard.unlock()
+            scatter_about(self, random.Random(f"scatter {seed}"))
         self.log("reset", seed=seed)
         self.adb_keyboard.switched()
         self.keyguard.lock()
         self._follow_quirks()
-
-    def _scatter(self, choose: random.Random) -> None:
-        ui = self.state.ui
-        place = choose.random()
-        if place < 0.25:
-            ui.home_page = choose.randrange(len(self.state.home))
-            return
-        package = "com.android.settings" if place < 0.6 else choose.choice(list(APPS))
-        self.launch(package)
-        for _ in range(choose.randint(0, 2)):
-            spots = [s for s in self.scene().spots if s.kind in ("link", "tile", "field")]
-            if spots and choose.random() < 0.4:
-                self.tap(*choose.choice(spots).rect.center)
-            elif scene_range := self.scene().scroll_range:
-                self._route().scroll = choose.randint(0, scene_range)
-                self._changed()
-        if package != "com.android.settings" and choose.random() < 0.3:
-            self.launch("com.android.settings")
 
     def _follow_quirks(self) -> None:
         """Put into the state what quirks change in it."""
@@ -393,11 +378,11 @@ class Phone:
         self.state.look.clock = shifted(
             seeded_state(self.state.seed).look.clock, self.quirks.get(CLOCK_JUMP) or 0
         )
-        self._changed()
+        self.changed()
 
     def _keyguard_changed(self, now: str) -> None:
         self.log("keyguard", state=now)
-        self._changed()
+        self.changed()
 
     @property
     def ui(self) -> Ui:
@@ -416,12 +401,6 @@ class Phone:
     def unsubscribe(self, reader: asyncio.Queue[dict[str, Any]]) -> None:
         self.log_entries.unsubscribe(reader)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Whatever was painted is out of date."""
         self.revision += 1
-
-
-def shifted(clock: str, seconds: int) -> str:
-    """`HH:MM` so many seconds later, around midnight."""
-    hours, minutes = (int(part) for part in clock.split(":"))
-    total = (hours * 3600 + minutes * 60 + seconds) // 60 % 1440
-    return f"{total // 60:02d}:{total % 60:02d}"

@@ -7,13 +7,23 @@ the control port, and typed for those who ask.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from app.errors import ConfigError
+from app.virtual_phone.quirk_values import (
+    Drops,
+    drops,
+    number_of,
+    one_of,
+    package,
+    pin,
+    seconds,
+    size,
+    whole,
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -32,139 +42,68 @@ class Quirk(Generic[T_co]):
     """The text meant by the name alone; None when the quirk needs a value."""
 
 
-@dataclass(frozen=True)
-class Drops:
-    """How often the link is yet to be dropped, and at which moment."""
-
-    when: str
-    times: int
-
-    def __str__(self) -> str:
-        return f"{self.when}:{self.times}"
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in allowed:
-            raise ValueError
-        return text
-
-    return read
-
-
-def _number_of(*allowed: int) -> Callable[[str], int]:
-    choose = _one_of(*map(str, allowed))
-    return lambda text: int(choose(text))
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError
-        return int(text)
-
-    return read
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text):
-        raise ValueError
-    return float(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, x, height = text.partition("x")
-    side = _whole(100, 8192)
-    if not x:
-        raise ValueError
-    return side(width), side(height)
-
-
-def _package(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]\w*(\.\w+)+", text, re.ASCII):
-        raise ValueError
-    return text
-
-
-def _pin(text: str) -> str:
-    if text != "none" and not re.fullmatch(r"[0-9]{4,16}", text):
-        raise ValueError
-    return text.removeprefix("none")
-
-
-def _drops(*moments: str) -> Callable[[str], Drops]:
-    """`MOMENT[:TIMES]`, or `TIMES` alone where there is only one moment."""
-
-    def read(text: str) -> Drops:
-        when, colon, times = text.partition(":")
-        if len(moments) == 1 and not colon and when != moments[0]:
-            when, times, colon = moments[0], when, ":"
-        return Drops(_one_of(*moments)(when), _whole(1, 1000)(times if colon else "1"))
-
-    return read
-
-
 NOTES = "org.phonepilot.notes"
 
 ANDROID = Quirk(
     "android",
     "dumpsys, getprop and raw screenshots in the form of this Android version",
     "8, 9, 10, 12, 14 or 16",
-    _number_of(8, 9, 10, 12, 14, 16),
+    number_of(8, 9, 10, 12, 14, 16),
 )
 DISPLAYS = Quirk(
     "displays",
     "a folded foldable: screencap warns, and takes the black panel unless told -d",
     "2",
-    _number_of(2),
+    number_of(2),
     "2",
 )
 SECURE = Quirk(
     "secure",
     "this app is black on screenshots (FLAG_SECURE), or every app",
     "a package, or all",
-    lambda text: text if text == "all" else _package(text),
+    lambda text: text if text == "all" else package(text),
     "all",
 )
 NO_INJECT = Quirk(
     "no-inject",
     "`input` is refused for want of INJECT_EVENTS, with this exit code",
     "255, 1 or 0",
-    _number_of(255, 1, 0),
+    number_of(255, 1, 0),
     "255",
 )
 UNAUTHORIZED = Quirk(
     "unauthorized",
     "debugging is not accepted until the quirk is cleared",
     "on",
-    _one_of("on"),
+    one_of("on"),
     "on",
 )
-LOCKED = Quirk("locked", "a lock screen over everything", "none, or a PIN of digits", _pin, "none")
+LOCKED = Quirk("locked", "a lock screen over everything", "none, or a PIN of digits", pin, "none")
 ADB_KEYBOARD_QUIRK = Quirk(
     "adbkeyboard",
     "ADBKeyboard is not installed, hears no broadcast, or hears them only once its view was bound",
     "missing, inactive or api33",
-    _one_of("missing", "inactive", "api33"),
+    one_of("missing", "inactive", "api33"),
 )
 SLOW_SCREENCAP = Quirk(
-    "slow-screencap", "a screenshot takes so much longer", "seconds", _seconds, "5"
+    "slow-screencap", "a screenshot takes so much longer", "seconds", seconds, "5"
 )
 SLOW_SHELL = Quirk(
-    "slow-shell", "every shell command begins so much later", "seconds", _seconds, "5"
+    "slow-shell", "every shell command begins so much later", "seconds", seconds, "5"
 )
 DROP_SCREENCAP = Quirk(
     "drop-screencap",
     "the link drops in the middle of a screenshot's data, so many times",
     "a number of times",
-    _drops("middle"),
+    drops("middle"),
     "1",
 )
 DROP_INPUT = Quirk(
     "drop-input",
-    "the link drops just before or after an `input` command takes effect, so many times",
+    "the link drops just before or after an `input` command or a text for ADBKeyboard takes "
+    "effect, so many times",
     "before or after, with :TIMES",
-    _drops("before", "after"),
+    drops("before", "after"),
     "after",
 )
 HALF_OPEN = Quirk(
@@ -172,36 +111,36 @@ HALF_OPEN = Quirk(
     "connections are accepted and never answered; links fall silent after the greeting; or only "
     "those links that are up now fall silent",
     "connect, link or stale",
-    _one_of("connect", "link", "stale"),
+    one_of("connect", "link", "stale"),
     "connect",
 )
 CLOCK_JUMP = Quirk(
     "clock-jump",
     "the phone's clock is off by so much",
     "seconds, also negative",
-    _whole(-(10**8), 10**8),
+    whole(-(10**8), 10**8),
     "3600",
 )
 ROTATION = Quirk(
     "rotation",
     "the phone lies on its side; the upright screen stands in the middle",
     "90 or 270",
-    _number_of(90, 270),
+    number_of(90, 270),
     "90",
 )
-SIZE = Quirk("size", "another physical screen size", "WIDTHxHEIGHT in pixels", _size)
+SIZE = Quirk("size", "another physical screen size", "WIDTHxHEIGHT in pixels", size)
 OVERRIDE_SIZE = Quirk(
-    "override-size", "a size set over the physical one (`wm size`)", "WIDTHxHEIGHT in pixels", _size
+    "override-size", "a size set over the physical one (`wm size`)", "WIDTHxHEIGHT in pixels", size
 )
-DENSITY = Quirk("density", "another physical density", "dpi", _whole(72, 1000))
+DENSITY = Quirk("density", "another physical density", "dpi", whole(72, 1000))
 OVERRIDE_DENSITY = Quirk(
-    "override-density", "a density set over the physical one", "dpi", _whole(72, 1000)
+    "override-density", "a density set over the physical one", "dpi", whole(72, 1000)
 )
 WORK_PROFILE = Quirk(
     "work-profile",
     "there is a work profile (user 10), and this app runs in it",
     "a package",
-    _package,
+    package,
     NOTES,
 )
 

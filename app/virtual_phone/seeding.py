@@ -141,3 +141,10 @@ def _home(choose: random.Random) -> list[list[str]]:
                 slots[slot] = package
             home.append(slots)
     return home
+
+
+def shifted(clock: str, seconds: int) -> str:
+    """`HH:MM` so many seconds later, around midnight."""
+    hours, minutes = (int(part) for part in clock.split(":"))
+    total = (hours * 3600 + minutes * 60 + seconds) // 60 % 1440
+    return f"{total // 60:02d}:{total % 60:02d}"

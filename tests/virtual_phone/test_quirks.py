@@ -10,8 +10,9 @@ import pytest
 from app.cli import QUIRK_HELP
 from app.errors import ConfigError
 from app.virtual_phone import quirks
-from app.virtual_phone.phone import Phone, shifted
+from app.virtual_phone.phone import Phone
 from app.virtual_phone.quirks import QUIRKS, Quirks
+from app.virtual_phone.seeding import shifted
 from tests.phones import ROOT, PhoneProcess
 from tests.virtual_phone.touch import with_quirks
 
@@ -148,3 +149,12 @@ def test_the_command_line_names_the_known_quirks() -> None:
     assert result.returncode == 1
     assert result.stderr.splitlines()[0] == "unknown quirk 'nope'"
     assert all(name in result.stderr for name in QUIRKS)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_locked_phone_is_scattered_behind_its_lock(seed: int) -> None:
+    phone, other = Phone(0, with_quirks("locked=4711")), Phone(0)
+    for each in (phone, other):
+        each.reset(seed, scatter=True)
+    assert phone.state == other.state
+    assert phone.keyguard.showing

@@ -10,9 +10,10 @@ import pytest
 
 from app.virtual_phone.main import BANNER, running
 from app.virtual_phone.phone import Phone
+from app.virtual_phone.seeding import ADB_KEYBOARD
 from tests.phones import PhoneProcess
 from tests.virtual_phone.conftest import Adb
-from tests.virtual_phone.touch import SETTINGS, with_quirks
+from tests.virtual_phone.touch import NOTES, SETTINGS, with_quirks
 from tests.virtual_phone.wire import CNXN, Host, connected, packet
 
 ECHO = packet(b"OPEN", 3, 0, b"exec:echo hi\0")
@@ -170,6 +171,19 @@ def test_the_link_drops_around_a_tap(
     assert len(taps) == (1 if effect else 0)
     reconnect(adb, virtual_phone)
     assert adb("shell", "input tap 5 5").returncode == 0
+
+
+@pytest.mark.parametrize(("moment", "text"), [("before", ""), ("after", "oats")])
+def test_the_link_drops_around_a_text(
+    connected_again: Adb, virtual_phone: PhoneProcess, moment: str, text: str
+) -> None:
+    adb = connected_again
+    adb("shell", f"monkey -p {NOTES} 1; input tap 928 2176; ime set {ADB_KEYBOARD}")
+    virtual_phone.change_quirks({"drop-input": moment})
+    assert adb("shell", "am broadcast -a ADB_CLEAR_TEXT").returncode == 0
+    result = adb("shell", "am broadcast -a ADB_INPUT_B64 --es msg b2F0cw==")
+    assert (result.returncode, b"completed" in result.stdout) == (255, False)
+    assert virtual_phone.state()["ui"]["drafts"]["notes.title"] == text
 
 
 async def test_no_exit_packet_leaves_the_phone() -> None:

@@ -128,22 +128,31 @@ def _broadcast(call: Call, intent: _Intent) -> int:
     phone = call.phone
     listening = phone.adb_keyboard.hears(phone.state.ime) and not phone.keyguard.showing
     if listening and intent.package in (None, ADB_KEYBOARD.partition("/")[0]):
+        message = intent.extras.get("msg", "")
         if intent.action == "ADB_INPUT_B64":
-            _type_base64(call, intent.extras.get("msg", ""))
+            _type(call, _decoded(message))
         elif intent.action == "ADB_INPUT_TEXT":
-            call.phone.type_text(intent.extras.get("msg", ""))
+            _type(call, message)
         elif intent.action == "ADB_CLEAR_TEXT":
-            call.phone.clear_text()
+            phone.clear_text()
     call.out("Broadcast completed: result=0")
     return 0
 
 
-def _type_base64(call: Call, message: str) -> None:
+def _decoded(message: str) -> str | None:
     try:
-        text = base64.b64decode(message, validate=True).decode()
+        return base64.b64decode(message, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        return  # the keyboard logs it and types nothing
-    call.phone.type_text(text)
+        return None  # the keyboard logs it and types nothing
+
+
+def _type(call: Call, text: str | None) -> None:
+    def type_text() -> int:
+        if text is not None:
+            call.phone.type_text(text)
+        return 0
+
+    call.touch(type_text)
 
 
 def monkey(call: Call) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.virtual_phone.filesystem import FileTree
+from app.virtual_phone.quirks import DROP_INPUT
 
 if TYPE_CHECKING:
     from app.virtual_phone.phone import Phone
@@ -37,6 +38,16 @@ class Call:
 
     def out_bytes(self, data: bytes) -> None:
         self.output.append((STDOUT, data))
+
+    def touch(self, act: Callable[[], int]) -> int:
+        """Do what a person's hand would do, and return its exit code; the link may drop then."""
+        drop = self.phone.quirks.take(DROP_INPUT)
+        if drop == "before":
+            raise LinkDrop
+        code = act()
+        if drop == "after":
+            raise LinkDrop
+        return code
 
     def fail(self, text: str, exit_code: int = 1) -> int:
         """Write a line to stderr and return `exit_code`."""

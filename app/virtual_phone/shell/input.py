@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from app.virtual_phone.quirks import DROP_INPUT, NO_INJECT
-from app.virtual_phone.shell.call import Call, LinkDrop
+from app.virtual_phone.quirks import NO_INJECT
+from app.virtual_phone.shell.call import Call
 from app.virtual_phone.shell.keycodes import keycode
 
 SWIPE_MS = 300
@@ -113,16 +113,10 @@ def input_command(call: Call) -> int:
     refused = call.phone.quirks.get(NO_INJECT)
     if refused is not None:
         return call.fail(_REFUSAL.format(args[0]), refused)
-    drop = call.phone.quirks.take(DROP_INPUT)
-    if drop == "before":
-        raise LinkDrop
     try:
-        code = action(call, args[1:])
+        return call.touch(lambda: action(call, args[1:]))
     except _BadArguments:
         return call.fail(f"Error: Invalid arguments for command: {args[0]}\n{_USAGE}", 255)
-    if drop == "after":
-        raise LinkDrop
-    return code
 
 
 COMMANDS = {"input": input_command}
