@@ -110,7 +110,7 @@ class Fleet:
         if serial not in self._devices:
             limiter = asyncio.Semaphore(PARALLEL_CALLS)
             self._devices[serial] = Device(
-                self._client, serial, self._table, limiter, self.wait_ready
+                self._client, serial, self._table, limiter, self.wait_ready, self.is_leased
             )
         return self._devices[serial]
 

@@ -37,6 +37,13 @@ _BOUND = re.compile(r"\bmBoundToMethod=(true|false)")
 _CURRENT_IME = (re.compile(r"\bmCurId=(\S+/\S+)"), re.compile(r"\bmCurMethodId=(\S+/\S+)"))
 _LOCKSCREEN = re.compile(r"\bm(?:Showing|Dreaming)Lockscreen=(true|false)")
 _KEYGUARD = re.compile(r"\b(mIsShowing|mInputRestricted)=(true|false)")
+_DISPLAY_ID = re.compile(r"^Display (\d{1,20}) \(HWC display \d+\)", re.M)
+_DISPLAY_DEVICE = re.compile(r"\bDisplayDeviceInfo\{([^\n]*)")
+_UNIQUE_ID = re.compile(r'\buniqueId="local:(\d{1,20})"')
+_FOCUSED_WINDOW = re.compile(r"\bmCurrentFocus=Window\{([0-9a-f]+) ")
+_WINDOW_FLAGS = re.compile(r"\bfl=(#[0-9a-f]+|[A-Z][A-Z0-9_ ]*)")
+_FLAG_SECURE = 0x2000  # android.view.WindowManager.LayoutParams
+_ROTATION = re.compile(r"\bm(?:Current|Display)?Rotation=(?:ROTATION_)?(\d{1,3})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,51 @@ def locked(text: str) -> bool | None:
         return None
     restricted = keyguard.get("mInputRestricted") == "true"
     return "true" in lockscreens or (keyguard.get("mIsShowing") == "true" and restricted)
+
+
+def display_ids(text: str) -> list[str]:
+    """The physical displays in `dumpsys SurfaceFlinger --display-id`, in its order."""
+    return _DISPLAY_ID.findall(_clean(text))
+
+
+def displays_on(text: str) -> list[str]:
+    """The ids of the displays that `dumpsys display` says are on, built-in ones first."""
+    found: dict[str, bool] = {}
+    for line in _DISPLAY_DEVICE.findall(text):
+        unique = _UNIQUE_ID.search(line)
+        if unique and re.search(r"\bstate ON\b", line):
+            found.setdefault(unique[1], "type EXTERNAL" in line or "type HDMI" in line)
+    return sorted(found, key=found.__getitem__)
+
+
+def secure(text: str) -> bool | None:
+    """Whether the window with the focus in `dumpsys window` has FLAG_SECURE.
+
+    Android 9 and later write the names of the flags, earlier ones the number.
+    """
+    focused = _FOCUSED_WINDOW.search(text)
+    if focused is None:
+        return None
+    _, head, block = _clean(text).partition(f" Window{{{focused[1]} ")
+    flags = _WINDOW_FLAGS.search(block.partition("\n  Window #")[0]) if head else None
+    if flags is None:
+        return None
+    if flags[1].startswith("#"):
+        return bool(int(flags[1][1:], 16) & _FLAG_SECURE)
+    return "SECURE" in flags[1].split()
+
+
+def rotation(text: str) -> int | None:
+    """How far `dumpsys window displays` says the picture is turned: 0, 90, 180 or 270 degrees.
+
+    To Android 9 the number of quarter turns is written, later the degrees.
+    """
+    match = _ROTATION.search(text)
+    if match is None:
+        return None
+    value = int(match[1])
+    degrees = value * 90 if value < 4 else value
+    return degrees if degrees in (0, 90, 180, 270) else None
 
 
 def _flag(pattern: re.Pattern[str], text: str) -> bool | None:

@@ -1,0 +1,144 @@
+"""Taking screenshots: raw or PNG, of the display that is on, and telling black ones apart.
+
+A picture that shows something costs one command. Only a black or a broken one is asked about: is
+the phone asleep, is it locked, is another display on, does the app forbid screenshots.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from app.adb import parse, power
+from app.adb.connection import Deadline
+from app.adb.screen import Frame, decode_png, decode_raw
+from app.adb.shell import Shell
+from app.errors import ScreenshotUnavailable, SecureScreen
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["raw", "png"]
+_KINDS: tuple[Kind, Kind] = ("raw", "png")
+_NEVER = float("inf")
+_MOST_FAILURES = 2
+_DARK_S = 1.5
+"""How long an app that is starting, or a screen that fades in, may be black, in seconds."""
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Displays:
+    """The physical displays of a phone by id; `on` is the one to look at, None for the only one."""
+
+    ids: tuple[str, ...]
+    on: str | None
+
+
+class Capture:
+    """The screenshots of one phone; blocking, and safe to use from several threads."""
+
+    def __init__(self) -> None:
+        # Seconds that each kind took here: raw pixels win over USB 3 and loopback, the phone's own
+        # PNG over Wi-Fi. The first two screenshots measure one each.
+        self._seconds: dict[Kind, float] = {}
+        self._failures: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
+        self._displays: Displays | None = None
+        self._lock = threading.Lock()
+
+    def take(self, shell: Shell, deadline: Deadline) -> Frame:
+        """The screen as the phone gives it, which may be black; never waits for anything.
+
+        A broken picture is asked for once more. Raises ScreenshotUnavailable.
+        """
+        displays = self._displays or self._find_displays(shell, deadline)
+        kind = self._best()
+        try:
+            return self._take(shell, kind, displays.on, deadline)
+        except ScreenshotUnavailable as exc:
+            log.info("screenshot of %s failed, one more try: %s", shell.serial, exc.message)
+        displays = self._find_displays(shell, deadline)
+        return self._take(shell, self._other(kind), displays.on, deadline)
+
+    def take_display(self, shell: Shell, display: str, deadline: Deadline) -> Frame:
+        """One display by the id that `displays` gives; raises ScreenshotUnavailable."""
+        return self._take(shell, self._best(), display, deadline)
+
+    def displays(self, shell: Shell, deadline: Deadline) -> Displays:
+        """The displays as they are now."""
+        return self._find_displays(shell, deadline)
+
+    def take_lit(self, shell: Shell, deadline: Deadline) -> Frame:
+        """The screen with something on it: a sleeping phone is woken, a black picture explained.
+
+        Raises SecureScreen when an app forbids screenshots, DeviceLocked when a person must unlock
+        the phone, and ScreenshotUnavailable.
+        """
+        frame = self.take(shell, deadline)
+        if not frame.is_black():
+            return frame
+        if power.is_awake(shell, deadline) is False:
+            power.wake(shell, deadline)
+        self._find_displays(shell, deadline)
+        end = time.monotonic() + _DARK_S
+        secure = parse.secure(shell.run(["dumpsys", "window"], deadline=deadline).text)
+        while True:
+            frame = self.take(shell, deadline)
+            if not frame.is_black():
+                return frame
+            if secure or time.monotonic() >= end:
+                break
+            time.sleep(min(_POLL_S, deadline.left()))
+        if secure is False:
+            return frame  # the phone says that this is no secret: the picture is black, and true
+        if power.is_awake(shell, deadline) is False:
+            raise ScreenshotUnavailable("the screen stays off", "Look what keeps the phone asleep.")
+        raise SecureScreen("the screen is black although the phone is awake and unlocked")
+
+    def _find_displays(self, shell: Shell, deadline: Deadline) -> Displays:
+        """Ask which displays there are and, when there are several, which one is on."""
+        listed = shell.run(["dumpsys", "SurfaceFlinger", "--display-id"], deadline=deadline)
+        ids = tuple(dict.fromkeys(parse.display_ids(listed.text)))
+        on = None
+        if len(ids) > 1:
+            said = shell.run(["dumpsys", "display"], deadline=deadline).text
+            lit = (display for display in parse.displays_on(said) if display in ids)
+            on = next(lit, ids[0])
+        self._displays = Displays(ids, on)
+        return self._displays
+
+    def _best(self) -> Kind:
+        with self._lock:
+            untried = [kind for kind in _KINDS if kind not in self._seconds]
+            return untried[0] if untried else min(_KINDS, key=self._seconds.__getitem__)
+
+    def _other(self, kind: Kind) -> Kind:
+        with self._lock:
+            usable = self._seconds.get("raw") != _NEVER
+            return "raw" if kind == "png" and usable else "png"
+
+    def _take(self, shell: Shell, kind: Kind, display: str | None, deadline: Deadline) -> Frame:
+        begun = time.monotonic()
+        argv = ["screencap", *(["-p"] if kind == "png" else [])]
+        result = shell.run(argv + (["-d", display] if display else []), deadline=deadline)
+        try:
+            if result.exit_code != 0:
+                reason = result.error_text or f"screencap ended with {result.exit_code}"
+                raise ScreenshotUnavailable(f"no screenshot: {reason[:200]}")
+            frame = (decode_png if kind == "png" else decode_raw)(result.stdout)
+        except ScreenshotUnavailable:
+            self._failed(kind)
+            raise
+        with self._lock:
+            self._failures[kind] = 0
+            self._seconds.setdefault(kind, time.monotonic() - begun)
+        return frame
+
+    def _failed(self, kind: Kind) -> None:
+        """Count it: raw pixels that fail twice have a format that only the phone can read."""
+        with self._lock:
+            self._failures[kind] += 1
+            if kind == "raw" and self._failures[kind] >= _MOST_FAILURES:
+                self._seconds["raw"] = _NEVER
