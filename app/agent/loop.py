@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from app.agent.actions import CallApi, Finish, Interact, Note, TakeOver, Tap, Wait
+from app.agent.actions import Action, CallApi, Finish, Interact, Note, TakeOver, Tap
 from app.agent.execute import execute
 from app.agent.policy import Attempt, VisionPolicy
 from app.agent.ports import Device, Observation, Recorder, StepRecord
-from app.agent.settle import still_frame
+from app.agent.settle import still_frame, window_after
 from app.errors import (
     AdbServerUnreachable,
     AppError,
@@ -110,7 +110,7 @@ class _Loop:
         self._feedback = ""
         self._unreadable = 0
         self._drops = 0
-        self._acted = False
+        self._last: Action | None = None
         self._awake = False
 
     async def run(self) -> Outcome:
@@ -148,7 +148,10 @@ class _Loop:
         if not self._awake:
             await self._device.wake()
             self._awake = True
-        frame = await (still_frame(self._device) if self._acted else self._device.screenshot())
+        if self._last is None:
+            frame = await self._device.screenshot()
+        else:
+            frame = await still_frame(self._device, window_after(self._last))
         seen = time.perf_counter()
         app = await self._device.current_app()
         step = StepRecord(number, started_at, Observation(frame, app.label or app.package))
@@ -198,7 +201,7 @@ class _Loop:
         else:
             self._drops = 0
         step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
-        self._acted = not isinstance(action, Wait)
+        self._last = action
         return None
 
     def _misread(self, error: AppError | None) -> Outcome | None:
