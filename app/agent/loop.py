@@ -29,6 +29,7 @@ from app.errors import (
     DeviceLocked,
     DeviceNotFound,
     DeviceOffline,
+    DeviceTimeout,
     DeviceUnauthorized,
     EngineError,
     InputRefused,
@@ -57,7 +58,13 @@ MAX_UNREADABLE = 2
 MAX_DROPS = 3
 """Steps in a row in which the phone dropped off before the task stops."""
 
-MAY_COME_BACK = (AdbServerUnreachable, DeviceDisconnected, DeviceNotFound, DeviceOffline)
+MAY_COME_BACK = (
+    AdbServerUnreachable,
+    DeviceDisconnected,
+    DeviceNotFound,
+    DeviceOffline,
+    DeviceTimeout,
+)
 TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
 PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused, SecureScreen)
 
