@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from app.adb import apps, keyboard, parse, power, screen
 from app.adb.apps import AppTable
 from app.adb.capture import Capture, Displays
 from app.adb.connection import Deadline, ExactClient
+from app.adb.keyboard import Keyboard
+from app.adb.saved_keyboard import SavedKeyboard
+from app.adb.screen import FINGERPRINT_STEP
 from app.adb.shell import Completed, Shell
 from app.errors import DeviceError, InputError
 
@@ -73,6 +77,7 @@ class Device:
         limiter: asyncio.Semaphore,
         wait_ready: Callable[[str, float], Awaitable[None]],
         in_use: Callable[[str], bool] = lambda serial: False,
+        state_dir: Path | None = None,
     ) -> None:
         self.serial = serial
         self._wait_ready = wait_ready
@@ -81,6 +86,8 @@ class Device:
         self._limiter = limiter
         self._in_use = in_use
         self._capture = Capture()
+        self._keyboard = Keyboard(SavedKeyboard(state_dir, serial))
+        self._typing = asyncio.Lock()
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until a phone that dropped off is back; raises as `Fleet.wait_ready` does."""
@@ -192,10 +199,30 @@ class Device:
 
     async def type_text(self, text: str, clear: bool = True) -> None:
         """Type into the focused field; raises TextRefused with the reason."""
-        await self._call(
-            lambda deadline: keyboard.type_text(self._shell, text, clear=clear, deadline=deadline),
-            TYPE_S,
-        )
+
+        def work(deadline: Deadline) -> None:
+            def look() -> keyboard.Look | None:
+                frame = self._capture.take(self._shell, deadline)
+                if frame.is_black():
+                    return None
+                return keyboard.Look(frame.fingerprint(), -(-frame.width // FINGERPRINT_STEP))
+
+            self._keyboard.type_text(self._shell, text, clear=clear, deadline=deadline, look=look)
+
+        async with self._typing:
+            await self._call(work, TYPE_S)
+
+    @property
+    def keyboard_is_ours(self) -> bool:
+        """Whether ADBKeyboard was left in the place of the person's keyboard, by a crash say."""
+        return self._keyboard.pending and not self._typing.locked()
+
+    async def restore_keyboard(self) -> None:
+        """Put the person's keyboard back if an earlier process could not; raises DeviceError."""
+        async with self._typing:
+            await self._call(
+                lambda deadline: self._keyboard.restore(self._shell, deadline), COMMAND_S
+            )
 
     async def press(self, key: str) -> None:
         """Press a key by its name in KEYS."""
@@ -227,6 +254,10 @@ class Device:
         """
         if await self.is_awake() is not True:
             await self._call(lambda deadline: power.wake(self._shell, deadline), COMMAND_S)
+
+    async def answer(self, seconds: float) -> None:
+        """Have the phone run nothing; raises DeviceTimeout when its shell stays silent."""
+        await self._call(lambda deadline: self._shell.run(["true"], deadline=deadline), seconds)
 
     async def is_awake(self) -> bool | None:
         """Whether the screen is on; None when the phone does not say."""

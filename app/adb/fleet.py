@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from app.adb import parse
 from app.adb.apps import AppTable
@@ -23,12 +25,16 @@ from app.errors import (
     InputError,
 )
 
+log = logging.getLogger(__name__)
+
 READY = "device"
 DEFAULT_PORT = 5555
 LIST_S = 5.0
 CONNECT_S = 15.0
 """A peer that accepts and says nothing holds the adb server's connect for 10 s."""
 _POLL_S = 0.05
+_PROBE_S = 3.0
+"""A shell that runs nothing takes milliseconds."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 3.0
 """Between two tries to reach a phone again; adb's own are 3 s apart."""
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(\d+))?")
@@ -59,7 +65,14 @@ def _not_ready(row: DeviceRow) -> DeviceError:
 class Fleet:
     """All devices behind one adb server. Used from one event loop."""
 
-    def __init__(self, client: ExactClient, table: AppTable | None = None) -> None:
+    def __init__(
+        self,
+        client: ExactClient,
+        table: AppTable | None = None,
+        state_dir: Path | None = None,
+    ) -> None:
+        """`state_dir` keeps what must outlive a crash: which keyboard a phone has to get back."""
+        self._state_dir = state_dir
         self._client = client
         self._table = table or AppTable()
         self._devices: dict[str, Device] = {}
@@ -83,7 +96,7 @@ class Fleet:
             if row.serial == serial:
                 if row.state != READY:
                     raise _not_ready(row)
-                return self._device(serial)
+                return await self._device(serial)
         raise DeviceNotFound(f"device {serial} is not connected")
 
     async def choose(self, serial: str | None = None) -> Device:
@@ -99,20 +112,32 @@ class Fleet:
             names = ", ".join(row.serial for row in ready)
             raise DeviceNotChosen(f"{len(ready)} devices are connected: {names}")
         if ready:
-            return self._device(ready[0].serial)
+            return await self._device(ready[0].serial)
         if rows:
             # What the person can mend by a tap on the phone comes first.
             errors = [_not_ready(row) for row in rows]
             raise min(errors, key=lambda error: not isinstance(error, DeviceUnauthorized))
         raise DeviceNotFound("no device is connected")
 
-    def _device(self, serial: str) -> Device:
-        if serial not in self._devices:
-            limiter = asyncio.Semaphore(PARALLEL_CALLS)
-            self._devices[serial] = Device(
-                self._client, serial, self._table, limiter, self.wait_ready, self.is_leased
+    async def _device(self, serial: str) -> Device:
+        """The one object for a serial; before it is first used, what a crash left is put right."""
+        device = self._devices.get(serial)
+        if device is None:
+            device = self._devices[serial] = Device(
+                self._client,
+                serial,
+                self._table,
+                asyncio.Semaphore(PARALLEL_CALLS),
+                self.wait_ready,
+                self.is_leased,
+                self._state_dir,
             )
-        return self._devices[serial]
+        if device.keyboard_is_ours:
+            try:
+                await device.restore_keyboard()
+            except DeviceError as exc:  # tried again when the device is next asked for
+                log.warning("keyboard of %s not restored: %s", serial, exc.message)
+        return device
 
     async def connect(self, address: str, timeout_s: float = CONNECT_S) -> Device:
         """Connect to a phone over TCP and wait until it is ready.
@@ -136,7 +161,7 @@ class Fleet:
         while True:
             state = await self._state(serial)
             if state == READY:
-                return self._device(serial)
+                return await self._device(serial)
             if state == "unauthorized":
                 raise _not_ready(DeviceRow(serial, state))
             if state is None and "connected to" not in answer:
@@ -164,17 +189,22 @@ class Fleet:
         """
         end = asyncio.get_running_loop().time() + timeout_s
         pause = _FIRST_PAUSE_S
+        over_network = ":" in serial and _ADDRESS.fullmatch(serial) is not None
         while True:
             left = end - asyncio.get_running_loop().time()
             try:
-                if _ADDRESS.fullmatch(serial) and ":" in serial:
-                    await self.connect(serial, max(min(left, CONNECT_S), _FIRST_PAUSE_S))
+                if over_network:
+                    device = await self.connect(serial, max(min(left, CONNECT_S), _FIRST_PAUSE_S))
                 else:
-                    await self.get(serial)
+                    device = await self.get(serial)
+                await device.answer(_PROBE_S)
                 return
             except DeviceUnauthorized:
                 raise
-            except DeviceError:
+            except DeviceError as exc:
+                if over_network and isinstance(exc, DeviceTimeout):
+                    # The server believes in a link that has died without a word.
+                    await self._forget(serial)
                 if left <= pause:
                     raise
             await asyncio.sleep(pause)

@@ -31,6 +31,7 @@ _FOCUSED_APP = re.compile(rf"\bmFocusedApp=[^\n]*?ActivityRecord\{{[^}}\n]*?\su\
 _INPUT_METHOD = re.compile(rf"^(?:\s*mId=)?{_COMPONENT}:?(?=\s|$)", re.M)
 _COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
 _WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")
+_CURSOR = re.compile(r"\bmCursorSelStart=(\d+) mCursorSelEnd=(\d+)")
 _SHOWN = re.compile(r"\bmInputShown=(true|false)")
 _BOUND = re.compile(r"\bmBoundToMethod=(true|false)")
 # mCurId is the keyboard in use, mCurMethodId the one chosen: they differ while one is changed.
@@ -71,12 +72,14 @@ class Component:
 class Keyboard:
     """Whether an on-screen keyboard is up, which one, and whether it serves the focused field.
 
-    None where the phone does not say.
+    `cursor` is where the selection of the field begins and ends, in characters (AOSP
+    `InputMethodManager.dump`). None where the phone does not say.
     """
 
     shown: bool | None
     current: str | None
     bound: bool | None = None
+    cursor: tuple[int, int] | None = None
 
 
 def devices(text: str) -> list[DeviceRow]:
@@ -142,7 +145,9 @@ def awake(text: str) -> bool | None:
 def keyboard(text: str) -> Keyboard:
     """`dumpsys input_method`."""
     current = next((found[1] for key in _CURRENT_IME if (found := key.search(text))), None)
-    return Keyboard(_flag(_SHOWN, text), current, _flag(_BOUND, text))
+    cursor = _CURSOR.search(text)
+    at = (int(cursor[1]), int(cursor[2])) if cursor else None
+    return Keyboard(_flag(_SHOWN, text), current, _flag(_BOUND, text), at)
 
 
 def locked(text: str) -> bool | None:

@@ -6,10 +6,11 @@ that builds that string, and it builds it with shlex alone. POSIX quotes are rig
 
 from __future__ import annotations
 
+import copy
 import secrets
 import shlex
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.adb.connection import MAX_REQUEST, Deadline, ExactClient
@@ -80,10 +81,21 @@ def command_line(*commands: Sequence[str]) -> str:
 class Shell:
     """Runs commands on one device; blocking, and safe to use from several threads."""
 
-    def __init__(self, client: ExactClient, serial: str) -> None:
+    def __init__(
+        self, client: ExactClient, serial: str, fence: Callable[[], None] | None = None
+    ) -> None:
         self.client = client
         self.serial = serial
         self._features: frozenset[str] | None = None
+        self._fence = fence
+
+    def unfenced(self) -> Shell:
+        """The same device without the fence."""
+        if self._fence is None:
+            return self
+        shell = copy.copy(self)
+        shell._fence = None
+        return shell
 
     def features(self, deadline: Deadline) -> frozenset[str]:
         """What the device offers, asked once."""
@@ -97,8 +109,11 @@ class Shell:
 
         Raises DeviceDisconnected when the answer ends before the exit code, DeviceTimeout,
         DeviceNotFound, DeviceOffline, DeviceUnauthorized, AdbServerUnreachable and InputError.
+        The fence is asked before each call and raises when the right to this device has ended.
         """
         line = command_line(*commands)
+        if self._fence is not None:
+            self._fence()
         if SHELL_V2 in self.features(deadline):
             return self._run_framed(line, deadline)
         return self._run_marked(line, deadline)

@@ -1,0 +1,44 @@
+"""Which keyboard a person had before ours was switched on, kept on disk until theirs is back.
+
+A process that dies while it types leaves ADBKeyboard behind, under which a person cannot write. The
+file outlives it, and the next start puts the keyboard back.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+
+class SavedKeyboard:
+    """The id of one phone's keyboard in a file; without a folder it is kept in memory only."""
+
+    def __init__(self, folder: Path | None, serial: str) -> None:
+        self._path = folder / f"keyboard-{quote(serial, safe='')}.txt" if folder else None
+        self._value: str | None = None
+        if self._path is not None and self._path.is_file():
+            self._value = self._path.read_text(encoding="utf-8").strip()
+
+    @property
+    def value(self) -> str | None:
+        """The id, `""` for a phone that had none, None when nothing has to be put back."""
+        return self._value
+
+    def keep(self, keyboard: str) -> None:
+        """Write the id down; it is on disk when this returns. Raises OSError."""
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = self._path.with_suffix(".new")
+            with new.open("w", encoding="utf-8") as file:
+                file.write(keyboard)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._path)
+        self._value = keyboard
+
+    def forget(self) -> None:
+        """The keyboard is back."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        self._value = None
