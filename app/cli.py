@@ -7,10 +7,10 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.logging import RichHandler
@@ -20,7 +20,11 @@ from app.errors import AppError
 from app.show import Terminal, print_error, print_json, shown
 
 if TYPE_CHECKING:
+    from app.adb.fleet import Fleet
+    from app.adb.setup import Finding
     from app.demo.scenario import Stage
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="phonepilot",
@@ -36,6 +40,11 @@ Config = Annotated[
     typer.Option("--config", "-c", help="A TOML file or a shipped one: demo, rtx-4060-8gb, ..."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
+MARKS = {
+    "ok": "[green]ok[/]     ",
+    "warning": "[yellow]warning[/]",
+    "problem": "[red]problem[/]",
+}
 SERVICE_URL = "http://127.0.0.1:8770"
 
 
@@ -199,12 +208,20 @@ async def _connect(address: str, url: str) -> dict[str, Any]:
         return await service.post("/devices/connect", {"address": address})
 
 
-@app.command()
-def devices(config: Config = None, json_: Json = False) -> None:
-    """List the phones that the adb server knows."""
-    from app.settings import load_settings
+devices_app = typer.Typer(
+    help="List the phones that the adb server knows, and get one ready.",
+    invoke_without_command=True,
+    rich_markup_mode="markdown",
+)
+app.add_typer(devices_app, name="devices")
 
-    rows = _run(_devices(load_settings(config or ())))
+
+@devices_app.callback()
+def devices(context: typer.Context, config: Config = None, json_: Json = False) -> None:
+    """List the phones that the adb server knows."""
+    if context.invoked_subcommand is not None:
+        return
+    rows = _run(_with_fleet(config, _list_devices))
     if json_:
         print_json({"devices": rows})
         return
@@ -215,16 +232,66 @@ def devices(config: Config = None, json_: Json = False) -> None:
         terminal.say("No phone. Connect one with USB debugging on, or try `phonepilot phone`.")
 
 
-async def _devices(settings: Any) -> list[dict[str, str]]:
+async def _list_devices(fleet: Fleet) -> list[dict[str, str]]:
     from dataclasses import asdict
 
+    return [asdict(row) for row in await fleet.list()]
+
+
+@devices_app.command(epilog="Example: `phonepilot devices setup R58M123 --apk ADBKeyboard.apk`")
+def setup(
+    serial: Annotated[str, typer.Argument(help="Serial of the phone; see `phonepilot devices`.")],
+    apk: Annotated[
+        Path | None, typer.Option(help="ADBKeyboard's APK, to be installed on the phone.")
+    ] = None,
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Look whether a phone takes taps and any text, and say which switch to turn on."""
+    from dataclasses import asdict
+
+    async def look(fleet: Fleet) -> list[Finding]:
+        return await (await fleet.get(serial)).set_up(apk)
+
+    findings: list[Finding] = _run(_with_fleet(config, look))
+    if json_:
+        print_json({"serial": serial, "findings": [asdict(finding) for finding in findings]})
+    else:
+        terminal = Terminal()
+        for finding in findings:
+            mark = MARKS[finding.status]
+            terminal.say(f"{mark}  [bold]{finding.name:<12}[/] {shown(finding.message)}")
+            if finding.hint:
+                terminal.say(f"{'':>22} {shown(finding.hint)}")
+    raise typer.Exit(1 if any(finding.status == "problem" for finding in findings) else 0)
+
+
+@devices_app.command(epilog="Example: `phonepilot devices pair 192.168.1.20:37123`")
+def pair(
+    address: Annotated[str, typer.Argument(help="host:port shown beside the pairing code.")],
+    code: Annotated[str | None, typer.Option(help="The six digits; asked for if left out.")] = None,
+    config: Config = None,
+) -> None:
+    """Pair with a phone over Wi-Fi by the code it shows (Android 11 and later)."""
+    digits = code or typer.prompt("Pairing code")
+
+    async def agree(fleet: Fleet) -> None:
+        await fleet.pair(address, digits)
+
+    _run(_with_fleet(config, agree))
+    Terminal().say(f"paired with {shown(address)}; now connect to the port under its IP address")
+
+
+async def _with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable[T]]) -> T:
+    """Work with the phones of the adb server that the settings name."""
     from app.adb.fleet import Fleet
     from app.adb.server import AdbServer
+    from app.settings import load_settings
 
-    adb = settings.adb
+    adb = load_settings(config or ()).adb
     server = AdbServer(adb.server_host, adb.server_port, binary=adb.binary, private=adb.private)
     async with server:
-        return [asdict(row) for row in await Fleet(server.client()).list()]
+        return await work(Fleet(server.client()))
 
 
 QUIRK_HELP = (
@@ -273,14 +340,9 @@ def doctor(config: Config = None, json_: Json = False) -> None:
     if json_:
         print_json({"checks": [asdict(check) for check in checks]})
     else:
-        marks = {
-            "ok": "[green]ok[/]     ",
-            "warning": "[yellow]warning[/]",
-            "problem": "[red]problem[/]",
-        }
         terminal = Terminal()
         for check in checks:
-            terminal.say(f"{marks[check.status]}  [bold]{check.name:<12}[/] {shown(check.message)}")
+            terminal.say(f"{MARKS[check.status]}  [bold]{check.name:<12}[/] {shown(check.message)}")
             if check.hint and check.status != "ok":
                 terminal.say(f"{'':>22} {shown(check.hint)}")
     raise typer.Exit(1 if any(check.status == "problem" for check in checks) else 0)

@@ -184,8 +184,10 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         )
 
     def receive(self) -> str:
-        """An answer with its length in front."""
+        """An answer with its length in front; a FAIL may also come after OKAY (`host:pair`)."""
         digits = self.exactly(4)
+        if digits == b"FAIL":
+            raise failure(self.receive(), self.serial)
         try:
             length = int(digits, 16)
         except ValueError:

@@ -19,6 +19,7 @@ from app.adb.connection import Deadline, ExactClient
 from app.adb.keyboard import Keyboard
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.screen import FINGERPRINT_STEP
+from app.adb.setup import Finding, set_up
 from app.adb.shell import Completed, Shell
 from app.errors import DeviceError, InputError
 
@@ -28,6 +29,7 @@ COMMAND_S = 10.0
 SCREENSHOT_S = 15.0
 TYPE_S = 30.0
 LAUNCH_S = 25.0
+SET_UP_S = 180.0
 PARALLEL_CALLS = 4
 _MAX_GESTURE_MS = 10_000
 _FOCUS_POLL_S = 0.1
@@ -246,6 +248,13 @@ class Device:
             return package
 
         return await self._call(start, LAUNCH_S)
+
+    async def set_up(self, apk: Path | None = None) -> list[Finding]:
+        """Look at all that tapping and typing need, and install `apk` first if it is given.
+
+        Raises InputError for a file that is no APK, DeviceError when the phone is gone.
+        """
+        return await self._call(lambda deadline: set_up(self._shell, apk, deadline), SET_UP_S)
 
     async def wake(self) -> None:
         """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked.

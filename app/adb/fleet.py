@@ -15,6 +15,7 @@ from app.adb.connection import Deadline, ExactClient
 from app.adb.device import PARALLEL_CALLS, Device
 from app.adb.parse import DeviceRow
 from app.errors import (
+    AdbServerUnreachable,
     DeviceBusy,
     DeviceError,
     DeviceNotChosen,
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 READY = "device"
 DEFAULT_PORT = 5555
 LIST_S = 5.0
+PAIR_S = 30.0
 CONNECT_S = 15.0
 """A peer that accepts and says nothing holds the adb server's connect for 10 s."""
 _POLL_S = 0.05
@@ -37,6 +39,7 @@ _PROBE_S = 3.0
 """A shell that runs nothing takes milliseconds."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 3.0
 """Between two tries to reach a phone again; adb's own are 3 s apart."""
+_PAIRING_CODE = re.compile(r"[0-9]{6}")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::(\d+))?")
 
 
@@ -209,6 +212,29 @@ class Fleet:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    async def pair(self, address: str, code: str) -> None:
+        """Pair with a phone that shows a code under "Wireless debugging" (Android 11 and later).
+
+        The address is the one beside the code; connecting takes another port. Raises InputError,
+        DeviceUnauthorized when the phone does not take the code, DeviceTimeout.
+        """
+        serial = device_address(address)
+        if not _PAIRING_CODE.fullmatch(code):
+            raise InputError("a pairing code has six digits", "The phone shows it.")
+        if serial != address.strip():
+            raise InputError(f"{address!r} has no port", "Give host:port as the phone shows it.")
+        try:
+            answer = (await self._query(f"host:pair:{code}:{serial}", PAIR_S)).strip()
+        except (AdbServerUnreachable, DeviceTimeout):
+            raise
+        except DeviceError as exc:
+            answer = exc.message
+        if not answer.startswith("Successfully paired"):
+            raise DeviceUnauthorized(
+                f"not paired with {serial}: {answer[:200]}",
+                "Open 'Pair device with pairing code' on the phone; both are new each time.",
+            )
 
     async def disconnect(self, serial: str) -> None:
         """Let go of a phone connected over TCP; raises DeviceNotFound."""
