@@ -9,14 +9,19 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from app.adb import parse
 from app.adb.connection import Deadline
 from app.adb.shell import Completed, Shell
-from app.errors import AppNotFound, CommandFailed
+from app.errors import AppNotFound, CommandFailed, InputError
 
 _PACKAGE = re.compile(r"[A-Za-z]\w*(\.\w+)+", re.ASCII)
+MAX_URL = 2000
+_URL = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f\\\"<>^`{|}]+", re.IGNORECASE)
 _LAUNCHER = ("-a", "android.intent.action.MAIN", "-c", "android.intent.category.LAUNCHER")
+_MISSPELT = 0.85
+"""How alike a word must be to stand for another one: `Setings`, not `Notes` for `Votes`."""
 _START_FAILURES = ("Error type", "Error:", "Permission Denial", "SecurityException")
 
 
@@ -52,34 +57,50 @@ class AppTable:
         """Up to three names that `name` may have meant."""
         return difflib.get_close_matches(_key(name), self._packages, 3)
 
+    def misspelt(self, name: str) -> tuple[str, ...]:
+        """The packages that `name` means when it is close to the words of one app only."""
+        words = difflib.get_close_matches(_key(name), self._packages, 5, _MISSPELT)
+        meant = {self.packages(word) for word in words}
+        return meant.pop() if len(meant) == 1 else ()
+
 
 def _key(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
 def find(shell: Shell, table: AppTable, name: str, deadline: Deadline) -> str:
-    """The package that `name` means on this phone; raises AppNotFound."""
+    """The package that `name` means on this phone.
+
+    In this order: the table's names and aliases; a package; the last part of one package that is
+    installed; a word that is close to one app of the table, or one installed package, only. Raises
+    AppNotFound with suggestions.
+    """
     known = table.packages(name)
     if len(known) == 1:
         return known[0]
     if not known and is_package(name.strip()):
         return name.strip()
     listed = shell.run(["pm", "list", "packages"], deadline=deadline).check("listing apps")
-    installed = parse.packages(listed.text)
+    installed = [package for package in parse.packages(listed.text) if is_package(package)]
     for package in known:
         if package in installed:
             return package
     if known:
         raise AppNotFound(f"{name} is not installed on the phone")
+    last_parts: dict[str, list[str]] = {}
+    for package in installed:
+        last_parts.setdefault(package.casefold().rpartition(".")[2], []).append(package)
     word = _key(name).replace(" ", "")
-    found = [
-        package
-        for package in installed
-        if is_package(package) and package.casefold().rpartition(".")[2] == word
-    ]
+    found = last_parts.get(word, [])
     if len(found) == 1:
         return found[0]
-    similar = ", ".join(table.similar(name))
+    if not found:
+        close = difflib.get_close_matches(word, last_parts, 2, _MISSPELT)
+        guesses = {package for package in table.misspelt(name) if package in installed}
+        guesses |= {package for part in close for package in last_parts[part]}
+        if len(guesses) == 1:
+            return guesses.pop()
+    similar = ", ".join(dict.fromkeys([*table.similar(name), *found[:3]]))
     raise AppNotFound(
         f"no app is known as {name!r}",
         f"Did you mean: {similar}?" if similar else "Add it to the app table, or open it by hand.",
@@ -103,13 +124,58 @@ def launch(shell: Shell, package: str, deadline: Deadline) -> None:
     listed = shell.run(["pm", "list", "packages", package], deadline=deadline).text
     if package not in parse.packages(listed):
         raise AppNotFound(f"{package} is not installed on the phone")
-    # Last, because monkey leaves auto-rotate switched on.
-    monkey = ["monkey", "-p", package, "-c", "android.intent.category.LAUNCHER", "1"]
-    fallback = shell.run(monkey, deadline=deadline)
+    fallback = _monkey(shell, package, deadline)
     if fallback.exit_code == 0 and "No activities found" not in fallback.text + fallback.error_text:
         return
     reason = (started or fallback).error_text or (started or fallback).text.strip()
     raise CommandFailed(f"{package} did not start: {reason[:200]}", fallback.exit_code, reason)
+
+
+def _monkey(shell: Shell, package: str, deadline: Deadline) -> Completed:
+    """Start an app with monkey, and undo that it leaves auto-rotate switched on."""
+    setting = ["system", "accelerometer_rotation"]
+    before = shell.run(["settings", "get", *setting], deadline=deadline).text.strip()
+    monkey = ["monkey", "-p", package, "-c", "android.intent.category.LAUNCHER", "1"]
+    result = shell.run(monkey, deadline=deadline)
+    if before == "0":
+        shell.run(["settings", "put", *setting, "0"], deadline=deadline).check("restoring rotation")
+    return result
+
+
+def stop(shell: Shell, package: str, deadline: Deadline) -> None:
+    """End an app and its services. Raises AppNotFound for what is no package, CommandFailed."""
+    if not is_package(package):
+        raise AppNotFound(f"{package!r} is no package name")
+    shell.run(["am", "force-stop", package], deadline=deadline).check("stopping the app")
+
+
+def web_address(url: str) -> str:
+    """The address as it is; raises InputError unless it is a plain http or https one.
+
+    Everything else (`intent:`, `file:`, `tel:`, ...) could start more than a page.
+    """
+    if len(url) > MAX_URL or not _URL.fullmatch(url):
+        raise InputError("this is no http or https address", "Give it as https://host/path.")
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or parts.username is not None or parts.password is not None:
+        raise InputError("this address has no proper host", "Give it as https://host/path.")
+    return url
+
+
+def open_url(shell: Shell, url: str, deadline: Deadline) -> None:
+    """Open a web page in whatever the phone opens pages with.
+
+    Raises InputError for another scheme, CommandFailed when nothing on the phone opens it.
+    """
+    view = ["am", "start", "-W", "-a", "android.intent.action.VIEW", "-d", web_address(url)]
+    result = shell.run(view, deadline=deadline)
+    if not _has_started(result):
+        reason = result.error_text or result.text.strip()
+        raise CommandFailed("no app opens the page", result.exit_code, reason[:400])
 
 
 def _has_started(result: Completed) -> bool:

@@ -31,6 +31,7 @@ TYPE_S = 30.0
 LAUNCH_S = 25.0
 SET_UP_S = 180.0
 PARALLEL_CALLS = 4
+MIN_DRAG_MS = 1500
 _MAX_GESTURE_MS = 10_000
 _FOCUS_POLL_S = 0.1
 _FOCUS_POLLS = 5
@@ -199,6 +200,15 @@ class Device:
     async def long_press(self, x: int, y: int, ms: int = 800) -> None:
         await self.swipe(x, y, x, y, ms)
 
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
+        """Hold what lies at the first point, and let go of it at the second.
+
+        `duration_ms` counts the long press at the start; below 1,500 ms nothing is left for moving.
+        """
+        if not MIN_DRAG_MS <= duration_ms <= _MAX_GESTURE_MS:
+            raise InputError(f"a drag takes {MIN_DRAG_MS} to {_MAX_GESTURE_MS} ms")
+        await self._run("drag", ["input", "draganddrop", *_numbers(x1, y1, x2, y2, duration_ms)])
+
     async def type_text(self, text: str, clear: bool = True) -> None:
         """Type into the focused field; raises TextRefused with the reason."""
 
@@ -248,6 +258,20 @@ class Device:
             return package
 
         return await self._call(start, LAUNCH_S)
+
+    async def stop_app(self, name: str) -> str:
+        """End an app by name, alias or package and return its package; raises AppNotFound."""
+
+        def stop(deadline: Deadline) -> str:
+            package = apps.find(self._shell, self._table, name, deadline)
+            apps.stop(self._shell, package, deadline)
+            return package
+
+        return await self._call(stop, COMMAND_S)
+
+    async def open_url(self, url: str) -> None:
+        """Open an http or https page; raises InputError, CommandFailed when nothing opens it."""
+        await self._call(lambda deadline: apps.open_url(self._shell, url, deadline), LAUNCH_S)
 
     async def set_up(self, apk: Path | None = None) -> list[Finding]:
         """Look at all that tapping and typing need, and install `apk` first if it is given.

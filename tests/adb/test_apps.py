@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from app.adb.apps import AppTable, is_package
+from app.adb.apps import AppTable, is_package, web_address
+from app.errors import InputError
 from tests.phones import ROOT
 
 TABLE = AppTable(
@@ -45,3 +46,52 @@ def test_the_shipped_table() -> None:
     assert len(set(names)) == len(names)
     assert len(set(packages)) == len(packages)
     assert all(map(is_package, packages))
+
+
+def test_a_misspelt_word_means_one_app_or_none() -> None:
+    assert TABLE.misspelt("WeChatt") == ("com.tencent.mm",)
+    assert TABLE.misspelt("Chat") == ()
+    table = AppTable([("Maps A", [], "a.maps"), ("Maps B", [], "b.maps")])
+    assert table.misspelt("Maps C") == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org",
+        "HTTP://example.org:8080/a?b=c#d",
+        "https://[::1]/",
+        "https://例え.jp/天気",
+        "https://example.org/$(reboot)'",
+    ],
+)
+def test_web_addresses(url: str) -> None:
+    assert web_address(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.org",
+        "file:///sdcard/x",
+        "intent://x#Intent;end",
+        "javascript:alert(1)",
+        "tel:110",
+        "https://",
+        "https:///path",
+        "https://user:secret@example.org",
+        "https://example.org:0",
+        "https://example.org:99999",
+        "https://example.org/a b",
+        "https://example.org/\n",
+        "https://example.org/\0",
+        "https://example.org/\x85",
+        " https://example.org",
+        "-d https://example.org",
+        "https://example.org/" + "a" * 2000,
+    ],
+)
+def test_what_is_no_web_address(url: str) -> None:
+    with pytest.raises(InputError):
+        web_address(url)

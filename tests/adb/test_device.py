@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import threading
+from collections.abc import Sequence
 
 import pytest
 
+from app.adb import apps
 from app.adb.connection import Deadline
 from app.adb.device import KEYS, Device
-from app.errors import AppNotFound, DeviceError, InputError
+from app.adb.server import AdbServer
+from app.adb.shell import Completed, Shell
+from app.errors import AppNotFound, CommandFailed, DeviceError, InputError
 from tests.phones import PhoneProcess
 
 WIDTH, HEIGHT = 1080, 2400
@@ -56,13 +61,15 @@ async def test_launch_back_home_and_current_app(device: Device) -> None:
     assert (await device.current_app()).label == "Home"
 
 
-@pytest.mark.parametrize("name", ["org.phonepilot.clock", "Clock", "clock "])
+@pytest.mark.parametrize("name", ["org.phonepilot.clock", "Clock", "clock ", "Clok"])
 async def test_launch_beyond_the_table(device: Device, name: str) -> None:
     assert await device.launch(name) == "org.phonepilot.clock"
     assert (await device.current_app()).package == "org.phonepilot.clock"
 
 
-@pytest.mark.parametrize("name", ["WeChat", "com.example.nothing", "Nots", "; reboot", ""])
+@pytest.mark.parametrize(
+    "name", ["WeChat", "com.example.nothing", "Nights", "Cl", "; reboot", "$(reboot)", "", "😀"]
+)
 async def test_launch_of_what_is_not_there(
     device: Device, virtual_phone: PhoneProcess, name: str
 ) -> None:
@@ -85,6 +92,47 @@ async def test_gestures_arrive_as_given(device: Device, virtual_phone: PhoneProc
     assert (events[4]["x1"], events[4]["x2"], events[4]["duration_ms"]) == (9, 9, 800)
 
 
+async def test_a_drag_leaves_time_to_move(device: Device, virtual_phone: PhoneProcess) -> None:
+    await device.drag(100, 900, 500, 1200)
+    assert virtual_phone.commands()[-1] == "input draganddrop 100 900 500 1200 2000"
+
+
+async def test_stopping_an_app(device: Device, virtual_phone: PhoneProcess) -> None:
+    await device.launch("Notes")
+    assert await device.stop_app("Notepad") == "org.phonepilot.notes"
+    assert virtual_phone.state()["ui"]["foreground"] == "org.phonepilot.launcher"
+    for name in ("; reboot", "org.phonepilot.notes; reboot", "-n"):
+        with pytest.raises(AppNotFound):
+            await device.stop_app(name)
+
+
+async def test_a_page_that_nothing_opens(device: Device, virtual_phone: PhoneProcess) -> None:
+    url = "https://example.org/a?b=1&c='x'$(reboot);#%20"
+    with pytest.raises(CommandFailed, match="no app opens"):
+        await device.open_url(url)
+    line = virtual_phone.commands()[-1]
+    assert shlex.split(line) == ["am", "start", "-W", "-a", "android.intent.action.VIEW", "-d", url]
+
+
+async def test_monkey_leaves_auto_rotate_as_it_was(
+    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer
+) -> None:
+    class Unresolving(Shell):
+        """The same phone, too old for `resolve-activity`."""
+
+        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+            if "resolve-activity" in commands[0]:
+                return Completed(b"", b"Unknown command", 255)
+            return super().run(*commands, deadline=deadline)
+
+    shell = Unresolving(adb_server.client(), virtual_phone.serial)
+    assert not virtual_phone.state()["settings"]["auto_rotate"]
+    await asyncio.to_thread(apps.launch, shell, "org.phonepilot.notes", Deadline(10))
+    assert virtual_phone.state()["ui"]["foreground"] == "org.phonepilot.notes"
+    assert any(command.startswith("monkey") for command in virtual_phone.commands())
+    assert not virtual_phone.state()["settings"]["auto_rotate"]
+
+
 async def test_bad_gestures_never_reach_the_phone(
     device: Device, virtual_phone: PhoneProcess
 ) -> None:
@@ -96,6 +144,8 @@ async def test_bad_gestures_never_reach_the_phone(
         device.swipe(1, 2, 3, 4, 0),
         device.swipe(1, 2, 3, 4, 60_000),
         device.press("selfdestruct"),
+        device.drag(1, 2, 3, 4, 300),
+        device.open_url("intent://x#Intent;end"),
     ):
         with pytest.raises(InputError):
             await call
