@@ -22,6 +22,7 @@ from app.show import Terminal, print_error, print_json, shown
 if TYPE_CHECKING:
     from app.adb.fleet import Fleet
     from app.adb.setup import Finding
+    from app.bench.device import Row
     from app.demo.scenario import Stage
 
 T = TypeVar("T")
@@ -326,6 +327,61 @@ def phone(
         terminal.say(f"              Authorization: Bearer {token}")
 
     _run(run_phone(port, seed, control_port, token, quirks=quirk or (), ready=ready))
+
+
+bench_app = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode="markdown")
+app.add_typer(bench_app, name="bench")
+
+
+@bench_app.command("device", epilog="Example: `phonepilot bench device --serial R58M123 --json`")
+def bench_device(
+    serial: Annotated[str | None, typer.Option(help="Which phone, if several.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of each operation.")] = 20,
+    type_: Annotated[
+        bool, typer.Option("--type", help="Type too, into the field that has the keyboard.")
+    ] = False,
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Measure how long a phone takes, and how long by spawning adb. Taps the status bar."""
+    from dataclasses import asdict
+
+    from app.settings import load_settings
+
+    binary = load_settings(config or ()).adb.binary
+
+    async def work(fleet: Fleet) -> tuple[str, list[Row]]:
+        return await _bench(fleet, binary, serial, count, type_)
+
+    serial, rows = _run(_with_fleet(config, work))
+    if json_:
+        print_json({"serial": serial, "count": count, "rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    head = f"{'ms':<32}{'median':>9}{'p95':>9}{'spawned':>9}{'p95':>9}{'ratio':>8}"
+    terminal.say(f"[bold]{head}[/]")
+    for row in rows:
+        ours, spawned = row.ours, row.spawned
+        terminal.say(
+            f"{row.name:<32}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
+            f"{spawned.median_ms:>9.1f}{spawned.p95_ms:>9.1f}{row.ratio:>8.2f}"
+        )
+
+
+async def _bench(
+    fleet: Fleet, binary: str, serial: str | None, count: int, type_text: bool
+) -> tuple[str, list[Row]]:
+    from app.adb.server import find_binary
+    from app.bench.device import WARNING, AdbProgram, measure
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    device = await fleet.choose(serial)
+    tell(WARNING)
+    adb = AdbProgram(find_binary(binary), *fleet.server_address, device.serial)
+    rows = await measure(device, adb, count, type_text=type_text, progress=tell)
+    return device.serial, rows
 
 
 @app.command()

@@ -26,8 +26,9 @@ PARTS: dict[str, set[str]] = {
     "client": set(),
     "show": set(),
     "doctor": {"adb", "llm", "main"},
+    "bench": {"adb"},
     "demo": {"client", "main", "virtual_phone.apps"},
-    "cli": {"adb", "client", "demo", "doctor", "main", "show", "virtual_phone.main"},
+    "cli": {"adb", "bench", "client", "demo", "doctor", "main", "show", "virtual_phone.main"},
     "__main__": {"cli"},
 }
 FOREIGN: dict[str, set[str]] = {

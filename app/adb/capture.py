@@ -62,6 +62,11 @@ class Capture:
         displays = self._find_displays(shell, deadline)
         return self._take(shell, self._other(kind), displays.on, deadline)
 
+    def take_as(self, shell: Shell, kind: Kind, deadline: Deadline) -> Frame:
+        """The screen in one kind, whichever is faster here; raises ScreenshotUnavailable."""
+        displays = self._displays or self._find_displays(shell, deadline)
+        return self._take(shell, kind, displays.on, deadline)
+
     def take_display(self, shell: Shell, display: str, deadline: Deadline) -> Frame:
         """One display by the id that `displays` gives; raises ScreenshotUnavailable."""
         return self._take(shell, self._best(), display, deadline)

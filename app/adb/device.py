@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from app.adb import apps, keyboard, parse, power, screen
 from app.adb.apps import AppTable
-from app.adb.capture import Capture, Displays
+from app.adb.capture import Capture, Displays, Kind
 from app.adb.connection import Deadline, ExactClient
 from app.adb.keyboard import Keyboard
 from app.adb.saved_keyboard import SavedKeyboard
@@ -142,6 +142,12 @@ class Device:
         """
         take = self._capture.take_lit if self._in_use(self.serial) else self._capture.take
         return await self._call(lambda deadline: take(self._shell, deadline), SCREENSHOT_S)
+
+    async def screenshot_as(self, kind: Kind) -> screen.Frame:
+        """The screen from raw pixels or from the phone's own PNG; raises ScreenshotUnavailable."""
+        return await self._call(
+            lambda deadline: self._capture.take_as(self._shell, kind, deadline), SCREENSHOT_S
+        )
 
     async def displays(self) -> Displays:
         """The displays of the phone, and which one a screenshot shows."""

@@ -81,6 +81,11 @@ class Fleet:
         self._devices: dict[str, Device] = {}
         self._leased: set[str] = set()
 
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """Host and port of the adb server."""
+        return self._client.host, self._client.port
+
     async def _query(self, request: str, seconds: float = LIST_S) -> str:
         deadline = Deadline(seconds)
         try:

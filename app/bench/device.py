@@ -1,0 +1,152 @@
+"""How long a phone takes to do what an agent asks, and how long when adb is spawned for it.
+
+Both ways run in turn, in the same run and against the same adb server, so that a phone that gets
+warm or busy slows both. Times are milliseconds of wall clock, the phone's own work included.
+
+The phone is touched: each round taps the status bar, where a tap does nothing, and types only when
+that was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import statistics
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adb.device import Device
+from app.adb.keyboard import ADB_KEYBOARD
+from app.errors import CommandFailed, DeviceTimeout
+
+COUNT = 20
+WARNING = (
+    "This taps the status bar of the phone; with --type it also writes into the focused field."
+)
+_TEXT = "phonepilot bench"
+_HARMLESS = (1, 1)
+"""In the corner of the status bar, in pixels."""
+_SPAWN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Times of one operation in milliseconds; the 95th percentile is the nearest rank."""
+
+    median_ms: float
+    p95_ms: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Latency:
+        ranked = sorted(seconds)
+        p95 = ranked[-(-95 * len(ranked) // 100) - 1]
+        return cls(round(statistics.median(ranked) * 1000, 2), round(p95 * 1000, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation: ours, the same by spawning adb, and how many times longer that takes."""
+
+    name: str
+    ours: Latency
+    spawned: Latency
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdbProgram:
+    """The adb program, told which server and which phone."""
+
+    binary: Path
+    host: str
+    port: int
+    serial: str
+
+    def run(self, *argv: str) -> bytes:
+        """Its output; blocking. Raises CommandFailed, DeviceTimeout."""
+        command = [str(self.binary), "-H", self.host, "-P", str(self.port), "-s", self.serial]
+        try:
+            done = subprocess.run(
+                [*command, *argv], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SPAWN_S
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise DeviceTimeout(f"adb {argv[0]} gave no answer within {_SPAWN_S:g} s") from exc
+        if done.returncode != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise CommandFailed(f"adb {argv[0]} failed: {said[:200]}", done.returncode, said)
+        return done.stdout
+
+
+Operation = Callable[[], Awaitable[object]]
+
+
+def _ours(device: Device) -> dict[str, Operation]:
+    async def ready() -> bytes:
+        frame = await device.screenshot()
+        return await asyncio.to_thread(frame.png)
+
+    return {
+        "screenshot raw": lambda: device.screenshot_as("raw"),
+        "screenshot PNG": lambda: device.screenshot_as("png"),
+        "screenshot ready for the model": ready,
+        "tap": lambda: device.tap(*_HARMLESS),
+        "current app": device.current_app,
+        "type": lambda: device.type_text(_TEXT),
+    }
+
+
+def _spawned(adb: AdbProgram) -> dict[str, Operation]:
+    x, y = map(str, _HARMLESS)
+
+    def type_text() -> None:
+        """As programs do that drive ADBKeyboard through adb, without the pauses they add."""
+        setting = adb.run("shell", "settings", "get", "secure", "default_input_method")
+        adb.run("shell", "ime", "set", ADB_KEYBOARD)
+        adb.run("shell", "am", "broadcast", "-a", "ADB_CLEAR_TEXT")
+        text = base64.b64encode(_TEXT.encode()).decode()
+        adb.run("shell", "am", "broadcast", "-a", "ADB_INPUT_B64", "--es", "msg", text)
+        adb.run("shell", "ime", "set", setting.decode("utf-8", "replace").strip())
+
+    def spawn(*argv: str) -> Operation:
+        return lambda: asyncio.to_thread(adb.run, *argv)
+
+    return {
+        "screenshot raw": spawn("exec-out", "screencap"),
+        "screenshot PNG": spawn("exec-out", "screencap", "-p"),
+        "screenshot ready for the model": spawn("exec-out", "screencap", "-p"),
+        "tap": spawn("shell", "input", "tap", x, y),
+        "current app": spawn("shell", "dumpsys", "activity", "activities"),
+        "type": lambda: asyncio.to_thread(type_text),
+    }
+
+
+async def measure(
+    device: Device,
+    adb: AdbProgram,
+    count: int = COUNT,
+    *,
+    type_text: bool = False,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Row]:
+    """Each operation `count` times both ways, after one round that is not counted.
+
+    Raises DeviceError; typing raises TextRefused when no text field has the keyboard.
+    """
+    ours, spawned = _ours(device), _spawned(adb)
+    names = [name for name in ours if type_text or name != "type"]
+    rows = []
+    for name in names:
+        progress(name)
+        times: tuple[list[float], list[float]] = [], []
+        for number in range(count + 1):
+            for taken, operation in zip(times, (ours[name], spawned[name]), strict=True):
+                begun = time.perf_counter()
+                await operation()
+                if number:
+                    taken.append(time.perf_counter() - begun)
+        mine, theirs = map(Latency.of, times)
+        rows.append(Row(name, mine, theirs, round(theirs.median_ms / mine.median_ms, 2)))
+    return rows

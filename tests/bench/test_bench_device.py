@@ -1,0 +1,82 @@
+"""The table of a phone's latencies, over a real adb server and the real adb program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.adb.connection import Deadline
+from app.adb.device import Device
+from app.adb.server import AdbServer
+from app.bench.device import AdbProgram, Latency, measure
+from app.cli import app
+from app.errors import CommandFailed
+from tests.phones import PhoneProcess
+
+NEW_NOTE = (928, 2176)
+
+
+def test_median_and_nearest_rank() -> None:
+    assert Latency.of([0.003, 0.001, 0.002]) == Latency(2.0, 3.0)
+    assert Latency.of([n / 1000 for n in range(1, 101)]) == Latency(50.5, 95.0)
+    assert Latency.of([0.004]) == Latency(4.0, 4.0)
+
+
+def program(adb_binary: Path, adb_server: AdbServer, serial: str) -> AdbProgram:
+    return AdbProgram(adb_binary, adb_server.host, adb_server.port, serial)
+
+
+async def test_every_operation_both_ways(
+    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer, adb_binary: Path
+) -> None:
+    await device.launch("Notes")
+    await device.tap(*NEW_NOTE)
+    keyboard = virtual_phone.state()["ime"]["current"]
+    adb = program(adb_binary, adb_server, device.serial)
+    seen: list[str] = []
+    rows = await measure(device, adb, 2, type_text=True, progress=seen.append)
+    assert [row.name for row in rows] == seen
+    assert {"tap", "type", "current app", "screenshot raw", "screenshot PNG"} < set(seen)
+    for row in rows:
+        assert 0 < row.ours.median_ms <= row.ours.p95_ms
+        assert row.ratio == pytest.approx(row.spawned.median_ms / row.ours.median_ms, rel=0.05)
+    state = virtual_phone.state()
+    assert state["ui"]["drafts"]["notes.title"] == "phonepilot bench"
+    assert state["ime"]["current"] == keyboard
+
+
+async def test_nothing_is_typed_unasked(
+    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer, adb_binary: Path
+) -> None:
+    before, known = virtual_phone.state()["ui"], len(virtual_phone.commands())
+    rows = await measure(device, program(adb_binary, adb_server, device.serial), 1)
+    assert "type" not in {row.name for row in rows}
+    assert virtual_phone.state()["ui"] == before
+    commands = virtual_phone.commands()[known:]
+    assert {line.split()[0] for line in commands} == {"screencap", "input", "dumpsys"}
+
+
+def test_a_phone_that_is_not_there(adb_server: AdbServer, adb_binary: Path) -> None:
+    with pytest.raises(CommandFailed, match="not found"):
+        program(adb_binary, adb_server, "nope").run("shell", "true")
+
+
+def test_the_command_line(
+    adb_server: AdbServer, virtual_phone: PhoneProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHONEPILOT_ADB__SERVER_PORT", str(adb_server.port))
+    adb_server.client().query(f"host:connect:{virtual_phone.serial}", Deadline(10))
+    try:
+        run = CliRunner().invoke
+        result = run(app, ["bench", "device", "--count", "1", "--json"])
+        assert result.exit_code == 0
+        table = json.loads(result.stdout)
+        assert table["serial"] == virtual_phone.serial
+        assert {"median_ms", "p95_ms"} == set(table["rows"][0]["ours"])
+        assert "taps" in result.stderr
+        assert "ratio" in run(app, ["bench", "device", "--count", "1"]).stdout
+    finally:
+        adb_server.client().query(f"host:disconnect:{virtual_phone.serial}", Deadline(10))
