@@ -90,7 +90,7 @@ async def _start_parts(
         binary=settings.adb.binary,
         private=settings.adb.private,
     )
-    fleet = Fleet(await adb.start(), table)
+    fleet = Fleet(await adb.start(), table, state_dir=settings.service.data_dir)
     stack.push_async_callback(adb.stop)
     engine = Engine(settings.engine)
     stack.push_async_callback(engine.aclose)

@@ -291,8 +291,7 @@ class Device:
 
         A phone that is on and unlocked is only looked at.
         """
-        if await self.is_awake() is not True:
-            await self._call(lambda deadline: power.wake(self._shell, deadline), COMMAND_S)
+        await self._call(lambda deadline: power.wake(self._shell, deadline), COMMAND_S)
 
     async def answer(self, seconds: float) -> None:
         """Have the phone run nothing; raises DeviceTimeout when its shell stays silent."""

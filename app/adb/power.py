@@ -27,9 +27,12 @@ def is_locked(shell: Shell, deadline: Deadline) -> bool | None:
 def wake(shell: Shell, deadline: Deadline) -> None:
     """Switch the screen on and leave a lock screen without PIN; blocking.
 
+    A phone that is on and unlocked is only looked at.
+
     Raises DeviceLocked when the phone asks for a PIN, which is never typed, and DeviceError.
     """
-    shell.run(["input", "keyevent", _KEY_WAKEUP], deadline=deadline).check("waking")
+    if not is_awake(shell, deadline):
+        shell.run(["input", "keyevent", _KEY_WAKEUP], deadline=deadline).check("waking")
     for attempt in range(_POLLS):
         if not is_locked(shell, deadline):
             return

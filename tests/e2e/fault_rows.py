@@ -78,4 +78,73 @@ ROWS = (
     Row("1440x3200", ("size=1440x3200", "density=560"), "goes on"),
     Row("another size set over the physical one", ("override-size=720x1600",), "goes on"),
     Row("work profile", ("work-profile",), "goes on"),
+    Row("foldable, the first panel is off", ("displays",), "takes the panel that is on"),
+    Row(
+        "app that forbids screenshots (FLAG_SECURE)",
+        ("secure=com.android.settings",),
+        "stops and says so; a black picture is never shown to the model",
+        "failed",
+        "refused",
+        "secure_screen",
+    ),
+    Row("links fall silent, new ones work", ("half-open=stale",), "reconnects and looks again"),
+    Row(
+        "links fall silent for good",
+        ("half-open=link",),
+        "tries to reconnect, then gives the phone up",
+        "failed",
+        "device_lost",
+        "device_timeout",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TypingRow:
+    """Quirks of the phone, and what becomes of a text that the model types into a new note.
+
+    `arrives` says whether exactly `text` must stand in the note afterwards; otherwise nothing of it
+    may, and the model must have been told.
+    """
+
+    fault: str
+    quirks: tuple[str, ...]
+    text: str
+    does: str
+    arrives: bool = True
+
+    def markdown(self) -> str:
+        quirks = " ".join(f"`--quirk {quirk}`" for quirk in self.quirks) or "none"
+        end = "arrives byte for byte" if self.arrives else "refused, the model is told"
+        kind = "ASCII" if self.text.isascii() else "any"
+        return f"| {self.fault} | {quirks} | {kind} | {self.does} | {end} |"
+
+
+ASCII_TEXT = "50% off; $(reboot) `id` \"quoted\" 'single' \\ & | < > %s"
+UNICODE_TEXT = "Grüße, 你好 🎉 \u202e\u05e9\u05dc\u05d5\u05dd\u202c\nzweite Zeile"
+
+TYPING_ROWS = (
+    TypingRow("ADBKeyboard installed", (), UNICODE_TEXT, "types through it"),
+    TypingRow("ADBKeyboard installed", (), ASCII_TEXT, "types through it"),
+    TypingRow(
+        "not bound to the field (API 33)",
+        ("adbkeyboard=api33",),
+        UNICODE_TEXT,
+        "waits for it, then types nothing",
+        False,
+    ),
+    TypingRow(
+        "not bound to the field (API 33)",
+        ("adbkeyboard=api33",),
+        ASCII_TEXT,
+        "falls back to `input text`",
+    ),
+    TypingRow("not installed", ("adbkeyboard=missing",), ASCII_TEXT, "types with `input text`"),
+    TypingRow("not installed", ("adbkeyboard=missing",), UNICODE_TEXT, "types nothing", False),
+    TypingRow(
+        "hears no broadcast", ("adbkeyboard=inactive",), ASCII_TEXT, "falls back to `input text`"
+    ),
+    TypingRow(
+        "hears no broadcast", ("adbkeyboard=inactive",), UNICODE_TEXT, "types nothing", False
+    ),
 )
