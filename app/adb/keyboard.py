@@ -35,7 +35,8 @@ _CLEAR_KEYS = 250
 """How many characters `input` can delete: without an IME nobody tells the length of a field."""
 _SWITCH_S = 3.0
 _ARRIVE_S = 1.0
-"""How long a typed text may take to show."""
+_REPLACE_S = 0.3
+"""How long a typed text may take to show; shorter where a second try can double nothing."""
 _STILL_S = 1.0
 """How long the old keyboard may take to slide away, in seconds."""
 _SEEN_CHARACTERS = 4
@@ -153,13 +154,13 @@ class Keyboard:
         """Send the text and see it arrive; raises _Swallowed."""
         deadline = evidence.deadline
         _send(shell, _broadcasts(text, clear=clear), deadline)
-        if evidence.arrived():
+        if evidence.arrived(_REPLACE_S if clear else _ARRIVE_S):
             return
         if not clear or not text:
             raise _Swallowed("ADBKeyboard swallowed the text", certain=evidence.certain)
         # The field may have held this very text before. Emptying it shows whether anybody hears.
         _send(shell, _broadcasts("", clear=True), deadline)
-        if not evidence.arrived():
+        if not evidence.arrived(_REPLACE_S):
             raise _Swallowed("ADBKeyboard swallowed the text", certain=evidence.certain)
         _send(shell, _broadcasts(text, clear=False), deadline)
 
@@ -198,11 +199,11 @@ class _Evidence:
         """Whether the phone itself says where the cursor is; pictures may mislead."""
         return self._cursor is not None
 
-    def arrived(self) -> bool:
-        """Whether something was typed; True also when nothing could tell."""
+    def arrived(self, seconds: float) -> bool:
+        """Whether something was typed within `seconds`; True also when nothing could tell."""
         if self._cursor is None and (self._before is None or not self._visible):
             return True
-        end = time.monotonic() + _ARRIVE_S
+        end = time.monotonic() + seconds
         while not self._changed():
             if time.monotonic() >= end:
                 return False

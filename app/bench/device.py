@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import statistics
 import subprocess
 import time
@@ -26,7 +27,8 @@ COUNT = 20
 WARNING = (
     "This taps the status bar of the phone; with --type it also writes into the focused field."
 )
-_TEXT = "phonepilot bench"
+_TEXTS = ("phonepilot bench", "how long it takes")
+"""In turn: the same text again would show no change."""
 _HARMLESS = (1, 1)
 """In the corner of the status bar, in pixels."""
 _SPAWN_S = 30.0
@@ -88,25 +90,27 @@ def _ours(device: Device) -> dict[str, Operation]:
         frame = await device.screenshot()
         return await asyncio.to_thread(frame.png)
 
+    texts = itertools.cycle(_TEXTS)
     return {
         "screenshot raw": lambda: device.screenshot_as("raw"),
         "screenshot PNG": lambda: device.screenshot_as("png"),
         "screenshot ready for the model": ready,
         "tap": lambda: device.tap(*_HARMLESS),
         "current app": device.current_app,
-        "type": lambda: device.type_text(_TEXT),
+        "type": lambda: device.type_text(next(texts)),
     }
 
 
 def _spawned(adb: AdbProgram) -> dict[str, Operation]:
     x, y = map(str, _HARMLESS)
+    texts = itertools.cycle(_TEXTS[::-1])
 
     def type_text() -> None:
         """As programs do that drive ADBKeyboard through adb, without the pauses they add."""
         setting = adb.run("shell", "settings", "get", "secure", "default_input_method")
         adb.run("shell", "ime", "set", ADB_KEYBOARD)
         adb.run("shell", "am", "broadcast", "-a", "ADB_CLEAR_TEXT")
-        text = base64.b64encode(_TEXT.encode()).decode()
+        text = base64.b64encode(next(texts).encode()).decode()
         adb.run("shell", "am", "broadcast", "-a", "ADB_INPUT_B64", "--es", "msg", text)
         adb.run("shell", "ime", "set", setting.decode("utf-8", "replace").strip())
 
