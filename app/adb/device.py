@@ -7,10 +7,11 @@ under that thread is shut down, so that the thread ends at once and nothing is l
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.adb import apps, keyboard, parse, power, screen
 from app.adb.apps import AppTable
@@ -31,6 +32,7 @@ TYPE_S = 30.0
 LAUNCH_S = 25.0
 SET_UP_S = 180.0
 PARALLEL_CALLS = 4
+_DRAIN_S = 7.0
 MIN_DRAG_MS = 1500
 _MAX_GESTURE_MS = 10_000
 _FOCUS_POLL_S = 0.1
@@ -89,6 +91,7 @@ class Device:
         self._limiter = limiter
         self._in_use = in_use
         self._capture = Capture()
+        self._running: set[asyncio.Future[Any]] = set()
         self._keyboard = Keyboard(SavedKeyboard(state_dir, serial))
         self._typing = asyncio.Lock()
 
@@ -99,11 +102,33 @@ class Device:
     async def _call(self, work: Callable[[Deadline], T], seconds: float) -> T:
         async with self._limiter:
             deadline = Deadline(seconds)
+            thread = asyncio.ensure_future(asyncio.to_thread(work, deadline))
+            self._running.add(thread)
+            thread.add_done_callback(self._ended)
             try:
-                return await asyncio.to_thread(work, deadline)
+                # Shielded, so that it is known when the thread has really ended: see drained().
+                return await asyncio.shield(thread)
             except asyncio.CancelledError:
                 deadline.abandon()
                 raise
+
+    def _ended(self, thread: asyncio.Future[Any]) -> None:
+        self._running.discard(thread)
+        if not thread.cancelled():
+            thread.exception()  # nobody else asks when the caller has gone
+
+    def fenced(self, check: Callable[[], None]) -> Device:
+        """The same phone for the holder of a lease: `check` raises once that has ended."""
+        device = copy.copy(self)
+        device._shell = Shell(self._shell.client, self.serial, check)
+        device._in_use = lambda serial: True
+        device._running = set()
+        return device
+
+    async def drained(self) -> None:
+        """Wait until no call is under way, at most as long as putting a keyboard back takes."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_DRAIN_S)
 
     def _run(self, what: str, *commands: Sequence[str]) -> Awaitable[Completed]:
         return self._call(

@@ -13,6 +13,7 @@ from app.adb import parse
 from app.adb.apps import AppTable
 from app.adb.connection import Deadline, ExactClient
 from app.adb.device import PARALLEL_CALLS, Device
+from app.adb.lease import Lease
 from app.adb.parse import DeviceRow
 from app.errors import (
     AdbServerUnreachable,
@@ -79,7 +80,8 @@ class Fleet:
         self._client = client
         self._table = table or AppTable()
         self._devices: dict[str, Device] = {}
-        self._leased: set[str] = set()
+        self._leases: dict[str, Lease] = {}
+        self._tokens: dict[str, int] = {}
 
     @property
     def server_address(self) -> tuple[str, int]:
@@ -251,13 +253,27 @@ class Fleet:
     @contextlib.asynccontextmanager
     async def lease(self, serial: str) -> AsyncIterator[None]:
         """Exclusive use of a device while the block runs; raises DeviceBusy when it is taken."""
-        if serial in self._leased:
-            raise DeviceBusy(f"device {serial} is in use by another task")
-        self._leased.add(serial)
-        try:
+        async with self.hold(serial):
             yield
+
+    @contextlib.asynccontextmanager
+    async def hold(self, serial: str) -> AsyncIterator[Lease]:
+        """Exclusive use of a device while the block runs; raises DeviceBusy when it is taken.
+
+        At its end the device of the lease refuses, and what it was doing is over before the next
+        lease can begin.
+        """
+        if serial in self._leases:
+            raise DeviceBusy(f"device {serial} is in use by another task")
+        self._tokens[serial] = self._tokens.get(serial, 0) + 1
+        lease = self._leases[serial] = Lease(serial, self._tokens[serial], self.get)
+        try:
+            yield lease
         finally:
-            self._leased.discard(serial)
+            try:
+                await lease.end()
+            finally:
+                del self._leases[serial]
 
     def is_leased(self, serial: str) -> bool:
-        return serial in self._leased
+        return serial in self._leases

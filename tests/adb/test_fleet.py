@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterator
 
@@ -148,6 +149,53 @@ async def test_a_cancelled_task_gives_its_phone_back(fleet: Fleet) -> None:
         await task
     async with fleet.lease("a"):
         pass
+
+
+async def test_a_device_refuses_once_its_lease_has_ended(
+    fleet: Fleet, device: Device, virtual_phone: PhoneProcess
+) -> None:
+    async with fleet.hold(device.serial) as first:
+        held = await first.device()
+        await held.home()
+    async with fleet.hold(device.serial) as second:
+        before = virtual_phone.commands()
+        for call in (
+            held.tap(1, 1),
+            held.type_text("x"),
+            held.launch("Notes"),
+            held.screenshot(),
+            held.open_url("https://example.org"),
+            first.device(),
+        ):
+            with pytest.raises(DeviceBusy, match=f"lease {first.token} "):
+                await call
+        assert virtual_phone.commands() == before
+        assert second.token > first.token
+        await (await second.device()).home()
+
+
+async def test_typing_that_is_cancelled_is_over_before_the_next_lease(
+    fleet: Fleet, device: Device, virtual_phone: PhoneProcess
+) -> None:
+    await device.launch("Notes")
+    await device.tap(928, 2176)
+    keyboard = virtual_phone.state()["ime"]["current"]
+    for pause in (0.05, 0.1, 0.2, 0.4):
+
+        async def hold() -> None:
+            async with fleet.hold(device.serial) as lease:
+                await (await lease.device()).type_text("abc def")
+
+        task = asyncio.create_task(hold())
+        await asyncio.sleep(pause)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        async with fleet.lease(device.serial):
+            count = len(virtual_phone.commands())
+            assert virtual_phone.state()["ime"]["current"] == keyboard
+            await asyncio.sleep(0.2)
+            assert len(virtual_phone.commands()) == count
 
 
 async def test_a_device_error_is_typed(fleet: Fleet, device: Device) -> None:
