@@ -73,6 +73,12 @@ class Deadline:
                     sock.shutdown(socket.SHUT_RDWR)
 
 
+def check_serial(serial: str) -> None:
+    """Raises InputError for what could be more than a serial in a request."""
+    if not _SERIAL.fullmatch(serial):
+        raise InputError(f"{serial[:200]!r} is no device serial")
+
+
 def failure(text: str, serial: str | None = None) -> DeviceError:
     """The error that a FAIL text of the adb server means."""
     device = f"device {serial}" if serial else "device"
@@ -167,7 +173,10 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
 
     def send(self, msg: str) -> bool:
         """Send a request and read OKAY; raises what the FAIL text means, InputError if too long."""
-        request = msg.encode()
+        try:
+            request = msg.encode()
+        except UnicodeEncodeError as exc:
+            raise InputError("a request cannot contain lone surrogates") from exc
         if len(request) > MAX_REQUEST:
             raise InputError(f"request of {len(request)} bytes; adb takes at most {MAX_REQUEST}")
         self._send(b"%04X" % len(request) + request)
@@ -226,8 +235,7 @@ class ExactClient(Client):  # type: ignore[misc]  # ppadb has no types
     @contextlib.contextmanager
     def open(self, serial: str, service: str, deadline: Deadline) -> Iterator[ExactConnection]:
         """A stream to a service on a device, e.g. `exec:screencap -p`."""
-        if not _SERIAL.fullmatch(serial):
-            raise InputError(f"{serial!r} is no device serial")
+        check_serial(serial)
         with self.connect_by(deadline) as connection:
             connection.serial = serial
             connection.send(f"host:transport:{serial}")

@@ -2,7 +2,8 @@
 
 Looked for in this order: a server that answers at the configured address; an `adb` binary (the
 configured one, then PATH, then the one in the `adbutils` wheel) started by us on a free port. Ours
-runs under a guard, so it never outlives this process.
+runs under a guard, so it never outlives this process, and is started again when it ends by itself;
+a server that we found is its owner's to start.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Self
@@ -24,11 +27,14 @@ from app.adb.connection import Deadline, ExactClient
 from app.errors import AdbServerUnreachable, ConfigError, DeviceError
 from app.orphan import GRACE_S, guard_command
 
+log = logging.getLogger(__name__)
+
 DEFAULT_PORT = 5037
 START_S = 15.0
 _PROBE_S = 2.0
 _POLL_S = 0.02
 _ATTEMPTS = 3
+_WATCH_S, _LONGEST_PAUSE_S = 0.25, 10.0
 _NOT_INHERITED = (
     "ADB_SERVER_SOCKET",
     "ADB_TRACE",
@@ -87,6 +93,8 @@ class AdbServer:
         self._home = home
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._changing = threading.Lock()
 
     @property
     def owned(self) -> bool:
@@ -101,11 +109,41 @@ class AdbServer:
 
         Raises ConfigError without an adb program, AdbServerUnreachable when it does not start.
         """
-        return await asyncio.to_thread(self._start)
+        client = await asyncio.to_thread(self._start)
+        if self.owned and (self._watch is None or self._watch.done()):
+            self._watch = asyncio.create_task(self._keep_alive(), name="adb server")
+        return client
 
     async def stop(self) -> None:
         """End the server if it is ours; a server that we found stays."""
+        if self._watch is not None and not self._watch.done():
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
         await asyncio.to_thread(self._stop)
+
+    async def _keep_alive(self) -> None:
+        """Start our server again, at the same address, whenever it has ended by itself."""
+        pause = _WATCH_S
+        while True:
+            await asyncio.sleep(pause)
+            if self._process is None or self._process.poll() is None:
+                pause = _WATCH_S
+                continue
+            log.warning("the adb server ended with %s; starting it again", self._process.returncode)
+            try:
+                await asyncio.to_thread(self._revive)
+            except (AdbServerUnreachable, ConfigError) as exc:
+                log.warning("the adb server did not come back: %s", exc.message)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _revive(self) -> None:
+        """Launch again where clients look for it. Held against _stop, which may come meanwhile."""
+        with self._changing:
+            if self._process is None or self._folder is None:
+                return  # stopped meanwhile
+            self._end_process()
+            self._launch(find_binary(self._binary), Path(self._folder.name))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -190,7 +228,8 @@ class AdbServer:
             process.wait()
 
     def _stop(self) -> None:
-        self._end_process()
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        with self._changing:
+            self._end_process()
+            if self._folder is not None:
+                self._folder.cleanup()
+                self._folder = None

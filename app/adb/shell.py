@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.adb.connection import MAX_REQUEST, Deadline, ExactClient
+from app.adb.connection import MAX_REQUEST, Deadline, ExactClient, check_serial
 from app.errors import CommandFailed, DeviceDisconnected, InputError, InputRefused
 
 SHELL_V2 = "shell_v2"
@@ -100,6 +100,7 @@ class Shell:
     def features(self, deadline: Deadline) -> frozenset[str]:
         """What the device offers, asked once."""
         if self._features is None:
+            check_serial(self.serial)
             answer = self.client.query(f"host-serial:{self.serial}:features", deadline)
             self._features = frozenset(answer.strip().split(","))
         return self._features

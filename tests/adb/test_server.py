@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,8 +14,10 @@ import psutil
 import pytest
 
 from app.adb.connection import Deadline
+from app.adb.fleet import Fleet
 from app.adb.server import AdbServer, find_binary
-from app.errors import AdbServerUnreachable, ConfigError
+from app.errors import AdbServerUnreachable, ConfigError, DeviceError
+from tests.phones import PhoneProcess
 
 
 def servers_on(port: int) -> list[psutil.Process]:
@@ -57,6 +61,33 @@ async def test_a_program_that_is_no_adb_is_told(tmp_path: Path) -> None:
 def test_a_configured_program_that_is_missing() -> None:
     with pytest.raises(ConfigError, match="no-such-adb"):
         find_binary("no-such-adb")
+
+
+async def test_ours_comes_back_when_it_ends_and_so_do_its_phones(
+    tmp_path: Path, virtual_phone: PhoneProcess
+) -> None:
+    async with AdbServer(private=True, home=tmp_path) as server:
+        port, fleet = server.port, Fleet(server.client())
+        device = await fleet.connect(virtual_phone.serial)
+        for _ in range(2):
+            with contextlib.suppress(DeviceError):
+                server.client().query("host:kill", Deadline(5))
+            with pytest.raises(DeviceError):
+                await device.home()
+            await device.wait_ready(20)
+            await device.home()
+        assert server.port == port
+    assert not servers_on(port)
+
+
+async def test_a_server_that_is_stopped_stays_stopped(tmp_path: Path) -> None:
+    server = AdbServer(private=True, home=tmp_path)
+    await server.start()
+    with contextlib.suppress(DeviceError):
+        server.client().query("host:kill", Deadline(5))
+    await server.stop()
+    await asyncio.sleep(0.6)
+    assert not servers_on(server.port)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
