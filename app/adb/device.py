@@ -158,6 +158,11 @@ class Device:
 
         return await self._call(ask, COMMAND_S)
 
+    async def hardware_serial(self) -> str:
+        """The serial that the phone has by every way it is reached; empty when it tells none."""
+        said = (await self._run("looking", ["getprop", "ro.serialno"])).text.strip()
+        return "" if said.casefold() in ("unknown", "0", "null") else said[:200]
+
     async def screenshot(self) -> screen.Frame:
         """The screen now; its own size is the space of all coordinates.
 

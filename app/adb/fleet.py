@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from app.adb import parse
@@ -82,6 +82,7 @@ class Fleet:
         self._devices: dict[str, Device] = {}
         self._leases: dict[str, Lease] = {}
         self._tokens: dict[str, int] = {}
+        self._hardware: dict[str, str] = {}
 
     @property
     def server_address(self) -> tuple[str, int]:
@@ -110,14 +111,16 @@ class Fleet:
         raise DeviceNotFound(f"device {serial} is not connected")
 
     async def choose(self, serial: str | None = None) -> Device:
-        """The named device, or the only ready one.
+        """The named device, or the only ready one; a phone over USB and Wi-Fi is one, by USB.
 
         Raises DeviceNotChosen when several are ready, and what `get` raises.
         """
         if serial is not None:
             return await self.get(serial)
         rows = await self.list()
-        ready = [row for row in rows if row.state == READY]
+        ready: Sequence[DeviceRow] = [row for row in rows if row.state == READY]
+        if len(ready) > 1:
+            ready = await self._each_phone_once(ready)
         if len(ready) > 1:
             names = ", ".join(row.serial for row in ready)
             raise DeviceNotChosen(f"{len(ready)} devices are connected: {names}")
@@ -128,6 +131,25 @@ class Fleet:
             errors = [_not_ready(row) for row in rows]
             raise min(errors, key=lambda error: not isinstance(error, DeviceUnauthorized))
         raise DeviceNotFound("no device is connected")
+
+    async def _each_phone_once(self, rows: Sequence[DeviceRow]) -> Sequence[DeviceRow]:
+        """One row for each phone, the one of the cable where there is one."""
+        found: dict[str, DeviceRow] = {}
+        keys = await asyncio.gather(*(self._key(row.serial) for row in rows))
+        for key, row in zip(keys, rows, strict=True):
+            if key not in found or ":" not in row.serial:
+                found[key] = row
+        return [*found.values()]
+
+    async def _key(self, serial: str) -> str:
+        """What stands for the phone by whichever way it is reached: asked once, kept while it is
+        connected."""
+        if serial not in self._hardware:
+            try:
+                self._hardware[serial] = await (await self.get(serial)).hardware_serial()
+            except (DeviceError, InputError):
+                return serial
+        return self._hardware[serial] or serial
 
     async def _device(self, serial: str) -> Device:
         """The one object for a serial; before it is first used, what a crash left is put right."""
@@ -249,6 +271,7 @@ class Fleet:
             raise DeviceNotFound(f"device {serial} is not connected")
         await self._query(f"host:disconnect:{serial}")
         self._devices.pop(serial, None)
+        self._hardware.pop(serial, None)
 
     @contextlib.asynccontextmanager
     async def lease(self, serial: str) -> AsyncIterator[None]:
@@ -263,17 +286,18 @@ class Fleet:
         At its end the device of the lease refuses, and what it was doing is over before the next
         lease can begin.
         """
-        if serial in self._leases:
+        key = await self._key(serial)
+        if key in self._leases:
             raise DeviceBusy(f"device {serial} is in use by another task")
-        self._tokens[serial] = self._tokens.get(serial, 0) + 1
-        lease = self._leases[serial] = Lease(serial, self._tokens[serial], self.get)
+        self._tokens[key] = self._tokens.get(key, 0) + 1
+        lease = self._leases[key] = Lease(serial, self._tokens[key], self.get)
         try:
             yield lease
         finally:
             try:
                 await lease.end()
             finally:
-                del self._leases[serial]
+                del self._leases[key]
 
     def is_leased(self, serial: str) -> bool:
-        return serial in self._leases
+        return (self._hardware.get(serial) or serial) in self._leases

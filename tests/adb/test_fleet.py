@@ -198,6 +198,26 @@ async def test_typing_that_is_cancelled_is_over_before_the_next_lease(
             assert len(virtual_phone.commands()) == count
 
 
+async def test_a_phone_that_is_reached_in_two_ways_is_one(
+    fleet: Fleet, device: Device, virtual_phone: PhoneProcess
+) -> None:
+    other = f"localhost:{device.serial.rpartition(':')[2]}"
+    await fleet.connect(other)
+    try:
+        assert await device.hardware_serial() == ""  # this phone tells none: two devices
+        with pytest.raises(DeviceNotChosen):
+            await fleet.choose()
+        fleet._hardware |= {device.serial: "R58M", other: "R58M"}  # as a phone that tells one
+        assert (await fleet.choose()).serial in (device.serial, other)
+        async with fleet.lease(device.serial):
+            assert fleet.is_leased(other)
+            with pytest.raises(DeviceBusy):
+                async with fleet.lease(other):
+                    pass
+    finally:
+        await fleet.disconnect(other)
+
+
 async def test_a_device_error_is_typed(fleet: Fleet, device: Device) -> None:
     await fleet.disconnect(device.serial)
     with pytest.raises(DeviceError):
