@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from app.adb.apps import AppTable
 from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer, find_binary
 from tests.phones import PhoneProcess, phone_process
+
+# Locally each run tries other examples; in CI a failure must mean a change, so the examples stay.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 APPS = (
     ("Settings", ("设置",), "com.android.settings"),
