@@ -178,16 +178,22 @@ class Fleet:
         DeviceUnauthorized, DeviceTimeout.
         """
         serial = device_address(address)
-        # The server says "already connected" of a device that has long gone offline.
-        if await self._state(serial) not in (None, READY, "unauthorized", "authorizing"):
-            await self._forget(serial)
         end = asyncio.get_running_loop().time() + timeout_s
-        try:
-            answer = (await self._query(f"host:connect:{serial}", timeout_s)).strip()
-            return await self._await_ready(serial, answer, end)
-        except DeviceTimeout as exc:
-            await self._forget(serial)
-            raise DeviceTimeout(f"what answers at {serial} does not speak adb") from exc
+        left = timeout_s
+        while True:
+            # The server says "already connected" of a device that has long gone offline.
+            if await self._state(serial) not in (None, READY, "unauthorized", "authorizing"):
+                await self._forget(serial)
+            try:
+                answer = (await self._query(f"host:connect:{serial}", left)).strip()
+                return await self._await_ready(serial, answer, end)
+            except DeviceTimeout as exc:
+                await self._forget(serial)
+                left = end - asyncio.get_running_loop().time()
+                # A phone that just came back may meet the server's own try to reach it again,
+                # and one of the two then fails: once more while there is time.
+                if left <= _PROBE_S:
+                    raise DeviceTimeout(f"what answers at {serial} does not speak adb") from exc
 
     async def _await_ready(self, serial: str, answer: str, end: float) -> Device:
         while True:
@@ -272,12 +278,6 @@ class Fleet:
         await self._query(f"host:disconnect:{serial}")
         self._devices.pop(serial, None)
         self._hardware.pop(serial, None)
-
-    @contextlib.asynccontextmanager
-    async def lease(self, serial: str) -> AsyncIterator[None]:
-        """Exclusive use of a device while the block runs; raises DeviceBusy when it is taken."""
-        async with self.hold(serial):
-            yield
 
     @contextlib.asynccontextmanager
     async def hold(self, serial: str) -> AsyncIterator[Lease]:

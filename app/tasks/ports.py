@@ -25,6 +25,12 @@ class DeviceRow(Protocol):
     def product(self) -> str: ...
 
 
+class Lease(Protocol):
+    """Exclusive use of one phone; the device that it gives refuses once the lease has ended."""
+
+    async def device(self) -> Device: ...
+
+
 class Fleet(Protocol):
     """The phones by serial. All calls raise DeviceError."""
 
@@ -38,4 +44,5 @@ class Fleet(Protocol):
 
     async def disconnect(self, serial: str) -> None: ...
 
-    def lease(self, serial: str) -> AbstractAsyncContextManager[None]: ...
+    def hold(self, serial: str) -> AbstractAsyncContextManager[Lease]:
+        """Exclusive use of a phone while the block runs; raises DeviceBusy."""

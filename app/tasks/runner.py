@@ -18,12 +18,12 @@ from typing import Literal, Protocol
 from app.agent.history import History
 from app.agent.loop import Limits, Outcome, run_loop
 from app.agent.policy import VisionPolicy
-from app.agent.ports import Chat, Device
+from app.agent.ports import Chat
 from app.agent.prompt import load_prompt
 from app.errors import AppError, TaskNotFound, TaskNotRunning
 from app.events import Event, Topic
 from app.tasks.models import NewTask, Status, Step, Task, TaskError
-from app.tasks.ports import Fleet
+from app.tasks.ports import Fleet, Lease
 from app.tasks.store import Store
 from app.tasks.trajectory import Trajectory
 
@@ -136,19 +136,19 @@ class Runner:
 
     async def _outcome(self, task: Task, topic: Topic) -> Outcome:
         try:
-            async with self._queues[task.device], self._fleet.lease(task.device):
+            async with self._queues[task.device], self._fleet.hold(task.device) as lease:
                 task.status, task.started_at = "running", datetime.now(UTC)
                 await self._store.save_task(task)
                 topic.publish("task", task.model_dump(mode="json"))
-                return await self._work(task, topic)
+                return await self._work(task, topic, lease)
         except AppError as exc:
             return Outcome("device_lost", exc.message, exc)
         except Exception as exc:
             log.exception("task %s crashed", task.id)
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
-    async def _work(self, task: Task, topic: Topic) -> Outcome:
-        device: Device = await self._fleet.get(task.device)
+    async def _work(self, task: Task, topic: Topic, lease: Lease) -> Outcome:
+        device = await lease.device()
         profile = self._profile
         history = History(load_prompt(profile.prompt, task.lang, _today()), task.goal)
         size = (profile.image_width, profile.image_height) if profile.image_width else None

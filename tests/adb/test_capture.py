@@ -38,7 +38,7 @@ def shot(shell: Shell, capture: Capture | None = None) -> object:
 async def test_a_good_screen_costs_one_command(
     device: Device, fleet: Fleet, virtual_phone: PhoneProcess
 ) -> None:
-    async with fleet.lease(device.serial):
+    async with fleet.hold(device.serial):
         await device.screenshot()
         before = len(virtual_phone.commands())
         for _ in range(3):
@@ -54,7 +54,7 @@ async def test_a_sleeping_phone_is_woken_for_its_task_only(
     await device.press("sleep")
     assert (await device.screenshot()).is_black()
     assert await device.is_awake() is False
-    async with fleet.lease(device.serial):
+    async with fleet.hold(device.serial):
         assert not (await device.screenshot()).is_black()
     assert await device.is_awake() is True
 
@@ -64,7 +64,7 @@ async def test_a_pin_is_a_persons(
 ) -> None:
     with virtual_phone.quirks("locked=2580"):
         await device.press("sleep")
-        async with fleet.lease(device.serial):
+        async with fleet.hold(device.serial):
             with pytest.raises(DeviceLocked):
                 await device.screenshot()
         assert not [event for event in virtual_phone.events() if event["kind"] == "text"]
@@ -75,7 +75,7 @@ async def test_a_lock_without_pin_is_left(
 ) -> None:
     with virtual_phone.quirks("locked"):
         await device.press("sleep")
-        async with fleet.lease(device.serial):
+        async with fleet.hold(device.serial):
             assert not (await device.screenshot()).is_black()
 
 
@@ -83,7 +83,7 @@ async def test_an_app_that_forbids_screenshots(
     device: Device, fleet: Fleet, virtual_phone: PhoneProcess
 ) -> None:
     with virtual_phone.quirks(f"secure={NOTES}"):
-        async with fleet.lease(device.serial):
+        async with fleet.hold(device.serial):
             await device.launch("Notes")
             with pytest.raises(SecureScreen):
                 await device.screenshot()
@@ -94,7 +94,7 @@ async def test_an_app_that_forbids_screenshots(
 async def test_a_foldable_shows_the_panel_that_is_on(
     device: Device, fleet: Fleet, virtual_phone: PhoneProcess
 ) -> None:
-    async with fleet.lease(device.serial):
+    async with fleet.hold(device.serial):
         await device.screenshot()
         with virtual_phone.quirks("displays=2"):  # black at first: the panels are asked for again
             frames = [await device.screenshot() for _ in range(3)]

@@ -126,10 +126,10 @@ def test_good_addresses(given: str, expected: str) -> None:
 
 
 async def test_one_task_at_a_time(fleet: Fleet) -> None:
-    async with fleet.lease("a"), fleet.lease("b"):
+    async with fleet.hold("a"), fleet.hold("b"):
         assert fleet.is_leased("a")
         with pytest.raises(DeviceBusy):
-            async with fleet.lease("a"):
+            async with fleet.hold("a"):
                 pass
     assert not fleet.is_leased("a")
 
@@ -138,7 +138,7 @@ async def test_a_cancelled_task_gives_its_phone_back(fleet: Fleet) -> None:
     held = asyncio.Event()
 
     async def hold() -> None:
-        async with fleet.lease("a"):
+        async with fleet.hold("a"):
             held.set()
             await asyncio.Event().wait()
 
@@ -147,7 +147,7 @@ async def test_a_cancelled_task_gives_its_phone_back(fleet: Fleet) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with fleet.lease("a"):
+    async with fleet.hold("a"):
         pass
 
 
@@ -191,7 +191,7 @@ async def test_typing_that_is_cancelled_is_over_before_the_next_lease(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        async with fleet.lease(device.serial):
+        async with fleet.hold(device.serial):
             count = len(virtual_phone.commands())
             assert virtual_phone.state()["ime"]["current"] == keyboard
             await asyncio.sleep(0.2)
@@ -209,10 +209,10 @@ async def test_a_phone_that_is_reached_in_two_ways_is_one(
             await fleet.choose()
         fleet._hardware |= {device.serial: "R58M", other: "R58M"}  # as a phone that tells one
         assert (await fleet.choose()).serial in (device.serial, other)
-        async with fleet.lease(device.serial):
+        async with fleet.hold(device.serial):
             assert fleet.is_leased(other)
             with pytest.raises(DeviceBusy):
-                async with fleet.lease(other):
+                async with fleet.hold(other):
                     pass
     finally:
         await fleet.disconnect(other)
