@@ -252,7 +252,7 @@ def setup(
     from dataclasses import asdict
 
     async def look(fleet: Fleet) -> list[Finding]:
-        return await (await fleet.get(serial)).set_up(apk)
+        return await (await fleet.choose(serial)).set_up(apk)
 
     findings: list[Finding] = _run(_with_fleet(config, look))
     if json_:

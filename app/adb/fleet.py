@@ -53,6 +53,11 @@ def device_address(address: str) -> str:
     return f"{match[1]}:{port}"
 
 
+def is_address(serial: str) -> bool:
+    """Whether a serial is that of a phone on the network, host and port."""
+    return ":" in serial and _ADDRESS.fullmatch(serial) is not None
+
+
 def _not_ready(row: DeviceRow) -> DeviceError:
     if row.state in ("unauthorized", "authorizing"):
         return DeviceUnauthorized(f"device {row.serial} has not allowed USB debugging")
@@ -116,7 +121,7 @@ class Fleet:
         Raises DeviceNotChosen when several are ready, and what `get` raises.
         """
         if serial is not None:
-            return await self.get(serial)
+            return await self._named(serial)
         rows = await self.list()
         ready: Sequence[DeviceRow] = [row for row in rows if row.state == READY]
         if len(ready) > 1:
@@ -170,6 +175,15 @@ class Fleet:
             except DeviceError as exc:  # tried again when the device is next asked for
                 log.warning("keyboard of %s not restored: %s", serial, exc.message)
         return device
+
+    async def _named(self, serial: str) -> Device:
+        """The device of that serial; one named by its network address is connected if need be."""
+        try:
+            return await self.get(serial)
+        except DeviceNotFound:
+            if not is_address(serial):
+                raise
+            return await self.connect(serial)
 
     async def connect(self, address: str, timeout_s: float = CONNECT_S) -> Device:
         """Connect to a phone over TCP and wait until it is ready.
@@ -227,7 +241,7 @@ class Fleet:
         """
         end = asyncio.get_running_loop().time() + timeout_s
         pause = _FIRST_PAUSE_S
-        over_network = ":" in serial and _ADDRESS.fullmatch(serial) is not None
+        over_network = is_address(serial)
         while True:
             left = end - asyncio.get_running_loop().time()
             try:

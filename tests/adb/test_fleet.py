@@ -92,6 +92,16 @@ async def test_a_phone_that_dies_and_one_that_returns(
         await fleet.disconnect(returned.serial)
 
 
+async def test_a_phone_named_by_its_address_is_connected(
+    fleet: Fleet, second_phone: PhoneProcess
+) -> None:
+    device = await fleet.choose(second_phone.serial)
+    assert (await device.info()).model == "Virtual_Phone"
+    await fleet.disconnect(device.serial)
+    with pytest.raises(DeviceNotFound):
+        await fleet.choose("nobody")
+
+
 async def test_nothing_answers_there(fleet: Fleet) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
