@@ -5,27 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.logging import RichHandler
 
 from app import __version__
+from app.cli_phones import bench_app, devices_app
+from app.cli_run import MARKS, Config, Json, run_to_end
 from app.errors import AppError
 from app.show import Terminal, print_error, print_json, shown
 
 if TYPE_CHECKING:
-    from app.adb.fleet import Fleet
-    from app.adb.setup import Finding
-    from app.bench.device import Row
     from app.demo.scenario import Stage
-
-T = TypeVar("T")
 
 app = typer.Typer(
     name="phonepilot",
@@ -36,16 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Config = Annotated[
-    list[str] | None,
-    typer.Option("--config", "-c", help="A TOML file or a shipped one: demo, rtx-4060-8gb, ..."),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
-MARKS = {
-    "ok": "[green]ok[/]     ",
-    "warning": "[yellow]warning[/]",
-    "problem": "[red]problem[/]",
-}
+app.add_typer(devices_app, name="devices")
+app.add_typer(bench_app, name="bench")
 SERVICE_URL = "http://127.0.0.1:8770"
 
 
@@ -82,7 +69,7 @@ def demo(
     json_: Json = False,
 ) -> None:
     """Show the whole product: virtual phone, adb, llama.cpp and the demo model do a goal."""
-    raise typer.Exit(_run(_demo(goal, seed, keep, port, Terminal(json_lines=json_))))
+    raise typer.Exit(run_to_end(_demo(goal, seed, keep, port, Terminal(json_lines=json_))))
 
 
 async def _demo(
@@ -156,7 +143,7 @@ def serve(
     from app.settings import load_settings
 
     settings = load_settings(config or (), {"service.port": port})
-    _run(
+    run_to_end(
         run_service(settings, lambda url: Terminal().say(f"phonepilot is ready at [bold]{url}[/]"))
     )
 
@@ -170,7 +157,9 @@ def run(
     json_: Json = False,
 ) -> None:
     """Give a goal to the running service and follow it; exit code 0 when it succeeded."""
-    raise typer.Exit(_run(_run_goal(goal, device, max_steps, url, Terminal(json_lines=json_))))
+    raise typer.Exit(
+        run_to_end(_run_goal(goal, device, max_steps, url, Terminal(json_lines=json_)))
+    )
 
 
 async def _run_goal(
@@ -198,7 +187,7 @@ def connect(
     url: Annotated[str, typer.Option(help="Where the service runs.")] = SERVICE_URL,
 ) -> None:
     """Have the running service connect to a phone over the network."""
-    serial = _run(_connect(address, url))["serial"]
+    serial = run_to_end(_connect(address, url))["serial"]
     Terminal().say(f"{shown(serial)} is connected")
 
 
@@ -207,92 +196,6 @@ async def _connect(address: str, url: str) -> dict[str, Any]:
 
     async with ServiceClient(url) as service:
         return await service.post("/devices/connect", {"address": address})
-
-
-devices_app = typer.Typer(
-    help="List the phones that the adb server knows, and get one ready.",
-    invoke_without_command=True,
-    rich_markup_mode="markdown",
-)
-app.add_typer(devices_app, name="devices")
-
-
-@devices_app.callback()
-def devices(context: typer.Context, config: Config = None, json_: Json = False) -> None:
-    """List the phones that the adb server knows."""
-    if context.invoked_subcommand is not None:
-        return
-    rows = _run(_with_fleet(config, _list_devices))
-    if json_:
-        print_json({"devices": rows})
-        return
-    terminal = Terminal()
-    for row in rows:
-        terminal.say(f"{shown(row['serial']):<28} {shown(row['state']):<14} {shown(row['model'])}")
-    if not rows:
-        terminal.say("No phone. Connect one with USB debugging on, or try `phonepilot phone`.")
-
-
-async def _list_devices(fleet: Fleet) -> list[dict[str, str]]:
-    from dataclasses import asdict
-
-    return [asdict(row) for row in await fleet.list()]
-
-
-@devices_app.command(epilog="Example: `phonepilot devices setup R58M123 --apk ADBKeyboard.apk`")
-def setup(
-    serial: Annotated[str, typer.Argument(help="Serial of the phone; see `phonepilot devices`.")],
-    apk: Annotated[
-        Path | None, typer.Option(help="ADBKeyboard's APK, to be installed on the phone.")
-    ] = None,
-    config: Config = None,
-    json_: Json = False,
-) -> None:
-    """Look whether a phone takes taps and any text, and say which switch to turn on."""
-    from dataclasses import asdict
-
-    async def look(fleet: Fleet) -> list[Finding]:
-        return await (await fleet.choose(serial)).set_up(apk)
-
-    findings: list[Finding] = _run(_with_fleet(config, look))
-    if json_:
-        print_json({"serial": serial, "findings": [asdict(finding) for finding in findings]})
-    else:
-        terminal = Terminal()
-        for finding in findings:
-            mark = MARKS[finding.status]
-            terminal.say(f"{mark}  [bold]{finding.name:<12}[/] {shown(finding.message)}")
-            if finding.hint:
-                terminal.say(f"{'':>22} {shown(finding.hint)}")
-    raise typer.Exit(1 if any(finding.status == "problem" for finding in findings) else 0)
-
-
-@devices_app.command(epilog="Example: `phonepilot devices pair 192.168.1.20:37123`")
-def pair(
-    address: Annotated[str, typer.Argument(help="host:port shown beside the pairing code.")],
-    code: Annotated[str | None, typer.Option(help="The six digits; asked for if left out.")] = None,
-    config: Config = None,
-) -> None:
-    """Pair with a phone over Wi-Fi by the code it shows (Android 11 and later)."""
-    digits = code or typer.prompt("Pairing code")
-
-    async def agree(fleet: Fleet) -> None:
-        await fleet.pair(address, digits)
-
-    _run(_with_fleet(config, agree))
-    Terminal().say(f"paired with {shown(address)}; now connect to the port under its IP address")
-
-
-async def _with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable[T]]) -> T:
-    """Work with the phones of the adb server that the settings name."""
-    from app.adb.fleet import Fleet
-    from app.adb.server import AdbServer
-    from app.settings import load_settings
-
-    adb = load_settings(config or ()).adb
-    server = AdbServer(adb.server_host, adb.server_port, binary=adb.binary, private=adb.private)
-    async with server:
-        return await work(Fleet(server.client()))
 
 
 QUIRK_HELP = (
@@ -326,62 +229,7 @@ def phone(
         terminal.say(f"control port: http://127.0.0.1:{ports.control}/state")
         terminal.say(f"              Authorization: Bearer {token}")
 
-    _run(run_phone(port, seed, control_port, token, quirks=quirk or (), ready=ready))
-
-
-bench_app = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode="markdown")
-app.add_typer(bench_app, name="bench")
-
-
-@bench_app.command("device", epilog="Example: `phonepilot bench device --serial R58M123 --json`")
-def bench_device(
-    serial: Annotated[str | None, typer.Option(help="Which phone, if several.")] = None,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of each operation.")] = 20,
-    type_: Annotated[
-        bool, typer.Option("--type", help="Type too, into the field that has the keyboard.")
-    ] = False,
-    config: Config = None,
-    json_: Json = False,
-) -> None:
-    """Measure how long a phone takes, and how long by spawning adb. Taps the status bar."""
-    from dataclasses import asdict
-
-    from app.settings import load_settings
-
-    binary = load_settings(config or ()).adb.binary
-
-    async def work(fleet: Fleet) -> tuple[str, list[Row]]:
-        return await _bench(fleet, binary, serial, count, type_)
-
-    serial, rows = _run(_with_fleet(config, work))
-    if json_:
-        print_json({"serial": serial, "count": count, "rows": [asdict(row) for row in rows]})
-        return
-    terminal = Terminal()
-    head = f"{'ms':<32}{'median':>9}{'p95':>9}{'spawned':>9}{'p95':>9}{'ratio':>8}"
-    terminal.say(f"[bold]{head}[/]")
-    for row in rows:
-        ours, spawned = row.ours, row.spawned
-        terminal.say(
-            f"{row.name:<32}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
-            f"{spawned.median_ms:>9.1f}{spawned.p95_ms:>9.1f}{row.ratio:>8.2f}"
-        )
-
-
-async def _bench(
-    fleet: Fleet, binary: str, serial: str | None, count: int, type_text: bool
-) -> tuple[str, list[Row]]:
-    from app.adb.server import find_binary
-    from app.bench.device import WARNING, AdbProgram, measure
-
-    def tell(line: str) -> None:
-        typer.echo(line, err=True)
-
-    device = await fleet.choose(serial)
-    tell(WARNING)
-    adb = AdbProgram(find_binary(binary), *fleet.server_address, device.serial)
-    rows = await measure(device, adb, count, type_text=type_text, progress=tell)
-    return device.serial, rows
+    run_to_end(run_phone(port, seed, control_port, token, quirks=quirk or (), ready=ready))
 
 
 @app.command()
@@ -392,7 +240,7 @@ def doctor(config: Config = None, json_: Json = False) -> None:
     from app.doctor import examine
     from app.settings import load_settings
 
-    checks = _run(examine(load_settings(config or ())))
+    checks = run_to_end(examine(load_settings(config or ())))
     if json_:
         print_json({"checks": [asdict(check) for check in checks]})
     else:
@@ -408,21 +256,3 @@ def doctor(config: Config = None, json_: Json = False) -> None:
 def version() -> None:
     """Print the version."""
     print(__version__)
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end, or until SIGINT or SIGTERM has cancelled it and all is closed."""
-
-    async def until_terminated() -> Any:
-        task = asyncio.current_task()
-        assert task is not None
-        with suppress(NotImplementedError):  # Windows ends the process; the guards clean up
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(until_terminated())
-    except KeyboardInterrupt:
-        raise typer.Exit(128 + signal.SIGINT) from None
-    except asyncio.CancelledError:
-        raise typer.Exit(128 + signal.SIGTERM) from None

@@ -28,7 +28,18 @@ PARTS: dict[str, set[str]] = {
     "doctor": {"adb", "llm", "main"},
     "bench": {"adb"},
     "demo": {"client", "main", "virtual_phone.apps"},
-    "cli": {"adb", "bench", "client", "demo", "doctor", "main", "show", "virtual_phone.main"},
+    "cli": {
+        "cli_phones",
+        "cli_run",
+        "client",
+        "demo",
+        "doctor",
+        "main",
+        "show",
+        "virtual_phone.main",
+    },
+    "cli_phones": {"adb", "bench", "cli_run", "show"},
+    "cli_run": set(),
     "__main__": {"cli"},
 }
 FOREIGN: dict[str, set[str]] = {
@@ -39,7 +50,7 @@ FOREIGN: dict[str, set[str]] = {
     "fastapi": {"api/", "main.py"},
     "starlette": {"api/", "virtual_phone/control.py"},
     "uvicorn": {"main.py", "virtual_phone/control.py"},
-    "typer": {"cli.py"},
+    "typer": {"cli.py", "cli_phones.py", "cli_run.py"},
     "rich": {"cli.py", "show.py"},
     "xllamacpp": {"llm/embedded.py"},
     "platformdirs": {"settings.py"},

@@ -1,0 +1,40 @@
+"""What all commands share: the options they have in common, and how they run to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+Config = Annotated[
+    list[str] | None,
+    typer.Option("--config", "-c", help="A TOML file or a shipped one: demo, rtx-4060-8gb, ..."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
+MARKS = {
+    "ok": "[green]ok[/]     ",
+    "warning": "[yellow]warning[/]",
+    "problem": "[red]problem[/]",
+}
+
+
+def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end, or until SIGINT or SIGTERM has cancelled it and all is closed."""
+
+    async def until_terminated() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # Windows ends the process; the guards clean up
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(until_terminated())
+    except KeyboardInterrupt:
+        raise typer.Exit(128 + signal.SIGINT) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + signal.SIGTERM) from None
