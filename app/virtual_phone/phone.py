@@ -18,24 +18,17 @@ from app.virtual_phone.adb_keyboard import AdbKeyboard
 from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.app import Badge
 from app.virtual_phone.apps.catalogue import APPS
-from app.virtual_phone.display import (
-    HEIGHT,
-    NAVIGATION_BAR,
-    WIDTH,
-    Canvas,
-    theme,
-)
+from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR
 from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
+from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, Quirks
 from app.virtual_phone.scatter import scatter_about
-from app.virtual_phone.seeding import ADB_KEYBOARD, seeded_state, shifted
+from app.virtual_phone.seeding import seeded_state, shifted
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
 from app.virtual_phone.system_settings import get_setting, put_setting
-from app.virtual_phone.toolkit.keyboard import AdbKeyboardBar, Keyboard
 from app.virtual_phone.toolkit.scene import Scene
-from app.virtual_phone.toolkit.screen import paint_navigation_bar, paint_status_bar
 
 HOLD_MS = 500  # ViewConfiguration.getLongPressTimeout()
 TOUCH_SLOP = 24
@@ -75,63 +68,12 @@ class Phone:
     def scene(self) -> Scene:
         """The current screen, painted; kept until something changes."""
         if self._painted is None or self._painted[0] != self.revision:
-            self._painted = (self.revision, self._paint())
+            self._painted = (self.revision, paint(self))
         return self._painted[1]
 
     def frame(self) -> Image.Image:
         """The screen as an RGB image of 1080 x 2400; not to be changed by the caller."""
         return self.scene().canvas.image
-
-    def _paint(self) -> Scene:
-        state = self.state
-        look = theme(state.settings.dark_theme, state.look.accent)
-        image = Image.new("RGB", (WIDTH, HEIGHT))
-        scene = Scene(Canvas(image, look, state.look.font_scale))
-        if not state.power.awake:
-            return scene
-        if self.keyguard.showing:
-            self.keyguard.paint(scene, state)
-            paint_status_bar(scene, state, light=True)
-            return scene
-        home = self.at_home
-        if home:
-            badges = {package: app.badge for package, app in APPS.items()}
-            launcher.paint_home(scene, self, badges)
-        else:
-            self._paint_app(scene)
-        paint_status_bar(scene, state, light=home)
-        paint_navigation_bar(scene, light=home)
-        return scene
-
-    def _paint_app(self, scene: Scene) -> None:
-        app, ui = APPS[self.state.ui.foreground], self.state.ui
-        screen = app.screen(self, self.route())
-        keyboard = self._keyboard() if ui.focus else None
-        bottom = keyboard.rect().top if keyboard else HEIGHT - NAVIGATION_BAR
-        screen.paint(scene, bottom)
-        if keyboard:
-            keyboard.paint(scene)
-        if screen.question:
-            screen.question.paint(scene)
-
-    def _keyboard(self) -> Keyboard | AdbKeyboardBar:
-        ui = self.state.ui
-        if self.state.ime.current == ADB_KEYBOARD:
-            return AdbKeyboardBar()
-
-        def shift() -> None:
-            ui.keyboard_shift = not ui.keyboard_shift
-
-        def symbols() -> None:
-            ui.keyboard_symbols = not ui.keyboard_symbols
-
-        def type_key(character: str) -> None:
-            self._insert(character)
-            ui.keyboard_shift = False
-
-        return Keyboard(
-            ui.keyboard_symbols, ui.keyboard_shift, type_key, self._erase, shift, symbols
-        )
 
     # -- fingers and keys
 
@@ -207,9 +149,9 @@ class Phone:
         elif code == KEY_BACK:
             self._press_back()
         elif code == KEY_DELETE:
-            self._erase()
+            self.erase()
         elif code in _TYPED:
-            self._insert(_TYPED[code])
+            self.insert(_TYPED[code])
         self.changed()
 
     def _press_on_keyguard(self, code: int) -> None:
@@ -222,7 +164,7 @@ class Phone:
 
     def type_text(self, text: str) -> bool:
         """Put text into the focused field; False, and nothing typed, when there is none."""
-        typed = self._insert(text)
+        typed = self.insert(text)
         self.log("text", length=len(text), typed=typed)
         self.changed()
         return typed
@@ -236,7 +178,8 @@ class Phone:
         self.changed()
         return True
 
-    def _insert(self, text: str) -> bool:
+    def insert(self, text: str) -> bool:
+        """Append to the focused field; False when there is none. The caller says what changed."""
         ui = self.state.ui
         if self.keyguard.showing:
             self.keyguard.type(text)
@@ -246,7 +189,8 @@ class Phone:
         ui.drafts[ui.focus] = (ui.drafts.get(ui.focus, "") + text)[:MAX_FIELD]
         return True
 
-    def _erase(self) -> None:
+    def erase(self) -> None:
+        """Take the last character of the focused field, if any."""
         ui = self.state.ui
         if ui.focus is not None:
             ui.drafts[ui.focus] = ui.drafts.get(ui.focus, "")[:-1]

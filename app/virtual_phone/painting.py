@@ -1,0 +1,71 @@
+"""The state of the phone as a painted screen: lock screen, home, or an app with its keyboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from app.virtual_phone.apps import launcher
+from app.virtual_phone.apps.catalogue import APPS
+from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, WIDTH, Canvas, theme
+from app.virtual_phone.seeding import ADB_KEYBOARD
+from app.virtual_phone.toolkit.keyboard import AdbKeyboardBar, Keyboard
+from app.virtual_phone.toolkit.scene import Scene
+from app.virtual_phone.toolkit.screen import paint_navigation_bar, paint_status_bar
+
+if TYPE_CHECKING:
+    from app.virtual_phone.phone import Phone
+
+
+def paint(phone: Phone) -> Scene:
+    """The screen as it is now, with the spots that act on `phone`."""
+    state = phone.state
+    look = theme(state.settings.dark_theme, state.look.accent)
+    image = Image.new("RGB", (WIDTH, HEIGHT))
+    scene = Scene(Canvas(image, look, state.look.font_scale))
+    if not state.power.awake:
+        return scene
+    if phone.keyguard.showing:
+        phone.keyguard.paint(scene, state)
+        paint_status_bar(scene, state, light=True)
+        return scene
+    home = phone.at_home
+    if home:
+        badges = {package: app.badge for package, app in APPS.items()}
+        launcher.paint_home(scene, phone, badges)
+    else:
+        _paint_app(scene, phone)
+    paint_status_bar(scene, state, light=home)
+    paint_navigation_bar(scene, light=home)
+    return scene
+
+
+def _paint_app(scene: Scene, phone: Phone) -> None:
+    app, ui = APPS[phone.state.ui.foreground], phone.state.ui
+    screen = app.screen(phone, phone.route())
+    keyboard = _keyboard(phone) if ui.focus else None
+    bottom = keyboard.rect().top if keyboard else HEIGHT - NAVIGATION_BAR
+    screen.paint(scene, bottom)
+    if keyboard:
+        keyboard.paint(scene)
+    if screen.question:
+        screen.question.paint(scene)
+
+
+def _keyboard(phone: Phone) -> Keyboard | AdbKeyboardBar:
+    ui = phone.state.ui
+    if phone.state.ime.current == ADB_KEYBOARD:
+        return AdbKeyboardBar()
+
+    def shift() -> None:
+        ui.keyboard_shift = not ui.keyboard_shift
+
+    def symbols() -> None:
+        ui.keyboard_symbols = not ui.keyboard_symbols
+
+    def type_key(character: str) -> None:
+        phone.insert(character)
+        ui.keyboard_shift = False
+
+    return Keyboard(ui.keyboard_symbols, ui.keyboard_shift, type_key, phone.erase, shift, symbols)
