@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.virtual_phone.apps import launcher
-from app.virtual_phone.apps.settings import GROUPS, Switch
+from app.virtual_phone.apps.settings import GROUPS
 from app.virtual_phone.display import HEIGHT, WIDTH
 from app.virtual_phone.phone import Phone
 from app.virtual_phone.toolkit.scene import Spot
@@ -101,7 +101,3 @@ def tap(point: tuple[int, int]) -> str:
     x = min(round(point[0] * 100 / WIDTH) * 10, 990)
     y = min(round(point[1] * 100 / HEIGHT) * 10, 990)
     return f'do(action="Tap", element=[{x},{y}])'
-
-
-def switches() -> list[Switch]:
-    return [item for _, items in GROUPS for item in items if isinstance(item, Switch)]

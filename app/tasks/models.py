@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from app.agent.loop import StopReason
 
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
-FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
 MAX_GOAL = 2_000
 
 
@@ -65,10 +64,6 @@ class Task(BaseModel):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     steps: int = 0
-
-    @property
-    def final(self) -> bool:
-        return self.status in FINAL
 
 
 class Step(BaseModel):

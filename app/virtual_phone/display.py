@@ -44,9 +44,6 @@ class Rect:
     def contains(self, x: float, y: float) -> bool:
         return self.left <= x < self.right and self.top <= y < self.bottom
 
-    def inset(self, dx: int, dy: int = 0) -> Rect:
-        return Rect(self.left + dx, self.top + dy, self.right - dx, self.bottom - dy)
-
     def clip(self, other: Rect) -> Rect:
         return Rect(
             max(self.left, other.left),

@@ -11,6 +11,7 @@ from app.agent.actions import Finish, TakeOver
 from app.agent.history import assistant_text
 from app.agent.reply import parse_reply
 from app.virtual_phone.apps.catalogue import APPS
+from app.virtual_phone.apps.settings import SWITCHES
 from app.virtual_phone.phone import Phone
 from training.goals import (
     OFF,
@@ -25,7 +26,7 @@ from training.goals import (
     sample_open_goal,
     sample_switch_goal,
 )
-from training.oracle import Advice, advise, switches
+from training.oracle import Advice, advise
 from training.screens import MAX_STEPS, TRAINING_SEEDS, act
 
 SEEDS = range(200)
@@ -114,7 +115,7 @@ def test_the_same_screen_gets_the_same_advice() -> None:
         assert advise(phone, goal) == advise(fresh, goal)
 
 
-@pytest.mark.parametrize("switch", switches(), ids=lambda switch: switch.key)
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.key)
 def test_every_switch_has_names_of_its_own(switch: object) -> None:
     spoken = {key: {name.casefold() for name in names} for key, names in SYNONYMS.items()}
     own = spoken.pop(switch.key)  # type: ignore[attr-defined]

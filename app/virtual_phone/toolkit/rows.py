@@ -200,14 +200,3 @@ class Paragraph:
 
 
 SCREEN_TEXT_WIDTH = 1080 - 2 * MARGIN
-
-
-@dataclass(frozen=True)
-class Space:
-    size: int
-
-    def height(self, canvas: Canvas) -> int:
-        return self.size
-
-    def paint(self, scene: Scene, rect: Rect) -> None:
-        """Nothing is there."""
