@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.adb import apps, keyboard, parse, power, screen
+from app.adb import apps, parse, power, screen
 from app.adb.apps import AppTable
 from app.adb.capture import Capture, Displays, Kind
 from app.adb.connection import Deadline, ExactClient
 from app.adb.keyboard import Keyboard
+from app.adb.look import Look
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.screen import FINGERPRINT_STEP
 from app.adb.setup import Finding, set_up
@@ -249,11 +250,11 @@ class Device:
         """Type into the focused field; raises TextRefused with the reason."""
 
         def work(deadline: Deadline) -> None:
-            def look() -> keyboard.Look | None:
+            def look() -> Look | None:
                 frame = self._capture.take(self._shell, deadline)
                 if frame.is_black():
                     return None
-                return keyboard.Look(frame.fingerprint(), -(-frame.width // FINGERPRINT_STEP))
+                return Look(frame.fingerprint(), -(-frame.width // FINGERPRINT_STEP))
 
             self._keyboard.type_text(self._shell, text, clear=clear, deadline=deadline, look=look)
 

@@ -31,7 +31,8 @@ _FOCUSED_APP = re.compile(rf"\bmFocusedApp=[^\n]*?ActivityRecord\{{[^}}\n]*?\su\
 _INPUT_METHOD = re.compile(rf"^(?:\s*mId=)?{_COMPONENT}:?(?=\s|$)", re.M)
 _COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
 _WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")
-_CURSOR = re.compile(r"\bmCursorSelStart=(\d+) mCursorSelEnd=(\d+)")
+# At the start of its line: an app may write such words into the hint of its field.
+_CURSOR = re.compile(r"^\s*mCursorSelStart=(\d+) mCursorSelEnd=(\d+)", re.M)
 _SHOWN = re.compile(r"\bmInputShown=(true|false)")
 _BOUND = re.compile(r"\bmBoundToMethod=(true|false)")
 # mCurId is the keyboard in use, mCurMethodId the one chosen: they differ while one is changed.
@@ -72,8 +73,8 @@ class Component:
 class Keyboard:
     """Whether an on-screen keyboard is up, which one, and whether it serves the focused field.
 
-    `cursor` is where the selection of the field begins and ends, in characters (AOSP
-    `InputMethodManager.dump`). None where the phone does not say.
+    `cursor` is where the selection of the field begins and ends, in UTF-16 code units (AOSP
+    `InputMethodManager.doDump`). None where the phone does not say.
     """
 
     shown: bool | None

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from app.adb import parse, power
+from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.connection import Deadline
-from app.adb.keyboard import ADB_KEYBOARD
 from app.adb.shell import Shell
 from app.errors import CommandFailed, DeviceError, DeviceLocked, InputError, InputRefused
 

@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.device import Device
-from app.adb.keyboard import ADB_KEYBOARD
 from app.errors import CommandFailed, DeviceTimeout
 
 COUNT = 20

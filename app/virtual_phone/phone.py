@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from app.virtual_phone import utf16
 from app.virtual_phone.adb_keyboard import AdbKeyboard
 from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.app import Badge
@@ -23,7 +24,7 @@ from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, Quirks
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH, Quirks
 from app.virtual_phone.scatter import scatter_about
 from app.virtual_phone.seeding import seeded_state, shifted
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
@@ -34,6 +35,7 @@ HOLD_MS = 500  # ViewConfiguration.getLongPressTimeout()
 TOUCH_SLOP = 24
 PAGE_SWIPE = 150
 MAX_FIELD = 20_000
+"""UTF-16 code units that a text field takes; the quirk `max-length` allows fewer."""
 
 KEY_HOME, KEY_BACK, KEY_POWER, KEY_SLEEP, KEY_WAKEUP = 3, 4, 26, 223, 224
 KEY_SPACE, KEY_ENTER, KEY_DELETE, KEY_MENU = 62, 66, 67, 82
@@ -186,7 +188,10 @@ class Phone:
             return False
         if ui.focus is None:
             return False
-        ui.drafts[ui.focus] = (ui.drafts.get(ui.focus, "") + text)[:MAX_FIELD]
+        most = self.quirks.get(MAX_LENGTH)
+        ui.drafts[ui.focus] = utf16.cut(
+            ui.drafts.get(ui.focus, "") + text, MAX_FIELD if most is None else most
+        )
         return True
 
     def erase(self) -> None:
@@ -282,6 +287,12 @@ class Phone:
     @property
     def keyboard_shown(self) -> bool:
         return self.state.ui.focus is not None and not self.keyguard.showing
+
+    @property
+    def cursor(self) -> int | None:
+        """Where the cursor of the focused field stands, in UTF-16 code units: always at its end."""
+        field = self.state.ui.focus
+        return None if field is None else utf16.length(self.state.ui.drafts.get(field, ""))
 
     @property
     def at_home(self) -> bool:

@@ -85,6 +85,20 @@ ADB_KEYBOARD_QUIRK = Quirk(
     "missing, inactive or api33",
     one_of("missing", "inactive", "api33"),
 )
+NO_CURSOR = Quirk(
+    "no-cursor",
+    "`dumpsys input_method` does not tell where the cursor is, as in the builds of many makers",
+    "on",
+    one_of("on"),
+    "on",
+)
+MAX_LENGTH = Quirk(
+    "max-length",
+    "text fields take so much and cut the rest without a word",
+    "a number of UTF-16 code units",
+    whole(0, 20_000),
+    "10",
+)
 SLOW_SCREENCAP = Quirk(
     "slow-screencap", "a screenshot takes so much longer", "seconds", seconds, "5"
 )
@@ -152,6 +166,8 @@ _ALL: tuple[Quirk[Any], ...] = (
     UNAUTHORIZED,
     LOCKED,
     ADB_KEYBOARD_QUIRK,
+    NO_CURSOR,
+    MAX_LENGTH,
     SLOW_SCREENCAP,
     SLOW_SHELL,
     DROP_SCREENCAP,

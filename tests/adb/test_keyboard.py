@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.adb import keyboard
-from app.adb.connection import Deadline, ExactClient
+from app.adb import keys
+from app.adb.arrival import Expected
+from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.fleet import Fleet
-from app.adb.keyboard import Keyboard, Look
+from app.adb.keyboard import Keyboard
+from app.adb.look import Look
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.server import AdbServer
 from app.adb.shell import Completed, Shell
@@ -47,7 +49,7 @@ def title(phone: PhoneProcess) -> str:
 
 
 def type_blindly(shell: Shell, text: str, deadline: Deadline | None = None) -> None:
-    """Type with `clear` where the screen shows nothing to compare."""
+    """Type with `clear`, on a shell of its own and without pictures."""
     Keyboard(SavedKeyboard(None, shell.serial)).type_text(
         shell, text, clear=True, deadline=deadline or Deadline(20), look=lambda: None
     )
@@ -68,19 +70,32 @@ async def test_clear_or_append(device: Device, virtual_phone: PhoneProcess) -> N
     assert title(virtual_phone) == "one two"
     await device.type_text("three")
     assert title(virtual_phone) == "three"
-    await device.type_text("")
-    assert title(virtual_phone) == ""
+    for _ in range(2):
+        await device.type_text("")
+        assert title(virtual_phone) == ""
 
 
+@pytest.mark.parametrize("text", ["微信" * 2000, "\U0001f600" * 800, "a b " * 1000])
 async def test_a_long_text_is_sent_in_pieces(
-    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer
+    device: Device, virtual_phone: PhoneProcess, text: str
 ) -> None:
     await open_note(device)
-    text = "微信" * 2000
-    shell = Shell(adb_server.client(), virtual_phone.serial)
-    await asyncio.to_thread(type_blindly, shell, text)  # the phone takes minutes to draw it
+    await device.type_text(text)
     assert title(virtual_phone) == text
-    assert max(map(len, virtual_phone.commands())) < 4096 + 100
+    assert max(map(len, virtual_phone.commands())) < 4096 - len("shell,v2,raw:")
+
+
+async def test_typing_costs_four_commands_and_no_picture(
+    device: Device, virtual_phone: PhoneProcess
+) -> None:
+    await open_note(device)
+    await device.type_text("one")
+    known = len(virtual_phone.commands())
+    await device.type_text("another")
+    commands = virtual_phone.commands()[known:]
+    # what there is; our keyboard; the text and what became of it; the person's keyboard
+    assert len(commands) == 4
+    assert not [command for command in commands if "screencap" in command]
 
 
 async def test_no_field_has_the_keyboard(device: Device, virtual_phone: PhoneProcess) -> None:
@@ -116,40 +131,32 @@ async def test_the_keyboard_comes_back_when_typing_is_abandoned(
     assert virtual_phone.state()["ime"]["current"] == LATIN
 
 
-class WithoutAdbKeyboard(Shell):
-    """The same phone, taken for one where ADBKeyboard is not installed."""
-
-    def __init__(self, client: ExactClient, serial: str) -> None:
-        super().__init__(client, serial)
-
-    def run(self, *commands: object, deadline: Deadline) -> Completed:
-        result = super().run(*commands, deadline=deadline)  # type: ignore[arg-type]
-        return Completed(f"{LATIN}\n".encode(), b"", 0) if "list" in str(commands) else result
-
-
-async def test_ascii_without_adb_keyboard(
-    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer
-) -> None:
+async def test_ascii_without_adb_keyboard(device: Device, virtual_phone: PhoneProcess) -> None:
     await open_note(device)
-    shell = WithoutAdbKeyboard(adb_server.client(), virtual_phone.serial)
-
-    def type_text(text: str) -> None:
-        type_blindly(shell, text)
-
     text = "100%s sure; `id` $5 'q' \"d\" \\ -n\nsecond %%s line"
-    await asyncio.to_thread(type_text, text)
-    assert title(virtual_phone) == text
-    with pytest.raises(TextRefused, match="without ADBKeyboard"):
-        await asyncio.to_thread(type_text, "微信")
-    assert title(virtual_phone) == text
+    with virtual_phone.quirks("adbkeyboard=missing"):
+        await device.type_text(text)
+        assert title(virtual_phone) == text
+        with pytest.raises(TextRefused, match="without ADBKeyboard"):
+            await device.type_text("微信")
+        assert title(virtual_phone) == text
+        # longer than what is deleted where nobody tells the length
+        await device.type_text("long " * 100)
+        await device.type_text("short")
+        assert title(virtual_phone) == "short"
 
 
+TOLD = pytest.mark.parametrize("told", [(), ("no-cursor",)], ids=["cursor", "pictures"])
+"""What shows that a text arrived: where the cursor is, or else what the screen shows."""
+
+
+@TOLD
 @pytest.mark.parametrize("quirk", ["adbkeyboard=inactive", "adbkeyboard=api33"])
 async def test_swallowed_text_goes_by_the_other_route(
-    device: Device, virtual_phone: PhoneProcess, quirk: str
+    device: Device, virtual_phone: PhoneProcess, quirk: str, told: tuple[str, ...]
 ) -> None:
     await open_note(device)
-    with virtual_phone.quirks(quirk):
+    with virtual_phone.quirks(quirk, *told):
         await device.type_text("Buy milk, 100%s")
         assert title(virtual_phone) == "Buy milk, 100%s"
         await device.type_text("")
@@ -165,19 +172,31 @@ async def test_a_doubtful_text_is_never_typed_twice(
 ) -> None:
     await open_note(device)
     await device.type_text("one")
-    quirk = virtual_phone.quirks("adbkeyboard=inactive")
+    quirk = virtual_phone.quirks("adbkeyboard=inactive", "no-cursor")
     with quirk, pytest.raises(TextRefused, match="swallowed"):
         await device.type_text("two", clear=False)
     assert title(virtual_phone) == "one"
 
 
-async def test_the_same_text_again_is_not_taken_for_swallowed(
+async def test_what_is_surely_swallowed_is_typed_once(
     device: Device, virtual_phone: PhoneProcess
 ) -> None:
     await open_note(device)
-    for text in ("微信微信", "微信微信", "  ", "  "):
-        await device.type_text(text)
-        assert title(virtual_phone) == text
+    await device.type_text("one")
+    with virtual_phone.quirks("adbkeyboard=inactive"):
+        await device.type_text("two", clear=False)
+    assert title(virtual_phone) == "onetwo"
+
+
+@TOLD
+async def test_the_same_text_again_is_not_taken_for_swallowed(
+    device: Device, virtual_phone: PhoneProcess, told: tuple[str, ...]
+) -> None:
+    await open_note(device)
+    with virtual_phone.quirks(*told):
+        for text in ("微信微信", "微信微信", "信微信微", "  ", "  "):
+            await device.type_text(text)
+            assert title(virtual_phone) == text
     assert "input" not in {command.split()[0] for command in virtual_phone.commands()[-20:]}
 
 
@@ -192,50 +211,52 @@ async def test_without_adb_keyboard_on_the_phone(
             await device.type_text("é")
 
 
-class Told(Shell):
-    """The same phone, whose `dumpsys input_method` also tells where the cursor is."""
-
-    cursors: list[int]
-
-    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
-        result = super().run(*commands, deadline=deadline)
-        if commands[0] == ["dumpsys", "input_method"]:
-            at = self.cursors.pop(0) if len(self.cursors) > 1 else self.cursors[0]
-            line = f"  mCursorSelStart={at} mCursorSelEnd={at} mCursorCandStart=-1\n"
-            return Completed(result.stdout + line.encode(), b"", 0)
-        return result
-
-
 @pytest.mark.parametrize(
-    ("cursors", "clear", "typed"),
+    ("most", "text", "kept", "said"),
     [
-        ([0, 0, 3], False, "one"),  # before, with ADBKeyboard, after: arrived
-        ([0], False, "one"),  # never moved: typed as keys, which is safe
-        ([3, 3, 3, 3, 0], True, "one"),
+        (10, "0123456789ABC", "0123456789", "10 of 13"),
+        (10, "\U0001f600" * 6, "\U0001f600" * 5, "10 of 12"),
+        (9, "\U0001f600" * 6, "\U0001f600" * 4, "8 of 12"),
+        (0, "x", "", "nothing"),
+        (0, "微", "", "swallowed"),
     ],
 )
-async def test_the_cursor_tells_what_arrived(
-    device: Device,
-    virtual_phone: PhoneProcess,
-    adb_server: AdbServer,
-    cursors: list[int],
-    clear: bool,
-    typed: str,
+async def test_a_field_that_cuts_the_text_says_how_much_arrived(
+    device: Device, virtual_phone: PhoneProcess, most: int, text: str, kept: str, said: str
 ) -> None:
     await open_note(device)
-    shell = Told(adb_server.client(), virtual_phone.serial)
-    shell.cursors = list(cursors)
-    with virtual_phone.quirks(*["adbkeyboard=inactive"] * (len(cursors) == 1)):
-        await asyncio.to_thread(
-            lambda: Keyboard(SavedKeyboard(None, "x")).type_text(
-                shell, "one", clear=clear, deadline=Deadline(20), look=never
-            )
-        )
-    assert title(virtual_phone) == typed
+    with virtual_phone.quirks(f"max-length={most}"):
+        with pytest.raises(TextRefused, match=said):
+            await device.type_text(text)
+        assert title(virtual_phone) == kept
+        if kept:
+            await device.type_text(kept)
+    assert title(virtual_phone) == kept
+    assert virtual_phone.state()["ime"]["current"] == LATIN
 
 
-def never() -> Look | None:
-    raise AssertionError("no picture is needed where the cursor tells")
+@pytest.mark.parametrize("quirks", [(), ("adbkeyboard=missing",)])
+async def test_a_field_that_is_full_takes_no_more(
+    device: Device, virtual_phone: PhoneProcess, quirks: tuple[str, ...]
+) -> None:
+    await open_note(device)
+    with virtual_phone.quirks("max-length=4", *quirks):
+        with pytest.raises(TextRefused, match="4 of 5"):
+            await device.type_text("abcde")
+        with pytest.raises(TextRefused, match="nothing"):
+            await device.type_text("f", clear=False)
+        await device.type_text("ab")
+        with pytest.raises(TextRefused, match="2 of 3"):
+            await device.type_text("cde", clear=False)
+    assert title(virtual_phone) == "abcd"
+
+
+def test_a_line_that_leaves_newlines_out_took_the_text() -> None:
+    expected = Expected.of("a\nb", True, (7, 7))
+    expected.check_length((2, 2))
+    expected.check_length((5, 5))  # a field that adds spaces
+    with pytest.raises(TextRefused, match="1 of 3"):
+        expected.check_length((1, 1))
 
 
 def test_a_blinking_cursor_is_no_text() -> None:
@@ -305,7 +326,7 @@ def as_typed(commands: list[list[str]]) -> str:
 def test_ascii_commands_say_the_text_or_refuse(text: str) -> None:
     printable = all(" " <= char <= "~" or char in "\n\t" for char in text)
     try:
-        commands = keyboard.ascii_commands(text)
+        commands = keys.ascii_commands(text)
     except TextRefused:
         assert not printable
     else:

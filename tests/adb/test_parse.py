@@ -94,6 +94,14 @@ def test_keyboard() -> None:
     assert parse.keyboard("") == parse.Keyboard(None, None)
 
 
+def test_the_cursor_is_told_by_the_phone_and_not_by_an_app() -> None:
+    hint = "    hintText=mCursorSelStart=9 mCursorSelEnd=9 label=null\n"
+    line = "  mCursorSelStart=2 mCursorSelEnd=5 mCursorCandStart=-1 mCursorCandEnd=-1\n"
+    assert parse.keyboard(hint + line).cursor == (2, 5)
+    assert parse.keyboard(hint).cursor is None
+    assert parse.keyboard(line.replace("2", "-1")).cursor is None
+
+
 def test_locked() -> None:
     assert parse.locked(output("window_policy_locked")) is True
     assert parse.locked("mShowingLockscreen=false mDreamingLockscreen=false") is False

@@ -68,6 +68,11 @@ async def test_every_command_is_logged_with_its_exit_code(line: Line) -> None:
     assert (event["kind"], event["command"], event["exit_code"]) == ("shell", "echo a; foo", 127)
 
 
+async def test_an_event_tells_how_long_the_command_took(line: Line) -> None:
+    await line("sleep 0.05")
+    assert 50 <= line.phone.events[-1]["ms"] < 5000
+
+
 async def test_screencap_raw_and_png(line: Line) -> None:
     raw = (await line("screencap")).stdout
     assert struct.unpack_from("<4I", raw) == (1080, 2400, 1, 1)

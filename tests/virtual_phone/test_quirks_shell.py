@@ -229,7 +229,7 @@ def test_adb_keyboard_is_deaf(adb: Adb, virtual_phone: PhoneProcess) -> None:
         broadcast(adb, "lost")
         out(adb, "am broadcast -a ADB_INPUT_TEXT --es msg lost")
         assert parse.keyboard(out(adb, "dumpsys input_method")) == parse.Keyboard(
-            True, ADB_KEYBOARD, True
+            True, ADB_KEYBOARD, True, (0, 0)
         )
         assert draft(virtual_phone) == ""
     broadcast(adb, "heard")
@@ -255,6 +255,36 @@ def test_adb_keyboard_of_before_android_13(adb: Adb, virtual_phone: PhoneProcess
         out(adb, f"ime set {LATIN_KEYBOARD}; ime set {ADB_KEYBOARD}")
         broadcast(adb, "again a new service")
         assert draft(virtual_phone) == "heard"
+
+
+# -- text fields
+
+
+def test_the_cursor_counts_utf_16_code_units(adb: Adb, virtual_phone: PhoneProcess) -> None:
+    def cursor() -> tuple[int, int] | None:
+        return parse.keyboard(out(adb, "dumpsys input_method")).cursor
+
+    assert cursor() is None  # no field has the keyboard
+    out(adb, f"monkey -p {NOTES} 1; input tap 928 2176; ime set {ADB_KEYBOARD}")
+    assert cursor() == (0, 0)
+    broadcast(adb, "aé微\U0001f600")
+    assert cursor() == (5, 5)
+    out(adb, "input keyevent DEL")  # a whole emoji
+    assert cursor() == (3, 3)
+    with virtual_phone.quirks("no-cursor"):
+        assert cursor() is None
+        assert "mServedConnecting" in out(adb, "dumpsys input_method")
+
+
+def test_a_field_that_is_full(adb: Adb, virtual_phone: PhoneProcess) -> None:
+    out(adb, f"monkey -p {NOTES} 1; input tap 928 2176; ime set {ADB_KEYBOARD}")
+    with virtual_phone.quirks("max-length=4"):
+        broadcast(adb, "abc\U0001f600")
+        assert draft(virtual_phone) == "abc"
+        out(adb, "input text de")
+        assert draft(virtual_phone) == "abcd"
+    out(adb, "input text e")
+    assert draft(virtual_phone) == "abcde"
 
 
 # -- slowness

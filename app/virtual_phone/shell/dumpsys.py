@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from app.virtual_phone.quirks import NO_CURSOR
 from app.virtual_phone.shell import displays, windows
 from app.virtual_phone.shell.call import Call
 from app.virtual_phone.shell.versions import version
 
 
 def _input_method(call: Call) -> list[str]:
+    """The service, and of the app whose field has the keyboard what its input method client says.
+
+    Positions are UTF-16 code units (AOSP `InputMethodManager.doDump`).
+    """
     shown = str(call.phone.keyboard_shown).lower()
     ime = call.phone.state.ime.current
     bound = str(call.phone.adb_keyboard.bound(call.phone.state.ime)).lower()
@@ -24,7 +29,25 @@ def _input_method(call: Call) -> list[str]:
         f"  mCurId={ime} mHaveConnection=true mBoundToMethod={bound} mVisibleBound={shown}",
         f"  mShowRequested={shown} mShowExplicitlyRequested=false mShowForced=false"
         f" mInputShown={shown}",
+        *_client(call),
     ]
+
+
+def _client(call: Call) -> list[str]:
+    cursor = call.phone.cursor
+    if cursor is None:
+        return []
+    lines = [
+        "Input method client state for android.view.inputmethod.InputMethodManager@9c1f2e4:",
+        "  mActive=true mRestartOnNextWindowFocus=false mBindSequence=12",
+        "  mServedConnecting=false",
+    ]
+    if call.phone.quirks.get(NO_CURSOR) is None:
+        lines.append(
+            f"  mCursorSelStart={cursor} mCursorSelEnd={cursor}"
+            " mCursorCandStart=-1 mCursorCandEnd=-1"
+        )
+    return lines
 
 
 def _power(call: Call) -> list[str]:

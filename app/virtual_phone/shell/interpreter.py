@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,11 @@ class Shell:
         self._dropped = False
 
     async def run(self, text: str) -> Result:
-        """Run a command line and log it with its exit code as a `shell` event of the phone."""
+        """Run a command line and log it as a `shell` event of the phone.
+
+        The event has the exit code and `ms`, how many milliseconds the command itself took.
+        """
+        begun = time.perf_counter()
         await asyncio.sleep(self._phone.quirks.get(SLOW_SHELL) or 0)
         output: Output = []
         if not text.strip():
@@ -72,7 +77,8 @@ class Shell:
                 output.append((STDERR, f"/system/bin/sh: syntax error: {exc}\n".encode()))
                 self._status = _SYNTAX_ERROR
         command = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        self._phone.log("shell", command=command, exit_code=self._status)
+        took = round((time.perf_counter() - begun) * 1000, 3)
+        self._phone.log("shell", command=command, exit_code=self._status, ms=took)
         return Result(output, self._status, self._dropped)
 
     async def _run_list(self, pipelines: list[syntax.Pipeline], output: Output) -> None:

@@ -1,0 +1,56 @@
+"""Typing as keys, through Android's `input`: printable ASCII, tabs and newlines only."""
+
+from __future__ import annotations
+
+import re
+
+from app.adb.connection import Deadline
+from app.adb.shell import Shell
+from app.errors import TextRefused
+
+_ASCII_PIECE = 500
+_ASCII_COMMANDS = 40
+_CLEAR_KEYS = 250
+"""How many characters are deleted at least: without an IME nobody tells the length of a field."""
+_MOST_CLEAR_KEYS = 5000
+_KEY_TAB, _KEY_ENTER, _KEY_DELETE, _KEY_MOVE_END = "61", "66", "67", "123"
+_PIECES = re.compile(r"\n|\t|[ -~]+")
+
+
+def ascii_commands(text: str) -> list[list[str]]:
+    """The `input` commands that type printable ASCII, tabs and newlines; TextRefused for the rest.
+
+    `input text` reads `%s` as a space and has no way to say the two characters `%s`, so these are
+    typed in two calls.
+    """
+    commands: list[list[str]] = []
+    position = 0
+    for match in _PIECES.finditer(text):
+        if match.start() != position:
+            break
+        position = match.end()
+        if match[0] in "\n\t":
+            commands.append(["input", "keyevent", _KEY_ENTER if match[0] == "\n" else _KEY_TAB])
+            continue
+        for piece in re.split(r"(?<=%)(?=s)", match[0]):
+            for start in range(0, len(piece), _ASCII_PIECE):
+                part = piece[start : start + _ASCII_PIECE]
+                commands.append(["input", "text", part.replace(" ", "%s")])
+    if position != len(text):
+        raise TextRefused(f"without ADBKeyboard this phone cannot type {text[position]!r}")
+    return commands
+
+
+def clear_commands(length: int) -> list[list[str]]:
+    """The `input` commands that empty a field of `length` characters or fewer."""
+    left = min(max(length, _CLEAR_KEYS), _MOST_CLEAR_KEYS)
+    commands = [["input", "keyevent", _KEY_MOVE_END]]
+    for start in range(0, left, _CLEAR_KEYS):
+        commands.append(["input", "keyevent", *[_KEY_DELETE] * min(_CLEAR_KEYS, left - start)])
+    return commands
+
+
+def press(shell: Shell, commands: list[list[str]], deadline: Deadline) -> None:
+    """Run `input` commands; raises CommandFailed and InputRefused."""
+    for start in range(0, len(commands), _ASCII_COMMANDS):
+        shell.run(*commands[start : start + _ASCII_COMMANDS], deadline=deadline).check("typing")
