@@ -196,38 +196,64 @@ class Canvas:
         self._draw.text(xy, line, font=face, fill=color, anchor=anchor)
 
 
+@lru_cache(maxsize=8192)
+def _advance(character: str, face: ImageFont.FreeTypeFont) -> float:
+    return face.getlength(character)
+
+
+def _fitting(text: str, face: ImageFont.FreeTypeFont, max_width: int, ending: str = "") -> int:
+    """How many characters of `text` fit with `ending`.
+
+    The widths of single characters say where about, so that little of a long text is measured.
+    """
+    count, left = 0, max_width - face.getlength(ending)
+    while count < len(text) and left > 0:
+        left -= _advance(text[count], face)
+        count += 1
+    while count and face.getlength(text[:count] + ending) > max_width:
+        count -= 1
+    while count < len(text) and face.getlength(text[: count + 1] + ending) <= max_width:
+        count += 1
+    return count
+
+
 def shorten(text: str, face: ImageFont.FreeTypeFont, max_width: int) -> str:
     """`text` itself, or its longest beginning that fits with an ellipsis."""
-    if face.getlength(text) <= max_width:
+    if _fitting(text, face, max_width) == len(text):
         return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if face.getlength(text[:middle] + "…") <= max_width:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low].rstrip() + "…"
+    return text[: _fitting(text, face, max_width, "…")].rstrip() + "…"
 
 
 def wrap(text: str, face: ImageFont.FreeTypeFont, max_width: int) -> list[str]:
     """Break `text` at spaces (and inside words that are too long) into lines that fit."""
+    return [line for paragraph in text.split("\n") for line in _wrapped(paragraph, face, max_width)]
+
+
+def wrap_end(text: str, face: ImageFont.FreeTypeFont, max_width: int, count: int) -> list[str]:
+    """The last `count` lines of `wrap`."""
     lines: list[str] = []
-    for paragraph in text.split("\n"):
-        line = ""
-        for word in paragraph.split(" "):
-            candidate = f"{line} {word}" if line else word
-            if face.getlength(candidate) <= max_width:
-                line = candidate
-                continue
-            if line:
-                lines.append(line)
-            line = word
-            while face.getlength(line) > max_width:
-                cut = len(line)
-                while cut > 1 and face.getlength(line[:cut]) > max_width:
-                    cut -= 1
-                lines.append(line[:cut])
-                line = line[cut:]
-        lines.append(line)
-    return lines
+    for paragraph in reversed(text.split("\n")):
+        lines = [*_wrapped(paragraph, face, max_width)[-count:], *lines]
+        if len(lines) >= count:
+            break
+    return lines[-count:]
+
+
+@lru_cache(maxsize=64)
+def _wrapped(paragraph: str, face: ImageFont.FreeTypeFont, max_width: int) -> tuple[str, ...]:
+    lines: list[str] = []
+    start = 0
+    while True:
+        while paragraph[start : start + 1] == " ":  # a line does not begin with a space
+            start += 1
+        rest = paragraph[start:]
+        count = _fitting(rest, face, max_width)
+        if start + count == len(paragraph):
+            return (*lines, rest)
+        space = rest.rfind(" ", 0, count + 1)
+        if space > 0:
+            lines.append(rest[:space])
+            start += space + 1
+        else:
+            lines.append(rest[: max(count, 1)])
+            start += max(count, 1)

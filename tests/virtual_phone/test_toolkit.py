@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from app.virtual_phone.display import (
     shorten,
     theme,
     wrap,
+    wrap_end,
 )
 from app.virtual_phone.toolkit.controls import Field, Key, KeyGrid, Tile, TileGrid
 from app.virtual_phone.toolkit.rows import Header, LinkRow, Paragraph, SliderRow, SwitchRow
@@ -263,6 +266,19 @@ def test_wrapped_lines_fit_and_lose_only_spaces(text: str) -> None:
 
 def test_wrapping_keeps_paragraphs() -> None:
     assert wrap("a\n\nb c", font(48), 400) == ["a", "", "b c"]
+
+
+@given(st.text(st.sampled_from("ab mW.\n"), max_size=200), st.integers(1, 9))
+def test_the_end_of_a_text_is_wrapped_alike(text: str, count: int) -> None:
+    assert wrap_end(text, font(48), 300, count) == wrap(text, font(48), 300)[-count:]
+
+
+@pytest.mark.parametrize("text", ["x" * 20_000, "微" * 20_000, "word " * 4_000, "a\n" * 10_000])
+def test_a_long_text_is_drawn_at_once(text: str) -> None:
+    field = Field("f", text, "Hint", nothing, focused=True, lines=8)
+    begun = time.monotonic()
+    field.paint(new_scene(), Rect(0, 100, WIDTH, 900))
+    assert time.monotonic() - begun < 1  # it was minutes when every prefix was measured
 
 
 def test_corners_are_round_and_smooth() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.virtual_phone.display import Canvas, Color, Rect, wrap
+from app.virtual_phone.display import Canvas, Color, Rect, wrap_end
 from app.virtual_phone.icons import icon
 from app.virtual_phone.toolkit.rows import MARGIN
 from app.virtual_phone.toolkit.scene import Scene
@@ -85,7 +85,7 @@ class Field:
         canvas, theme = scene.canvas, scene.canvas.theme
         face = canvas.text_font(self.text_size)
         left, step = rect.left + MARGIN, self._step(canvas)
-        lines = wrap(self.text, face, rect.width - 2 * MARGIN)[-self.lines :]
+        lines = wrap_end(self.text, face, rect.width - 2 * MARGIN, self.lines)
         for number, line in enumerate(lines):
             y = rect.top + 24 + number * step + step // 2
             canvas.text((left, y), line, self.text_size, theme.text)
