@@ -4,7 +4,8 @@ AppError(code, message, hint)
 ├ ConfigError                    the operator, at start-up
 ├ InputError                     the caller: a bad goal, a bad number, an unknown id
 │  ├ TaskNotFound
-│  └ TaskNotRunning
+│  ├ TaskNotRunning
+│  └ NoOpenQuestion
 ├ DeviceError
 │  ├ AdbServerUnreachable        retry with back-off, then stop
 │  ├ DeviceNotFound · DeviceOffline · DeviceDisconnected   wait for its return, look again
@@ -65,6 +66,11 @@ class TaskNotFound(InputError):
 
 class TaskNotRunning(InputError):
     code = "task_not_running"
+    status = 409
+
+
+class NoOpenQuestion(InputError):
+    code = "no_open_question"
     status = 409
 
 

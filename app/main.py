@@ -25,6 +25,7 @@ from app import __version__
 from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
+from app.agent.guard import Sensitive
 from app.agent.history import Message
 from app.agent.ports import ReplyStream
 from app.api.devices import device_routes
@@ -37,6 +38,7 @@ from app.errors import ConfigError, EngineError
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import Settings, load_apps
+from app.tasks.assignment import Assignments
 from app.tasks.runner import Runner
 from app.tasks.store import Store
 
@@ -47,12 +49,20 @@ SHUTDOWN_S = 3
 class ProfiledChat:
     """The engine's client with the sampling of the model's profile: what the loop calls a Chat."""
 
-    def __init__(self, client: ChatClient, sampling: Sampling) -> None:
+    def __init__(
+        self, client: ChatClient, sampling: Sampling, context: int, *, grammar: bool
+    ) -> None:
+        """`context` is that of one sequence in tokens; `grammar` says the engine knows such."""
         self._client = client
         self._sampling = sampling
+        self._knows_grammar = grammar
+        self.context = context
 
-    def ask(self, messages: Sequence[Message]) -> AbstractAsyncContextManager[ReplyStream]:
-        return self._client.stream(messages, sampling=self._sampling)
+    def ask(
+        self, messages: Sequence[Message], *, grammar: str = ""
+    ) -> AbstractAsyncContextManager[ReplyStream]:
+        extra = {"grammar": grammar} if grammar and self._knows_grammar else None
+        return self._client.stream(messages, sampling=self._sampling, extra=extra)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -110,10 +120,9 @@ async def _start_parts(
     engine.before_stop(passthrough.close_streams)
     runner = Runner(
         fleet,
-        ProfiledChat(client, _sampling(settings)),
+        _assignments(settings, client),
         store,
         settings.agent,
-        settings.profile,
         keep_screenshots=settings.service.keep_screenshots,
         return_s=settings.adb.return_timeout_s,
     )
@@ -148,6 +157,23 @@ async def _end_task(task: asyncio.Task[None]) -> None:
 def _is_local(settings: Settings) -> bool:
     kind = settings.engine.kind
     return kind != "remote" and not (kind == "auto" and settings.engine.url)
+
+
+def _assignments(settings: Settings, client: ChatClient) -> Assignments:
+    engine, profile, guard = settings.engine, settings.profile, settings.guard
+    chat = ProfiledChat(
+        client,
+        _sampling(settings),
+        engine.context // engine.parallel,
+        grammar=profile.grammar == "on" or _is_local(settings),
+    )
+    sensitive = (
+        Sensitive("a payment", guard.payment_apps, guard.payment_words, each_time=True),
+        Sensitive("installing apps", guard.install_apps, guard.install_words),
+        Sensitive("messages", guard.message_apps, guard.message_words),
+        Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
+    )
+    return Assignments(chat, profile, sensitive, settings.agent.second_look)
 
 
 def _sampling(settings: Settings) -> Sampling:

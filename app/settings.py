@@ -114,6 +114,20 @@ class AgentSettings(Section):
     max_steps: Annotated[int, Field(ge=1)] = 100
     timeout_s: Seconds = 1800.0
     profile: str = "autoglm-phone-9b"
+    confirm: Literal["ask", "deny", "allow"] = "ask"
+    reply_timeout_s: Seconds = 300.0
+    second_look: Literal["off", "judge", "fresh"] = "off"
+
+
+class GuardSettings(Section):
+    payment_apps: Words = ()
+    payment_words: Words = ()
+    install_apps: Words = ()
+    install_words: Words = ()
+    message_apps: Words = ()
+    message_words: Words = ()
+    system_apps: Words = ()
+    system_words: Words = ()
 
 
 class ProfileSettings(Section):
@@ -125,6 +139,8 @@ class ProfileSettings(Section):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.2
     max_tokens: Annotated[int, Field(ge=1)] = 3000
     feedback: bool = True
+    reads: bool = True
+    grammar: Literal["auto", "on", "off"] = "auto"
 
 
 class AppsSettings(Section):
@@ -137,6 +153,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     agent: AgentSettings = AgentSettings()
     profile: ProfileSettings = ProfileSettings()
+    guard: GuardSettings = GuardSettings()
     apps: AppsSettings = AppsSettings()
 
 

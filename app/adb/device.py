@@ -286,6 +286,14 @@ class Device:
     async def home(self) -> None:
         await self.press("home")
 
+    async def find_app(self, name: str) -> str:
+        """The package that a name or an alias means on this phone; raises AppNotFound."""
+
+        def find(deadline: Deadline) -> str:
+            return apps.find(self._shell, self._table, name, deadline)
+
+        return await self._call(find, LAUNCH_S)
+
     async def launch(self, name: str) -> str:
         """Start an app by name, alias or package and return its package; raises AppNotFound."""
 

@@ -90,6 +90,12 @@ def readable_calls(text: str) -> list[Call]:
     return calls
 
 
+def call_at(text: str, position: int) -> Call | None:
+    """The call that begins at `position`, or None; raises CallError for a broken one."""
+    head = _HEAD.match(text, position)
+    return _read_at(text, head)[0] if head else None
+
+
 def _read_all(text: str) -> Iterator[Call | CallError]:
     position = 0
     while head := _HEAD.search(text, position):

@@ -1,7 +1,7 @@
 """Observe, decide, act, until the goal is reached or there is a reason to stop.
 
-A stop is a value with a reason, not an exception. Only the model's own well-formed `finish(...)`
-gives the reason "finished". Cancelling the coroutine cancels the phone call or the request that is
+Only the model's own well-formed `finish(...)` gives the reason "finished", and a second look or the
+person may still doubt it. Cancelling the coroutine cancels the phone call or the request that is
 under way at once; nothing is done on the phone afterwards.
 """
 
@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
-from app.agent.actions import Action, CallApi, Finish, Interact, Note, TakeOver, Tap
-from app.agent.execute import execute
+from app.agent.act import Actor, Progress
+from app.agent.actions import Swipe, TypeText, Wait
+from app.agent.conduct import Conduct
+from app.agent.outcome import Limits, Outcome
 from app.agent.policy import Attempt, VisionPolicy
-from app.agent.ports import Device, Observation, Recorder, StepRecord
+from app.agent.ports import Device, Observation, Question, Recorder, StepRecord
 from app.agent.settle import still_frame, window_after
 from app.errors import (
     AdbServerUnreachable,
-    AppError,
-    AppNotFound,
-    CommandFailed,
     ContextOverflow,
     DeviceDisconnected,
     DeviceError,
@@ -34,26 +31,7 @@ from app.errors import (
     EngineError,
     InputRefused,
     SecureScreen,
-    TextRefused,
 )
-
-StopReason = Literal[
-    "finished",
-    "gave_up",
-    "unparseable",
-    "step_budget",
-    "time_budget",
-    "stalled",
-    "refused",
-    "cancelled",
-    "device_lost",
-    "engine_lost",
-    "context_full",
-    "crashed",
-]
-
-MAX_UNREADABLE = 2
-"""Replies in a row that hold no usable action before the task stops."""
 
 MAX_DROPS = 3
 """Steps in a row in which the phone dropped off before the task stops."""
@@ -65,35 +43,23 @@ MAY_COME_BACK = (
     DeviceOffline,
     DeviceTimeout,
 )
-TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
 PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused, SecureScreen)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """`return_s` is how long a phone that dropped off may be away, in seconds."""
-
-    max_steps: int
-    timeout_s: float
-    return_s: float = 45.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Why a task ended; `message` is for the person."""
-
-    reason: StopReason
-    message: str = ""
-    error: AppError | None = None
+_KEEPS_THE_APP = (Wait, TypeText, Swipe)
+"""Actions that open no other app: one that comes up meanwhile came by itself."""
 
 
 async def run_loop(
-    device: Device, policy: VisionPolicy, recorder: Recorder, limits: Limits
+    device: Device,
+    policy: VisionPolicy,
+    recorder: Recorder,
+    limits: Limits,
+    conduct: Conduct | None = None,
 ) -> Outcome:
     """Work on the goal that `policy` knows. Raises only CancelledError and programming errors."""
+    conduct = conduct or Conduct()
     try:
-        async with asyncio.timeout(limits.timeout_s):
-            return await _Loop(device, policy, recorder, limits).run()
+        async with asyncio.timeout(limits.timeout_s) as conduct.clock:
+            return await _Loop(device, policy, recorder, limits, conduct).run()
     except TimeoutError:
         return Outcome("time_budget", f"The goal was not reached in {limits.timeout_s:g} s.")
     except PERSON_MUST_ACT as exc:
@@ -108,16 +74,22 @@ async def run_loop(
 
 class _Loop:
     def __init__(
-        self, device: Device, policy: VisionPolicy, recorder: Recorder, limits: Limits
+        self,
+        device: Device,
+        policy: VisionPolicy,
+        recorder: Recorder,
+        limits: Limits,
+        conduct: Conduct,
     ) -> None:
         self._device = device
         self._limits = limits
         self._policy = policy
         self._recorder = recorder
-        self._feedback = ""
-        self._unreadable = 0
+        self._conduct = conduct
+        self._progress = Progress()
+        self._actor = Actor(device, policy, conduct, self._progress)
         self._drops = 0
-        self._last: Action | None = None
+        self._package = ""
         self._awake = False
 
     async def run(self) -> Outcome:
@@ -129,42 +101,95 @@ class _Loop:
         return Outcome("step_budget", f"The goal was not reached in {max_steps} steps.")
 
     async def _step(self, number: int) -> Outcome | None:
-        step = await self._observe(number)
-        await self._recorder.observed(step)
-        feedback, self._feedback = self._feedback, ""
-        attempt = await self._policy.decide(
-            step.observation, feedback, lambda text: self._recorder.thought(number, text)
-        )
-        _take(step, attempt)
+        step = None
+        while step is None:
+            await self._conduct.gate()
+            step = await self._prepare(number)
+        if isinstance(step, Outcome):
+            return step
+        self._progress.feedback = ""
         await self._recorder.decided(step)
         try:
-            return await self._act(step)
+            outcome = await self._actor.act(step)
+            self._drops = 0
+            return outcome
+        except MAY_COME_BACK as exc:
+            # Whether the phone still did it is not known, so it is never done again unasked: the
+            # next look shows.
+            await self._returned(exc)
+            self._progress.feedback = (
+                "The phone dropped off during the last action; see what it did."
+            )
+        except PERSON_MUST_ACT as exc:
+            await self._helped(exc)
+            self._progress.feedback = "The last action failed; the person has mended the cause."
         finally:
             await self._recorder.stepped(step)
+        return None
 
-    async def _observe(self, number: int) -> StepRecord:
-        """Look until a look succeeds: a phone that drops off meanwhile is waited for."""
-        while True:
-            try:
-                return await self._look(number)
-            except MAY_COME_BACK as exc:
-                await self._returned(exc)
+    async def _prepare(self, number: int) -> StepRecord | Outcome | None:
+        """A decided step, or the end of the task; None when the look must be taken again."""
+        try:
+            step = await self._conduct.control.unless_paused(self._look(number))
+        except MAY_COME_BACK as exc:
+            await self._conduct.control.unless_paused(self._returned(exc))
+            return None
+        except PERSON_MUST_ACT as exc:
+            await self._helped(exc)
+            return None
+        if step is None:
+            return None
+        await self._recorder.observed(step)
+        if sign := self._progress.stall.check(step.observation.frame.fingerprint()):
+            outcome = await self._stalled(sign)
+            if outcome is not None:
+                return outcome
+        return await self._conduct.control.unless_paused(self._decide(step))
 
     async def _look(self, number: int) -> StepRecord:
         started_at, begun = datetime.now(UTC), time.perf_counter()
         if not self._awake:
             await self._device.wake()
             self._awake = True
-        if self._last is None:
+        last = self._progress.last
+        if last is None:
             frame = await self._device.screenshot()
         else:
-            frame = await still_frame(self._device, window_after(self._last))
+            frame = await still_frame(self._device, window_after(last))
         seen = time.perf_counter()
         app = await self._device.current_app()
-        step = StepRecord(number, started_at, Observation(frame, app.label or app.package))
+        if self._package not in ("", app.package) and isinstance(last, _KEEPS_THE_APP):
+            note = f"{app.label or app.package} came to the front by itself."
+            self._progress.feedback = f"{self._progress.feedback} {note}".strip()
+        self._package = app.package
+        observation = Observation(frame, app.label or app.package, app.package, app.activity)
+        step = StepRecord(number, started_at, observation)
         step.timings_ms["screenshot"] = (seen - begun) * 1000
         step.timings_ms["current_app"] = (time.perf_counter() - seen) * 1000
         return step
+
+    async def _decide(self, step: StepRecord) -> StepRecord:
+        attempt = await self._policy.decide(
+            step.observation,
+            self._progress.feedback,
+            lambda text: self._recorder.thought(step.number, text),
+        )
+        _take(step, attempt)
+        return step
+
+    async def _stalled(self, sign: str) -> Outcome | None:
+        """First the model is told, then the person is asked, or the task stops."""
+        stall = self._progress.stall
+        if not stall.warned():
+            self._progress.feedback = f"{sign} Go another way, or finish and say what is in it."
+            return None
+        question = Question("stalled", sign, "Say how to go on, or refuse to stop the task.")
+        answer = await self._conduct.ask(question)
+        if not answer.allowed:
+            return Outcome("stalled", sign)
+        stall.forgive()
+        self._progress.feedback = f"The person says: {answer.text}" if answer.text else sign
+        return None
 
     async def _returned(self, error: DeviceError) -> None:
         """Wait until the phone is back; raises `error` when it is not, or drops off too often."""
@@ -173,55 +198,12 @@ class _Loop:
             raise error
         await self._device.wait_ready(self._limits.return_s)
 
-    async def _act(self, step: StepRecord) -> Outcome | None:
-        if step.decision is None:
-            return self._misread(step.error)
-        self._unreadable = 0
-        action = step.decision.action
-        match action:
-            case Finish():
-                return Outcome("finished", action.message)
-            case TakeOver() | Interact():
-                return Outcome("gave_up", action.message or "The model asks a person to go on.")
-            case Tap() if action.message:
-                return Outcome(
-                    "refused", f"The model asks before a sensitive tap: {action.message}"
-                )
-            case Note() | CallApi():
-                self._feedback = "There is no notebook here. Go on without it."
-                return None
-        begun = time.perf_counter()
-        try:
-            await execute(action, self._device, step.observation.frame)
-        except TOLD_TO_MODEL as exc:
-            step.error = exc
-            self._feedback = f"The last action failed: {exc.message}"
-        except MAY_COME_BACK as exc:
-            # Whether the phone still did it is not known, so it is never done again unasked: the
-            # next look shows.
-            step.error = exc
-            await self._returned(exc)
-            self._feedback = "The phone dropped off during the last action; see what it did."
-        except DeviceError as exc:
-            step.error = exc
-            raise
-        else:
-            self._drops = 0
-        step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
-        self._last = action
-        return None
-
-    def _misread(self, error: AppError | None) -> Outcome | None:
-        """The reply was no action: say so to the model once, then stop."""
-        self._unreadable += 1
-        reason = error.message if error else "the reply holds no action"
-        if self._unreadable >= MAX_UNREADABLE:
-            return Outcome("unparseable", f"The model's reply could not be used: {reason}.", error)
-        self._feedback = (
-            f"Your last answer could not be used: {reason}. "
-            "Answer with exactly one do(...) or finish(...)."
-        )
-        return None
+    async def _helped(self, error: DeviceError) -> None:
+        """Wait until the person has mended it; raises `error` when they do not."""
+        answer = await self._conduct.ask(Question("take_over", error.message, error.hint))
+        if not answer.allowed:
+            raise error
+        self._awake = False
 
 
 def _take(step: StepRecord, attempt: Attempt) -> None:

@@ -7,11 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.agent.context import ContextBudget, image_tokens
 from app.agent.history import History, assistant_text
-from app.agent.ports import Chat, Observation
-from app.agent.reply import Decision, parse_reply
+from app.agent.ports import Chat, Completion, Observation
+from app.agent.reply import Decision, holds_action, parse_reply
 from app.agent.thought import ThoughtStream
-from app.errors import PolicyError, ReplyTruncated
+from app.errors import ContextOverflow, PolicyError, ReplyTruncated
+
+KEPT_UNREADABLE = 500
+"""Characters of a reply that was no action that stay in the conversation, to be repaired."""
+MAX_TAIL = 40
+"""Characters behind a complete action that are waited for, where only the end tells the counts."""
 
 
 @dataclass
@@ -29,7 +35,8 @@ class VisionPolicy:
     """Asks a vision model.
 
     `image_size` is (width, height), or None for the phone's own pixels. Without `feedback` the
-    model is not told of failed actions, for models that were trained without such lines.
+    model is not told of failed actions, for models that were trained without such lines. With a
+    `grammar` (GBNF) the engine lets no other reply come.
     """
 
     def __init__(
@@ -39,41 +46,73 @@ class VisionPolicy:
         image_size: tuple[int, int] | None,
         *,
         feedback: bool = True,
+        grammar: str = "",
+        max_reply: int = 3000,
     ) -> None:
         self._feedback = feedback
         self._chat = chat
         self._history = history
         self._image_size = image_size
+        self._grammar = grammar
+        self._max_reply = max_reply
+        self._budget: ContextBudget | None = None
+        self._last_prompt = 0
 
     async def decide(
         self, observation: Observation, feedback: str, on_thought: Callable[[str], None]
     ) -> Attempt:
-        """One request. Raises EngineError; a reply that cannot be used is in the attempt."""
+        """One request. Raises EngineError; a reply that cannot be used is in the attempt.
+
+        A context that overflows all the same is shrunk once and the request repeated.
+        """
         attempt = Attempt()
-        started = time.perf_counter()
+        begun = time.perf_counter()
         png = await asyncio.to_thread(self._encode, observation)
-        encoded = time.perf_counter()
+        attempt.timings_ms["encode"] = (time.perf_counter() - begun) * 1000
         told = feedback if self._feedback else ""
         text = self._history.pending_text(observation.app, told)
-        stream = ThoughtStream()
-        first = 0.0
-        async with self._chat.ask(self._history.messages(text, png)) as reply:
+        image = image_tokens(*self._size(observation))
+        self._make_room(image)
+        try:
+            completion = await self._ask(attempt, text, png, on_thought)
+        except ContextOverflow:
+            if not self._history.fold(self._budget.size if self._budget else 1 << 30):
+                raise
+            self._last_prompt = 0
+            completion = await self._ask(attempt, text, png, on_thought)
+        self._read(attempt, completion)
+        self._remember(attempt, text, image)
+        return attempt
+
+    def doubted(self) -> None:
+        """The last reply said done and is not believed. A model that cannot be told so forgets it,
+        or it would only say it again."""
+        if not self._feedback:
+            self._history.take_back()
+            self._last_prompt = 0
+
+    async def _ask(
+        self, attempt: Attempt, text: str, png: bytes, on_thought: Callable[[str], None]
+    ) -> Completion:
+        begun, first = time.perf_counter(), 0.0
+        thought = ThoughtStream()
+        messages = self._history.messages(text, png)
+        async with self._chat.ask(messages, grammar=self._grammar) as reply:
             async for piece in reply:
                 first = first or time.perf_counter()
-                new = piece.text if piece.reasoning else stream.feed(piece.text)
+                new = piece.text if piece.reasoning else thought.feed(piece.text)
                 if new:
                     on_thought(new)
+                if _is_over(reply.completion):
+                    break  # leaving the block closes the stream, and the engine stops
         done = time.perf_counter()
-        completion = reply.completion
-        reasoning = completion.reasoning
-        attempt.raw = (
-            f"<think>{reasoning}</think>{completion.text}" if reasoning else completion.text
-        )
-        attempt.timings_ms = {
-            "encode": (encoded - started) * 1000,
-            "first_token": ((first or done) - encoded) * 1000,
-            "request": (done - encoded) * 1000,
-        }
+        attempt.timings_ms["first_token"] = ((first or done) - begun) * 1000
+        attempt.timings_ms["request"] = (done - begun) * 1000
+        return reply.completion
+
+    def _read(self, attempt: Attempt, completion: Completion) -> None:
+        begun = time.perf_counter()
+        attempt.raw = _whole(completion)
         attempt.tokens = {
             "prompt": completion.prompt_tokens,
             "cached": completion.cached_tokens,
@@ -84,8 +123,37 @@ class VisionPolicy:
             attempt.decision = parse_reply(attempt.raw, truncated=truncated)
         except (PolicyError, ReplyTruncated) as exc:
             attempt.error = exc
-        self._history.answered(text, _kept(attempt))
-        return attempt
+        attempt.timings_ms["parse"] = (time.perf_counter() - begun) * 1000
+
+    def _make_room(self, image: int) -> None:
+        if self._budget is None:
+            self._budget = ContextBudget(self._chat.context, self._max_reply)
+        excess = self._budget.excess(image)
+        if excess > 0:
+            self._budget.freed(self._history.fold(excess))
+            self._last_prompt = 0
+
+    def _remember(self, attempt: Attempt, text: str, image: int) -> None:
+        prompt = attempt.tokens["prompt"]
+        if self._last_prompt:
+            self._history.weigh_last(max(0, prompt - self._last_prompt))
+        self._last_prompt = prompt
+        completion = attempt.tokens["completion"]
+        if attempt.decision is None:
+            if self._feedback:
+                self._history.answered(text, attempt.raw[:KEPT_UNREADABLE], tokens=completion)
+            return
+        decision = attempt.decision
+        summary = decision.action.describe()
+        self._history.answered(
+            text, assistant_text(decision.thought, decision.answer), summary, completion
+        )
+        if self._budget is not None:
+            self._budget.counted(prompt, completion, image)
+
+    def _size(self, observation: Observation) -> tuple[int, int]:
+        frame = observation.frame
+        return self._image_size or (frame.width, frame.height)
 
     def _encode(self, observation: Observation) -> bytes:
         if self._image_size is None:
@@ -93,8 +161,15 @@ class VisionPolicy:
         return observation.frame.scaled_png(*self._image_size)
 
 
-def _kept(attempt: Attempt) -> str:
-    """The reply as it stays in the conversation: clean tags, or as it came when it was no reply."""
-    if attempt.decision is None:
-        return attempt.raw
-    return assistant_text(attempt.decision.thought, attempt.decision.answer)
+def _whole(completion: Completion) -> str:
+    if completion.reasoning:
+        return f"<think>{completion.reasoning}</think>{completion.text}"
+    return completion.text
+
+
+def _is_over(completion: Completion) -> bool:
+    """Whether nothing is to come that matters: the action is whole, and the counts are known."""
+    text = _whole(completion)
+    if not holds_action(text):
+        return False
+    return completion.prompt_tokens > 0 or holds_action(text[:-MAX_TAIL])

@@ -9,11 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
+from app.agent.actions import Action
 from app.agent.history import Message
 from app.agent.reply import Decision
 from app.errors import AppError
+
+QuestionKind = Literal["confirmation", "step", "question", "take_over", "stalled", "doubt"]
 
 
 class Frame(Protocol):
@@ -38,6 +41,9 @@ class Frame(Protocol):
 class Foreground(Protocol):
     @property
     def package(self) -> str: ...
+
+    @property
+    def activity(self) -> str: ...
 
     @property
     def label(self) -> str | None: ...
@@ -66,6 +72,9 @@ class Device(Protocol):
     async def back(self) -> None: ...
 
     async def home(self) -> None: ...
+
+    async def find_app(self, name: str) -> str:
+        """The package that a name means on this phone; raises AppNotFound."""
 
     async def launch(self, name: str) -> str: ...
 
@@ -121,15 +130,65 @@ class ReplyStream(Protocol):
 class Chat(Protocol):
     """An engine. Leaving the block stops the generation; raises EngineError."""
 
-    def ask(self, messages: Sequence[Message]) -> AbstractAsyncContextManager[ReplyStream]: ...
+    @property
+    def context(self) -> int:
+        """Tokens of one sequence, prompt and reply together; 0 when it is not known."""
+
+    def ask(
+        self, messages: Sequence[Message], *, grammar: str = ""
+    ) -> AbstractAsyncContextManager[ReplyStream]:
+        """`grammar` (GBNF) is left out for an engine that does not know such."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen before deciding."""
+    """What was seen before deciding; `app` is the name that the model is told."""
 
     frame: Frame
     app: str
+    package: str = ""
+    activity: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that only the person can decide or do; `action` waits for the answer, if any.
+
+    Kinds: "confirmation" (may this be done?), "step" (the same, asked for every step), "question"
+    (what does the person want?), "take_over" (something to be done by hand), "stalled" (go on?),
+    "doubt" (the model says done, a second look says not: is it?).
+    """
+
+    kind: QuestionKind
+    text: str
+    hint: str = ""
+    action: Action | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`allowed` is False also when nobody answered in time; `text` is for the model."""
+
+    allowed: bool
+    text: str = ""
+    reason: str = ""
+    """Why it was not allowed, for the person: "" for a person's own no."""
+
+
+class Person(Protocol):
+    async def ask(self, question: Question) -> Answer:
+        """Wait for the person. A time-out is a refusal."""
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """There is no person to ask. With `allows` what only needs consent is done, the rest refused:
+    nobody can answer a question or take over."""
+
+    allows: bool = False
+
+    async def ask(self, question: Question) -> Answer:
+        return Answer(self.allows and question.kind in ("confirmation", "step"))
 
 
 @dataclass
@@ -142,6 +201,8 @@ class StepRecord:
     decision: Decision | None = None
     raw: str = ""
     error: AppError | None = None
+    remark: str = ""
+    """What happened besides the action, for the person: a rule, a doubt, a note."""
     timings_ms: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
 

@@ -1,8 +1,10 @@
 """Model text to one action, or an error: the only way from a reply to the phone.
 
-The rules: thinking is never executed; outside it the last complete call counts; a call that was
-begun and cannot be read spoils the reply, because what follows may lie inside its strings; and
-nothing but a well-formed `finish(...)` ends a task as done.
+The rules: thinking is never executed; a call directly behind `</think>` or `<answer>` is the
+action, and nothing after it is looked at, so that the stream can be closed there; in a reply
+without that, the last complete call outside the thinking counts; a call that was begun and cannot
+be read spoils the reply, because what follows may lie inside its strings; and nothing but a
+well-formed `finish(...)` ends a task as done.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from app.agent.actions import (
     TypeText,
     Wait,
 )
-from app.agent.call import Call, CallError, Value, find_calls, readable_calls
+from app.agent.call import Call, CallError, Value, call_at, find_calls, readable_calls
 from app.errors import ActionOutOfBounds, AppError, ReplyTruncated, ReplyUnparseable, UnknownAction
 
 _SPECIAL = re.compile(
@@ -44,6 +46,9 @@ _OPENS_WITH_THOUGHT = re.compile(rf"(?:\s|{_SPECIAL.pattern})*<think>")
 _OPENS_WITH_ACTION = re.compile(
     rf"(?:\s|{_SPECIAL.pattern}|</?answer>|```\w*)*(?:(?:do|finish)\s*[(（]|[{{\[])"
 )
+_LEAD = re.compile(rf"(?:\s|{_SPECIAL.pattern}|</?answer>|```\w*)*")
+_SURELY_OVER = 2
+"""Characters behind a call that show that it stands alone: `.x` would chain another to it."""
 _POINT = re.compile(r"[\s\d.,;+\-()\[\]]*")
 _WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z秒分钟小时]*)\s*")
 _UNITS = {
@@ -83,18 +88,43 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
     if len(text) > _MAX_REPLY:
         raise ReplyUnparseable(f"the reply is longer than {_MAX_REPLY} characters")
     try:
-        thinking, answer = split_thinking(text)
-        calls = find_calls(answer)
+        thinking, answer, tagged = _split(text)
+        call = first_call(answer) if tagged else None
+        calls = [call] if call else find_calls(answer)
     except CallError as exc:
         raise _unreadable(f"the action cannot be read: {exc}", truncated) from exc
     if not calls:
         raise _unreadable("the reply holds no action", truncated)
-    call = calls[-1]
-    if truncated and "</answer>" not in answer[call.end :]:
+    last = calls[-1]
+    if truncated and call is None:
         # The model had not come to its end: what stands last may be a thought about an action.
         raise ReplyTruncated("the reply was cut before its end")
     thought = thinking or answer[: calls[0].start]
-    return Decision(_clean(thought), answer[call.start : call.end], _build(call), text)
+    return Decision(plain_text(thought), answer[last.start : last.end], _build(last), text)
+
+
+def holds_action(text: str) -> bool:
+    """Whether what follows in this half reply can no longer change what it means.
+
+    `parse_reply` then gives the same for the half reply and for the whole one.
+    """
+    if "</think>" not in text and "<answer>" not in text:
+        return False
+    try:
+        _, answer, tagged = _split(text)
+        call = first_call(answer) if tagged else None
+    except CallError:
+        return False
+    return call is not None and len(answer) - call.end >= _SURELY_OVER
+
+
+def first_call(answer: str) -> Call | None:
+    """The call that an answer begins with; None when it begins with anything else.
+
+    Raises CallError when that call cannot be read.
+    """
+    lead = _LEAD.match(answer)
+    return call_at(answer, lead.end() if lead else 0)
 
 
 def split_thinking(text: str) -> tuple[str, str]:
@@ -103,15 +133,21 @@ def split_thinking(text: str) -> tuple[str, str]:
     A tag that stands inside the string of a readable call is text, not a tag. An unclosed
     `<think>` is all thought. Raises CallError for a text that is full of broken calls.
     """
+    thinking, answer, _ = _split(text)
+    return thinking, answer
+
+
+def _split(text: str) -> tuple[str, str, bool]:
+    """As `split_thinking`, and whether a tag says where the answer begins."""
     opened = _OPENS_WITH_THOUGHT.match(text)
-    if not opened and _OPENS_WITH_ACTION.match(text):
-        return "", _without_thoughts(text)
+    if not opened and (lead := _OPENS_WITH_ACTION.match(text)):
+        return "", _without_thoughts(text), "<answer>" in lead.group()
     calls = readable_calls(text)
     for tag in ("</think>", "<answer>"):
         at = _find_outside(text, tag, calls)
         if at >= 0:
-            return text[:at], _without_thoughts(text[at + len(tag) :])
-    return (text, "") if opened else ("", _without_thoughts(text))
+            return text[:at], _without_thoughts(text[at + len(tag) :]), True
+    return (text, "", False) if opened else ("", _without_thoughts(text), False)
 
 
 def _without_thoughts(answer: str) -> str:
@@ -135,7 +171,8 @@ def _find_outside(text: str, tag: str, calls: list[Call], position: int = 0) -> 
     return -1
 
 
-def _clean(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text without the tags and special tokens of the protocol."""
     return _SPECIAL.sub("", _TAGS.sub("", text)).strip()
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from app.errors import InputError
 from app.events import Event
-from app.tasks.models import NewTask, Step, Task
+from app.tasks.models import NewTask, Reply, Step, Task
 from app.tasks.runner import Runner
 from app.tasks.store import Store
 
@@ -48,6 +48,21 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
     async def cancel_task(task_id: TaskId) -> Task:
         """Stop; when the answer comes, nothing acts on the phone any more."""
         return await runner.cancel(task_id)
+
+    @router.post("/{task_id}/pause")
+    async def pause_task(task_id: TaskId) -> Task:
+        """Hold a running task; when the answer comes, nothing acts on the phone any more."""
+        return await runner.pause(task_id)
+
+    @router.post("/{task_id}/resume")
+    async def resume_task(task_id: TaskId) -> Task:
+        """Let a paused task go on; it looks at the screen anew first."""
+        return await runner.resume(task_id)
+
+    @router.post("/{task_id}/reply")
+    async def reply_to_task(task_id: TaskId, reply: Reply) -> Task:
+        """Answer what the task asks (`question` in the task)."""
+        return await runner.reply(task_id, reply)
 
     @router.get("/{task_id}/steps")
     async def list_steps(task_id: TaskId) -> dict[str, list[Step]]:

@@ -7,10 +7,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.agent.loop import StopReason
+from app.agent.outcome import Mode, StopReason
+from app.agent.ports import QuestionKind
 
-Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+Status = Literal[
+    "queued",
+    "running",
+    "paused",
+    "needs_confirmation",
+    "needs_human",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "interrupted",
+]
+Confirm = Literal["ask", "deny", "allow"]
 MAX_GOAL = 2_000
+MAX_REPLY = 2_000
+OPEN: tuple[Status, ...] = ("queued", "running", "paused", "needs_confirmation", "needs_human")
+"""The states of a task that has not ended."""
+AppName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewTask(BaseModel):
@@ -26,6 +42,25 @@ class NewTask(BaseModel):
     max_steps: Annotated[int, Field(ge=1, le=500)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     lang: Literal["en", "zh"] | None = None
+    confirm: Confirm | None = Field(
+        default=None,
+        description="Who decides on sensitive actions: the person is asked, or all are refused, "
+        "or all allowed. Other questions of the model need `ask`.",
+    )
+    allowed_apps: list[AppName] | None = Field(
+        default=None,
+        max_length=50,
+        description="Names or packages of the only apps that may be touched.",
+    )
+    mode: Mode = Field(
+        default="auto",
+        description="`step` asks before each action; `dry_run` decides once and touches nothing.",
+    )
+    follows: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Id of an ended task whose conversation goes on with this goal, on its phone.",
+    )
 
     @field_validator("goal")
     @classmethod
@@ -38,6 +73,33 @@ class NewTask(BaseModel):
         if any(ord(c) < 32 and c not in "\n\t" for c in goal):
             raise ValueError("the goal holds control characters")
         return goal
+
+
+class Reply(BaseModel):
+    """The person's answer to the open question of a task: `POST /tasks/{id}/reply`."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"allow": True}]})
+
+    allow: bool = Field(description="Yes, done, go on; or no, which ends most tasks.")
+    text: str = Field(default="", max_length=MAX_REPLY, description="For the model to read.")
+    question: int | None = Field(
+        default=None, description="Number of the question; an answer to another one is refused."
+    )
+
+
+class OpenQuestion(BaseModel):
+    """What a task waits for. `action`, if any, is done when the answer allows it.
+
+    Kinds: confirmation, step, question, take_over, stalled, doubt.
+    """
+
+    number: int
+    kind: QuestionKind
+    text: str
+    hint: str = ""
+    action: dict[str, Any] | None = None
+    timeout_s: float
+    """Without an answer for so many seconds the question counts as refused."""
 
 
 class TaskError(BaseModel):
@@ -60,6 +122,11 @@ class Task(BaseModel):
     timeout_s: float
     lang: Literal["en", "zh"]
     profile: str = ""
+    confirm: Confirm = "ask"
+    allowed_apps: list[str] = []
+    mode: Mode = "auto"
+    follows: str | None = None
+    question: OpenQuestion | None = None
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -83,6 +150,7 @@ class Step(BaseModel):
     summary: str = ""
     raw: str = ""
     error: TaskError | None = None
+    remark: str = ""
     started_at: datetime
     timings_ms: dict[str, float] = {}
     tokens: dict[str, int] = {}

@@ -11,18 +11,30 @@ import logging
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from app.agent.history import History
-from app.agent.loop import Limits, Outcome, run_loop
-from app.agent.policy import VisionPolicy
-from app.agent.ports import Chat
-from app.agent.prompt import load_prompt
-from app.errors import AppError, TaskNotFound, TaskNotRunning
+from app.agent.control import Control
+from app.agent.history import Turn
+from app.agent.loop import run_loop
+from app.agent.outcome import Limits, Outcome
+from app.errors import AppError, InputError, TaskNotFound, TaskNotRunning
 from app.events import Event, Topic
-from app.tasks.models import NewTask, Status, Step, Task, TaskError
+from app.tasks.assignment import Assignments, turns_of
+from app.tasks.models import (
+    OPEN,
+    Confirm,
+    NewTask,
+    OpenQuestion,
+    Reply,
+    Status,
+    Step,
+    Task,
+    TaskError,
+)
+from app.tasks.person import Person
 from app.tasks.ports import Fleet, Lease
 from app.tasks.store import Store
 from app.tasks.trajectory import Trajectory
@@ -31,7 +43,11 @@ log = logging.getLogger(__name__)
 KEPT_TOPICS = 50
 """Ended tasks whose events are still in memory; older ones are told from the store."""
 
-_STATUS: dict[str, Status] = {"finished": "succeeded", "cancelled": "cancelled"}
+_STATUS: dict[str, Status] = {
+    "finished": "succeeded",
+    "cancelled": "cancelled",
+    "dry_run": "cancelled",
+}
 
 
 class Defaults(Protocol):
@@ -49,42 +65,38 @@ class Defaults(Protocol):
     @property
     def profile(self) -> str: ...
 
-
-class Profile(Protocol):
-    """How one model is asked."""
+    @property
+    def confirm(self) -> Confirm: ...
 
     @property
-    def prompt(self) -> str: ...
+    def reply_timeout_s(self) -> float: ...
 
-    @property
-    def image_width(self) -> int: ...
 
-    @property
-    def image_height(self) -> int: ...
+@dataclass
+class _Switches:
+    """What can be said to a running task."""
 
-    @property
-    def feedback(self) -> bool: ...
+    control: Control
+    person: Person
 
 
 class Runner:
-    """Accepts, queues, runs and cancels tasks."""
+    """Accepts, queues, runs, pauses and cancels tasks."""
 
     def __init__(
         self,
         fleet: Fleet,
-        chat: Chat,
+        assignments: Assignments,
         store: Store,
         defaults: Defaults,
-        profile: Profile,
         *,
         keep_screenshots: bool = True,
         return_s: float = 45.0,
     ) -> None:
         self._fleet = fleet
-        self._chat = chat
+        self._assignments = assignments
         self._store = store
         self._defaults = defaults
-        self._profile = profile
         self._keep_screenshots = keep_screenshots
         self._return_s = return_s
         self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -92,6 +104,7 @@ class Runner:
         self._live: dict[str, Task] = {}
         self._topics: dict[str, Topic] = {}
         self._trajectories: dict[str, Trajectory] = {}
+        self._switches: dict[str, _Switches] = {}
         # Jobs that write down their end: a cancel that comes now is too late and must not
         # interrupt them.
         self._ending: set[str] = set()
@@ -104,10 +117,13 @@ class Runner:
             await self._store.save_task(task)
 
     async def submit(self, new: NewTask) -> Task:
-        """Queue a task for its phone. Raises DeviceError when no phone fits, ConfigError."""
-        lang = new.lang or self._defaults.lang
-        load_prompt(self._profile.prompt, lang, _today())
-        device = await self._fleet.choose(new.device)
+        """Queue a task for its phone.
+
+        Raises DeviceError when no phone fits, InputError for a task that cannot be followed,
+        ConfigError.
+        """
+        followed = await self._followed(new)
+        device = await self._fleet.choose(followed.device if followed else new.device)
         task = Task(
             id=secrets.token_hex(8),
             goal=new.goal,
@@ -115,16 +131,42 @@ class Runner:
             status="queued",
             max_steps=new.max_steps or self._defaults.max_steps,
             timeout_s=new.timeout_s or self._defaults.timeout_s,
-            lang=lang,
+            lang=new.lang or (followed.lang if followed else self._defaults.lang),
             profile=self._defaults.profile,
+            confirm=new.confirm or self._defaults.confirm,
+            allowed_apps=new.allowed_apps or [],
+            mode=new.mode,
+            follows=new.follows,
             created_at=datetime.now(UTC),
         )
+        self._assignments.policy(task)
         topic = Topic()
         await self._store.save_task(task)
         self._live[task.id], self._topics[task.id] = task, topic
         topic.publish("task", task.model_dump(mode="json"))
         self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
         return task
+
+    async def _followed(self, new: NewTask) -> Task | None:
+        if new.follows is None:
+            return None
+        followed = await self.get(new.follows)
+        if followed.status in OPEN:
+            raise InputError(
+                f"task {followed.id} has not ended yet",
+                "Wait for it, or answer its question with POST /tasks/{id}/reply.",
+            )
+        if new.device not in (None, followed.device):
+            raise InputError(f"task {followed.id} ran on {followed.device}", "Leave `device` out.")
+        return followed
+
+    async def _earlier(self, task: Task) -> list[Turn]:
+        """The turns of the tasks that this one follows, oldest first."""
+        if task.follows is None:
+            return []
+        followed = await self._store.get_task(task.follows)
+        steps = await self._store.list_steps(followed.id)
+        return [*await self._earlier(followed), *turns_of(followed, steps)]
 
     async def _job(self, task: Task, topic: Topic) -> None:
         try:
@@ -149,19 +191,28 @@ class Runner:
 
     async def _work(self, task: Task, topic: Topic, lease: Lease) -> Outcome:
         device = await lease.device()
-        profile = self._profile
-        history = History(load_prompt(profile.prompt, task.lang, _today()), task.goal)
-        size = (profile.image_width, profile.image_height) if profile.image_width else None
-        policy = VisionPolicy(self._chat, history, size, feedback=profile.feedback)
+        policy = self._assignments.policy(task, await self._earlier(task))
+        switches = self._switches_of(task, topic)
+        conduct = await self._assignments.conduct(task, device, switches.person, switches.control)
         trajectory = Trajectory(task, topic, self._store, keep_screenshots=self._keep_screenshots)
-        self._trajectories[task.id] = trajectory
+        self._trajectories[task.id], self._switches[task.id] = trajectory, switches
+        limits = Limits(task.max_steps, task.timeout_s, self._return_s)
         try:
-            return await run_loop(
-                device, policy, trajectory, Limits(task.max_steps, task.timeout_s, self._return_s)
-            )
+            return await run_loop(device, policy, trajectory, limits, conduct)
         finally:
             await trajectory.close()
-            del self._trajectories[task.id]
+            del self._trajectories[task.id], self._switches[task.id]
+
+    def _switches_of(self, task: Task, topic: Topic) -> _Switches:
+        async def told(question: OpenQuestion | None, status: Status) -> None:
+            task.status, task.question = status, question
+            await self._store.save_task(task)
+            topic.publish("task", task.model_dump(mode="json"))
+
+        async def paused(still: bool) -> None:
+            await told(None, "paused" if still else "running")
+
+        return _Switches(Control(paused), Person(told, self._defaults.reply_timeout_s))
 
     async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
         task.status = _STATUS.get(outcome.reason, "failed")
@@ -169,7 +220,7 @@ class Runner:
         if outcome.error is not None:
             error = outcome.error
             task.error = TaskError(code=error.code, message=error.message, hint=error.hint)
-        task.ended_at = datetime.now(UTC)
+        task.question, task.ended_at = None, datetime.now(UTC)
         await self._store.save_task(task)
         topic.publish("end", task.model_dump(mode="json"))
         topic.close()
@@ -192,6 +243,38 @@ class Runner:
         await self._cancel([task_id])
         return task
 
+    async def pause(self, task_id: str) -> Task:
+        """Hold a running task; returns when nothing acts on the phone any more.
+
+        Raises TaskNotFound and TaskNotRunning.
+        """
+        switches, task = await self._running(task_id)
+        idle = asyncio.ensure_future(switches.control.pause())
+        try:
+            await asyncio.wait({idle, self._jobs[task_id]}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            idle.cancel()
+        return task
+
+    async def resume(self, task_id: str) -> Task:
+        """Let a paused task go on, from a fresh look. Raises TaskNotFound and TaskNotRunning."""
+        switches, task = await self._running(task_id)
+        switches.control.resume()
+        return task
+
+    async def reply(self, task_id: str, reply: Reply) -> Task:
+        """Answer a task's question. Raises TaskNotFound, TaskNotRunning and NoOpenQuestion."""
+        switches, task = await self._running(task_id)
+        switches.person.reply(reply)
+        return task
+
+    async def _running(self, task_id: str) -> tuple[_Switches, Task]:
+        task = await self.get(task_id)
+        switches = self._switches.get(task_id)
+        if switches is None:
+            raise TaskNotRunning(f"the task is {task.status}")
+        return switches, task
+
     async def get(self, task_id: str) -> Task:
         """Raises TaskNotFound."""
         return self._live.get(task_id) or await self._store.get_task(task_id)
@@ -211,7 +294,11 @@ class Runner:
 
     def running_on(self, serial: str) -> str | None:
         """The id of the task that uses the phone now."""
-        on_phone = (t for t in self._live.values() if t.device == serial and t.status == "running")
+        on_phone = (
+            task
+            for task in self._live.values()
+            if task.device == serial and task.status in OPEN and task.status != "queued"
+        )
         return next((task.id for task in on_phone), None)
 
     async def events(self, task_id: str, after: int = 0) -> AsyncIterator[Event]:
@@ -251,7 +338,3 @@ class Runner:
             # A job that was cancelled before its first line never came to write down its end.
             if task := self._live.get(key):
                 await self._end(task, self._topics[key], Outcome("cancelled", "Cancelled."))
-
-
-def _today() -> date:
-    return datetime.now().astimezone().date()

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.errors import ConfigError, TaskNotFound
-from app.tasks.models import Step, Task
+from app.tasks.models import OPEN, Step, Task
 
 T = TypeVar("T")
 
@@ -115,8 +115,8 @@ class Store:
         return [Step.model_validate(body) for body in rows]
 
     async def unfinished(self) -> list[Task]:
-        """Tasks that an earlier run of the service left queued or running."""
-        query = select(_tasks.c.body).where(_tasks.c.status.in_(("queued", "running")))
+        """Tasks that an earlier run of the service left open."""
+        query = select(_tasks.c.body).where(_tasks.c.status.in_(OPEN))
         rows = await self._call(lambda connection: connection.execute(query).scalars().all())
         return [Task.model_validate(body) for body in rows]
 

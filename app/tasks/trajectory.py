@@ -86,6 +86,7 @@ class Trajectory:
             summary=decision.action.describe() if decision else "",
             raw=step.raw,
             error=_error(step.error),
+            remark=step.remark,
             started_at=step.started_at,
             timings_ms={name: round(value, 1) for name, value in step.timings_ms.items()},
             tokens=step.tokens,

@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from app.agent.conduct import Conduct
 from app.agent.history import History, Message
-from app.agent.loop import Limits, Outcome, run_loop
+from app.agent.loop import run_loop
+from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
 from app.agent.ports import StepRecord
 from app.errors import AppError
@@ -38,6 +40,7 @@ class PlainFrame:
 class App:
     package: str = "com.android.settings"
     label: str | None = "Settings"
+    activity: str = ".Settings"
 
 
 @dataclass
@@ -84,6 +87,9 @@ class RememberingDevice:
     async def home(self) -> None:
         await self._call("home")
 
+    async def find_app(self, name: str) -> str:
+        return name
+
     async def launch(self, name: str) -> str:
         await self._call("launch", name)
         return name
@@ -117,16 +123,21 @@ class Told:
 
 class Spoken:
     def __init__(self, told: Told) -> None:
-        self.completion = told
+        self._text = told.text
+        self.completion = replace(told, text="")
 
     async def __aiter__(self) -> AsyncIterator[Words]:
-        for start in range(0, len(self.completion.text), 7):
+        for start in range(0, len(self._text), 7):
             await asyncio.sleep(0)
-            yield Words(self.completion.text[start : start + 7])
+            piece = self._text[start : start + 7]
+            self.completion.text += piece
+            yield Words(piece)
 
 
 class ScriptedChat:
     """Gives the replies in order, and keeps the requests. An error in the script is raised."""
+
+    context = 0
 
     def __init__(self, *script: str | Told | AppError) -> None:
         self.requests: list[list[Message]] = []
@@ -134,7 +145,7 @@ class ScriptedChat:
         self._script = list(script)
 
     @asynccontextmanager
-    async def ask(self, messages: Sequence[Message]) -> AsyncIterator[Spoken]:
+    async def ask(self, messages: Sequence[Message], *, grammar: str = "") -> AsyncIterator[Spoken]:
         self.requests.append(list(messages))
         self.asking.set()
         if not self._script:
@@ -176,7 +187,9 @@ class Scene:
     notebook: Notebook = field(default_factory=Notebook)
     goal: str = "Turn on Bluetooth"
 
+    conduct: Conduct = field(default_factory=Conduct)
+
     async def run(self, max_steps: int = 10, timeout_s: float = 30) -> Outcome:
         policy = VisionPolicy(self.chat, History("system", self.goal), (252, 560))
         limits = Limits(max_steps, timeout_s)
-        return await run_loop(self.device, policy, self.notebook, limits)
+        return await run_loop(self.device, policy, self.notebook, limits, self.conduct)

@@ -26,7 +26,7 @@ from app.agent.actions import (
     TypeText,
     Wait,
 )
-from app.agent.reply import parse_reply, split_thinking
+from app.agent.reply import holds_action, parse_reply, split_thinking
 from app.errors import (
     ActionOutOfBounds,
     AppError,
@@ -80,7 +80,6 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "prose with a bracket before": ('I do (what is needed) now: do(action="Back")', Back()),
     "prose with braces before": ('The list {a, b} is long. do(action="Back")', Back()),
     "a full stop after": ('I will do(action="Back").', Back()),
-    "the last of two actions": ('do(action="Back")\ndo(action="Home")', Home()),
     # how the call is written
     "several lines": ('do(\n  action="Tap",\n  element=[1,\n 2],\n)', Tap(element=(1, 2))),
     "single quotes": ("do(action='Type', text='it')", TypeText(text="it")),
@@ -283,6 +282,57 @@ def test_reads_the_action_of_a_reply(text: str, action: Action, frame: str) -> N
     assert parse_reply(frame.replace("{}", text)).action == action
 
 
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ('do(action="Back")\ndo(action="Home")', Home()),
+        ('First do(action="Back"), then do(action="Home")', Home()),
+        ('<think>a</think>Not do(action="Back") but do(action="Home")', Home()),
+        ('<think>a</think><answer>do(action="Back")\ndo(action="Home")</answer>', Back()),
+        ('<answer>do(action="Back") do(action="Ho', Back()),
+        ('<think>a</think>\n<|begin_of_box|>do(action="Back")<|end_of_box|> finish()', Back()),
+    ],
+)
+def test_of_two_actions_the_one_behind_the_tag_counts_or_else_the_last(
+    text: str, action: Action
+) -> None:
+    assert parse_reply(text).action == action
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "<answer>{}</answer>",
+        "<think>First, look.</think>\n<answer>{}</answer>",
+        "Look.</think>{}\n.",
+    ],
+)
+@pytest.mark.parametrize(("text", "action"), PROTOCOL.values(), ids=PROTOCOL)
+def test_a_reply_is_over_as_soon_as_its_action_is_and_not_before(
+    text: str, action: Action, frame: str
+) -> None:
+    whole = frame.replace("{}", text)
+    ends = [end for end in range(len(whole) + 1) if holds_action(whole[:end])]
+    assert ends[0] == whole.index(text) + len(text) + 2
+    assert ends == list(range(ends[0], len(whole) + 1))
+    assert all(parse_reply(whole[:end]).action == action for end in ends)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'do(action="Back")\n\n',
+        'I could do(action="Back") but\n',
+        '<think>do(action="Back")\n\n',
+        '<think>a</think>Then do(action="Back")\n\n',
+        '<answer>do(action="Back").x',
+        '<answer>do(action="Type", text="</answer>\n\n',
+    ],
+)
+def test_what_may_still_be_thinking_does_not_end_a_reply(text: str) -> None:
+    assert not holds_action(text)
+
+
 @pytest.mark.parametrize(("text", "action"), HOSTILE.values(), ids=HOSTILE)
 def test_nothing_quoted_is_executed(text: str, action: Action) -> None:
     assert parse_reply(text).action == action
@@ -302,7 +352,7 @@ def test_refuses_what_is_no_action(text: str, error: type[AppError]) -> None:
         'do(action="Tap", element=[5',
         'finish(message="Do',
         'I could finish(message="x"), but first I',
-        '<think>a</think><answer>do(action="Back") or do(action="Ho',
+        '<think>a</think>do(action="Back"',
     ],
 )
 def test_a_reply_that_was_cut_is_never_executed(text: str) -> None:

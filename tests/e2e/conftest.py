@@ -53,6 +53,7 @@ def service_environment(folder: Path, kind: str = "embedded") -> dict[str, str]:
         "PHONEPILOT_SERVICE__PORT": "0",
         "PHONEPILOT_ADB__PRIVATE": "true",
         "PHONEPILOT_ENGINE__KIND": kind,
+        "PHONEPILOT_AGENT__CONFIRM": "deny",  # nobody answers, unless a test says it will
     }
 
 

@@ -1,0 +1,58 @@
+"""How one task is worked on, and the asking of its person."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from app.agent.control import Control
+from app.agent.guard import Guard
+from app.agent.outcome import Mode
+from app.agent.ports import Answer, Nobody, Person, Question
+from app.agent.reader import Reader
+from app.agent.verify import SecondLook
+
+
+@dataclass
+class Conduct:
+    """What a task does besides looking, deciding and acting; one object for one task.
+
+    `reader` answers Note and Call_API, `second_look` doubts a finish; both may be missing. `clock`
+    is the time budget, which stands still while a person is waited for.
+    """
+
+    person: Person = field(default_factory=Nobody)
+    control: Control = field(default_factory=Control)
+    guard: Guard = field(default_factory=Guard)
+    reader: Reader | None = None
+    second_look: SecondLook | None = None
+    mode: Mode = "auto"
+    clock: asyncio.Timeout | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        """The person's answer; nothing is under way on the phone meanwhile."""
+        with self.control.standing():
+            async with self._clock_stopped():
+                return await self.person.ask(question)
+
+    async def gate(self) -> None:
+        """Stay here while the task is paused."""
+        if self.control.pausing:
+            async with self._clock_stopped():
+                await self.control.gate()
+
+    @asynccontextmanager
+    async def _clock_stopped(self) -> AsyncIterator[None]:
+        now = asyncio.get_running_loop().time
+        end = self.clock.when() if self.clock is not None else None
+        if self.clock is None or end is None:
+            yield
+            return
+        left = end - now()
+        self.clock.reschedule(None)
+        try:
+            yield
+        finally:
+            self.clock.reschedule(now() + left)

@@ -1,0 +1,45 @@
+"""How a task ends. Stopping is a value with a reason, not an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.errors import AppError
+
+StopReason = Literal[
+    "finished",
+    "gave_up",
+    "unparseable",
+    "step_budget",
+    "time_budget",
+    "stalled",
+    "refused",
+    "cancelled",
+    "device_lost",
+    "engine_lost",
+    "context_full",
+    "crashed",
+    "dry_run",
+]
+
+Mode = Literal["auto", "step", "dry_run"]
+"""Act at once; ask the person before each step; decide once and act on nothing."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`return_s` is how long a phone that dropped off may be away, in seconds."""
+
+    max_steps: int
+    timeout_s: float
+    return_s: float = 45.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a task ended; `message` is for the person."""
+
+    reason: StopReason
+    message: str = ""
+    error: AppError | None = None

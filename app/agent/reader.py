@@ -1,0 +1,88 @@
+"""Single questions about a screen, asked beside the conversation and leaving no trace in it.
+
+The same engine answers them, with a short prompt of their own each: what stands on this page
+(Note), what follows from the notes (Call_API), and whether the goal is reached (the second look).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+from app.agent.actions import Finish
+from app.agent.history import image_part
+from app.agent.ports import Chat, Frame
+from app.agent.reply import parse_reply, plain_text, split_thinking
+from app.errors import PolicyError, ReplyTruncated
+
+_YES = re.compile(r"\W*(?:yes\b|是)", re.IGNORECASE)
+_NO = re.compile(r"\W*(?:no\b|否|不|没)", re.IGNORECASE)
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the goal is reached; None when the answer was neither yes nor no."""
+
+    reached: bool | None
+    reason: str = ""
+
+
+class Reader:
+    """Reads screens for one task. `image_size` as for the policy; raises EngineError."""
+
+    def __init__(
+        self, chat: Chat, goal: str, lang: Literal["en", "zh"], image_size: tuple[int, int] | None
+    ) -> None:
+        self._chat = chat
+        self._goal = goal
+        self._lang = lang
+        self._image_size = image_size
+
+    async def describe(self, frame: Frame) -> str:
+        """What on this screen matters for the goal."""
+        return await self._ask("note", frame)
+
+    async def sum_up(self, frame: Frame, notes: str, instruction: str) -> str:
+        """What the notes and the screen say to an instruction."""
+        return await self._ask("summary", frame, notes=notes, instruction=instruction)
+
+    async def judge(self, frame: Frame, message: str) -> Verdict:
+        """Whether this screen shows that the goal is reached; `message` is the model's claim."""
+        said = await self._ask("judge", frame, message=message)
+        if _YES.match(said):
+            return Verdict(True, said)
+        return Verdict(False if _NO.match(said) else None, said)
+
+    async def _ask(self, prompt: str, frame: Frame, **fields: str) -> str:
+        text = _filled(_load(prompt, self._lang), {"goal": self._goal, **fields})
+        size = self._image_size
+        png = await asyncio.to_thread(lambda: frame.scaled_png(*size) if size else frame.png())
+        content = [image_part(png), {"type": "text", "text": text}]
+        async with self._chat.ask([{"role": "user", "content": content}]) as reply:
+            async for _ in reply:
+                pass
+        return _plain(reply.completion.text)
+
+
+def _load(prompt: str, lang: str) -> str:
+    path = resources.files("app.agent") / "prompts" / "reader" / f"{prompt}.{lang}.md"
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _filled(text: str, fields: Mapping[str, str]) -> str:
+    """Each place once, so that what is put in cannot hold a place of its own."""
+    return _PLACE.sub(lambda match: fields.get(match[1], match[0]), text)
+
+
+def _plain(reply: str) -> str:
+    """The words of a reply; a model that knows only its protocol may say them by `finish`."""
+    try:
+        action = parse_reply(reply).action
+    except (PolicyError, ReplyTruncated):
+        return plain_text(split_thinking(reply)[1])
+    return action.message if isinstance(action, Finish) else action.describe()

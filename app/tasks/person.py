@@ -1,0 +1,62 @@
+"""The person behind a task: asked through the task's status, answered over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from app.agent.ports import Answer, Question
+from app.errors import NoOpenQuestion
+from app.tasks.models import OpenQuestion, Reply, Status
+
+STATUS_OF: dict[str, Status] = {"confirmation": "needs_confirmation", "step": "needs_confirmation"}
+"""By the kind of question; every other kind needs a human."""
+
+Announce = Callable[[OpenQuestion | None, Status], Awaitable[None]]
+
+
+class Person:
+    """Asks one question at a time and waits `timeout_s` seconds for the reply.
+
+    `announce` is told the question with the status that the task gets by it, and None with
+    "running" once it is answered.
+    """
+
+    def __init__(self, announce: Announce, timeout_s: float) -> None:
+        self._announce = announce
+        self._timeout_s = timeout_s
+        self._asked = 0
+        self._open: asyncio.Future[Answer] | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        self._asked += 1
+        self._open = asyncio.get_running_loop().create_future()
+        action = question.action
+        asked = OpenQuestion(
+            number=self._asked,
+            kind=question.kind,
+            text=question.text,
+            hint=question.hint,
+            action=action.model_dump(mode="json") if action else None,
+            timeout_s=self._timeout_s,
+        )
+        try:
+            await self._announce(asked, STATUS_OF.get(question.kind, "needs_human"))
+            async with asyncio.timeout(self._timeout_s):
+                return await self._open
+        except TimeoutError:
+            return Answer(False, reason=f"nobody answered within {self._timeout_s:g} s")
+        finally:
+            self._open = None
+            await self._announce(None, "running")
+
+    def reply(self, reply: Reply) -> None:
+        """Answer the open question; raises NoOpenQuestion when there is none, or another one."""
+        if self._open is None or self._open.done():
+            raise NoOpenQuestion("the task asks nothing at the moment")
+        if reply.question not in (None, self._asked):
+            raise NoOpenQuestion(
+                f"question {reply.question} is not open; {self._asked} is",
+                "Read the task again: it has asked something else meanwhile.",
+            )
+        self._open.set_result(Answer(reply.allow, reply.text))
