@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -37,14 +37,17 @@ def devices(context: typer.Context, config: Config = None, json_: Json = False) 
     terminal = Terminal()
     for row in rows:
         terminal.say(f"{shown(row['serial']):<28} {shown(row['state']):<14} {shown(row['model'])}")
+        for route in row["routes"][1:]:
+            state = f"{route['state']}, left over" if route["stale"] else route["state"]
+            terminal.say(f"  also {shown(route['serial']):<21} {shown(state)}")
     if not rows:
         terminal.say("No phone. Connect one with USB debugging on, or try `phonepilot phone`.")
 
 
-async def _list_devices(fleet: Fleet) -> list[dict[str, str]]:
+async def _list_devices(fleet: Fleet) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    return [asdict(row) for row in await fleet.list()]
+    return [asdict(phone) for phone in await fleet.phones()]
 
 
 @devices_app.command(epilog="Example: `phonepilot devices setup R58M123 --apk ADBKeyboard.apk`")

@@ -19,8 +19,9 @@ from typing import Literal
 
 import httpx
 
-from app.adb.fleet import READY, Fleet
-from app.adb.parse import DeviceRow
+from app.adb.directory import READY
+from app.adb.fleet import Fleet
+from app.adb.routes import Phone
 from app.adb.server import AdbServer, find_binary
 from app.errors import AppError, ConfigError, DeviceNotFound
 from app.llm import launch
@@ -36,7 +37,6 @@ PYTHON = (3, 11)
 PROGRAM_S = 20.0
 HTTP_S = 2.0
 USB_WAIT_S = 2.0
-POLL_S = 0.1
 GIB = 1024**3
 FREE_WANTED = 1 * GIB
 FREE_NEEDED = GIB // 10
@@ -99,43 +99,36 @@ async def check_phones(settings: AdbSettings) -> list[Check]:
         else:
             said = f"a server runs at {server.host}:{server.port}"
         usb_wait_s = USB_WAIT_S if server.owned and not settings.private else 0.0
-        return [Check("adb", "ok", said), *await check_devices(Fleet(client), usb_wait_s)]
+        async with Fleet(client) as fleet:
+            return [Check("adb", "ok", said), *await check_devices(fleet, usb_wait_s)]
     finally:
         await server.stop()
 
 
 async def check_devices(fleet: Fleet, wait_s: float = 0.0) -> list[Check]:
-    """Each phone that the adb server knows, by taking a screenshot of it.
+    """Each phone that the adb server knows, by taking a screenshot of it over its best route.
 
     For up to `wait_s` a phone may still come: a server finds those on USB only after its start.
     """
     try:
-        rows = await _rows(fleet, wait_s)
+        await fleet.wait_for_any(wait_s)
+        phones = await fleet.phones()
     except AppError as exc:
         return [_problem("device", exc)]
-    if not rows:
+    if not phones:
         return [_problem("device", DeviceNotFound("no phone is connected"))]
-    ready = [row for row in rows if row.state == READY]
-    checks = [await _check_device(fleet, row, other_ready=bool(ready)) for row in rows]
+    ready = [phone for phone in phones if phone.state == READY]
+    checks = [await _check_device(fleet, phone, other_ready=bool(ready)) for phone in phones]
     if len(ready) > 1:
-        names = ", ".join(row.serial for row in ready)
+        names = ", ".join(phone.serial for phone in ready)
         hint = "Name one with every task: its `device`."
         checks.append(Check("device", "warning", f"{len(ready)} are ready: {names}", hint))
     return checks
 
 
-async def _rows(fleet: Fleet, wait_s: float) -> list[DeviceRow]:
-    end = asyncio.get_running_loop().time() + wait_s
-    while True:
-        rows = await fleet.list()
-        if any(row.state == READY for row in rows) or asyncio.get_running_loop().time() >= end:
-            return rows
-        await asyncio.sleep(POLL_S)
-
-
-async def _check_device(fleet: Fleet, row: DeviceRow, *, other_ready: bool) -> Check:
+async def _check_device(fleet: Fleet, phone: Phone, *, other_ready: bool) -> Check:
     try:
-        device = await fleet.get(row.serial)
+        device = await fleet.get(phone.serial)
     except AppError as exc:
         # One phone that cannot be used is no problem while another one can.
         return Check("device", "warning" if other_ready else "problem", exc.message, exc.hint)
@@ -143,7 +136,11 @@ async def _check_device(fleet: Fleet, row: DeviceRow, *, other_ready: bool) -> C
         frame = await device.screenshot()
     except AppError as exc:
         return _problem("device", exc)
-    said = f"{row.serial} ({row.model or 'unknown model'}), {frame.width} x {frame.height} pixels"
+    said = (
+        f"{phone.serial} ({phone.model or 'unknown model'}), {frame.width} x {frame.height} pixels"
+    )
+    if len(phone.routes) > 1:
+        said += f", also reached as {', '.join(route.serial for route in phone.routes[1:])}"
     if frame.is_black():
         hint = "Wake it up, and close apps that forbid screenshots."
         return Check("device", "warning", f"{said}, but its screen is black", hint)

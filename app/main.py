@@ -102,6 +102,9 @@ async def _start_parts(
     )
     fleet = Fleet(await adb.start(), table, state_dir=settings.service.data_dir)
     stack.push_async_callback(adb.stop)
+    await fleet.start()
+    stack.push_async_callback(fleet.close)
+    app.state.fleet = fleet
     engine = Engine(settings.engine)
     stack.push_async_callback(engine.aclose)
     api_key = settings.engine.api_key.get_secret_value()
@@ -251,7 +254,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
                 await asyncio.shield(serving)
             except asyncio.CancelledError:
                 runner: Runner = app.state.runner
-                await runner.close()  # ends the event streams, which would hold the server up
+                fleet: Fleet = app.state.fleet
+                # Both end their event streams, which would hold the server up.
+                await runner.close()
+                await fleet.close()
                 server.should_exit = True
                 await serving
                 raise

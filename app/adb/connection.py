@@ -33,6 +33,8 @@ from app.errors import (
 
 MAX_REQUEST = 0xFFFF
 """Bytes in one request: its length travels as four hexadecimal digits."""
+LENGTH = re.compile(rb"[0-9A-Fa-f]{4}")
+"""int() alone would also read a sign, blanks and `0x`."""
 CONNECT_S = 5.0
 _CHUNK = 256 * 1024
 _SERIAL = re.compile(r"[^\s;\x00]+")
@@ -197,13 +199,11 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         digits = self.exactly(4)
         if digits == b"FAIL":
             raise failure(self.receive(), self.serial)
-        try:
-            length = int(digits, 16)
-        except ValueError:
+        if not LENGTH.fullmatch(digits):
             raise AdbServerUnreachable(
                 f"what answers at {self.host}:{self.port} is no adb server ({digits!r})"
-            ) from None
-        return self.exactly(length).decode("utf-8", "replace")
+            )
+        return self.exactly(int(digits, 16)).decode("utf-8", "replace")
 
     def read_all(self) -> bytes:
         """Everything up to the end of the stream. The wire does not tell an end from a loss."""

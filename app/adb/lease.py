@@ -1,21 +1,23 @@
 """Exclusive use of one phone, for as long as it lasts and not a command longer.
 
-A lease has a token that is larger than that of every lease before it on the phone. The device that
-it gives asks before each command whether the lease still stands, so that whoever holds on to the
-device after the end, in a forgotten task or a slow thread, can do nothing to the next one's phone.
+A lease has a token that is larger than that of every lease before it. The device that it gives asks
+before each command whether the lease still stands, so that whoever holds on to the device after the
+end, in a forgotten task or a slow thread, can do nothing to the next one's phone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from app.adb.device import Device
 from app.errors import DeviceBusy
 
 
 class Lease:
-    """`token` counts from 1 for each phone. Ended by the fleet alone."""
+    """Ended by the fleet alone."""
 
     def __init__(self, serial: str, token: int, get: Callable[[str], Awaitable[Device]]) -> None:
         self.serial = serial
@@ -45,3 +47,49 @@ class Lease:
         self._ended.set()
         if self._device is not None:
             await self._device.drained()
+
+
+class Leases:
+    """The leases of all phones. `identity` gives the same for all serials of one phone."""
+
+    def __init__(
+        self, identity: Callable[[str], str], get: Callable[[str], Awaitable[Device]]
+    ) -> None:
+        self._identity = identity
+        self._get = get
+        self._live: dict[Lease, str] = {}
+        self._tokens = itertools.count(1)
+
+    @property
+    def serials(self) -> list[str]:
+        """The serials under which phones are held."""
+        return [lease.serial for lease in self._live]
+
+    def cover(self, serial: str) -> bool:
+        """Whether the phone of that serial is held, by this route or by another."""
+        identity = self._identity(serial)
+        # What a phone was known by when it was leased counts too: a route that has died meanwhile
+        # may no longer be known for one of that phone.
+        return any(
+            serial == lease.serial or identity in (known, self._identity(lease.serial))
+            for lease, known in self._live.items()
+        )
+
+    @contextlib.asynccontextmanager
+    async def hold(self, serial: str) -> AsyncIterator[Lease]:
+        """Exclusive use of a phone while the block runs; raises DeviceBusy when it is taken.
+
+        At its end the device of the lease refuses, and what it was doing is over before the next
+        lease can begin.
+        """
+        if self.cover(serial):
+            raise DeviceBusy(f"device {serial} is in use by another task")
+        lease = Lease(serial, next(self._tokens), self._get)
+        self._live[lease] = self._identity(serial)
+        try:
+            yield lease
+        finally:
+            try:
+                await lease.end()
+            finally:
+                del self._live[lease]

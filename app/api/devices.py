@@ -1,15 +1,49 @@
-"""Routes of phones: which there are, connecting one, its screen now."""
+"""Routes of phones: which there are and when that changes, connecting one, its screen now."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from app.tasks.ports import Fleet
+from app.tasks.ports import DeviceRow, Fleet
 from app.tasks.runner import Runner
+
+
+class Route(Protocol):
+    """One way to a phone; `stale` when it is left over and another one leads there."""
+
+    @property
+    def serial(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def kind(self) -> Literal["usb", "emulator", "network", "mdns"]: ...
+
+    @property
+    def stale(self) -> bool: ...
+
+
+class Phone(DeviceRow, Protocol):
+    """A phone by its best route; `routes` has that one first."""
+
+    @property
+    def routes(self) -> Sequence[Route]: ...
+
+
+class Phones(Fleet, Protocol):
+    """The fleet, with what the routes below need besides what tasks need."""
+
+    async def phones(self) -> Sequence[Phone]: ...
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yields at once and at each change, until the service ends."""
 
 
 class Address(BaseModel):
@@ -20,33 +54,62 @@ class Address(BaseModel):
     address: str
 
 
+class RouteView(BaseModel):
+    """One way to a phone, by its serial at the adb server; `stale` when it is left over from
+    before the phone came back by another way."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    serial: str
+    state: str
+    kind: Literal["usb", "emulator", "network", "mdns"]
+    stale: bool
+
+
 class DeviceView(BaseModel):
-    """A phone; `task` is the id of the task that uses it now."""
+    """A phone; `task` is the id of the task that uses it now.
+
+    `serial` is the route that the task uses, or else the best of `routes`.
+    """
 
     serial: str
     state: str
     model: str
     product: str
     task: str | None = None
+    routes: list[RouteView]
 
 
-def device_routes(fleet: Fleet, runner: Runner) -> APIRouter:
+def device_routes(fleet: Phones, runner: Runner) -> APIRouter:
     router = APIRouter(prefix="/devices", tags=["devices"])
+
+    def view(phone: Phone) -> DeviceView:
+        used = next((route for route in phone.routes if runner.running_on(route.serial)), None)
+        return DeviceView(
+            serial=used.serial if used else phone.serial,
+            state=used.state if used else phone.state,
+            model=phone.model,
+            product=phone.product,
+            task=runner.running_on(used.serial) if used else None,
+            routes=[RouteView.model_validate(route) for route in phone.routes],
+        )
 
     @router.get("")
     async def list_devices() -> dict[str, list[DeviceView]]:
-        return {
-            "devices": [
-                DeviceView(
-                    serial=row.serial,
-                    state=row.state,
-                    model=row.model,
-                    product=row.product,
-                    task=runner.running_on(row.serial),
-                )
-                for row in await fleet.list()
-            ]
-        }
+        """Each phone once, by however many routes it is reached."""
+        return {"devices": [view(phone) for phone in await fleet.phones()]}
+
+    @router.get(
+        "/events",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
+    async def follow_devices() -> StreamingResponse:
+        """A server-sent event `change` at once, and whenever GET /devices may answer otherwise."""
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _sse(fleet.changes()), media_type="text/event-stream", headers=headers
+        )
 
     @router.post("/connect")
     async def connect(address: Address) -> dict[str, str]:
@@ -75,3 +138,8 @@ def device_routes(fleet: Fleet, runner: Runner) -> APIRouter:
         return Response(body, media_type="image/png" if png else "image/jpeg", headers=headers)
 
     return router
+
+
+async def _sse(changes: AsyncIterator[None]) -> AsyncIterator[str]:
+    async for _ in changes:
+        yield "event: change\ndata: {}\n\n"

@@ -69,7 +69,10 @@ def test_a_server_that_stops_midway(answer: bytes) -> None:
         client.query("host:version", Deadline(5))
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request", b"OKAYzzzzabc"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request", b"OKAYzzzzabc", b"OKAY-001a", b"OKAY0x01a", b"OKAY 001a"],
+)
 def test_a_port_where_something_else_listens(answer: bytes) -> None:
     with server(say(answer)) as client, pytest.raises(AdbServerUnreachable):
         client.query("host:version", Deadline(5))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from app.adb.address import device_address
+from app.adb.connection import Deadline
 from app.adb.device import Device
-from app.adb.fleet import Fleet, device_address
+from app.adb.fleet import Fleet
+from app.adb.server import AdbServer
 from app.errors import (
     DeviceBusy,
     DeviceDisconnected,
@@ -208,24 +211,127 @@ async def test_typing_that_is_cancelled_is_over_before_the_next_lease(
             assert len(virtual_phone.commands()) == count
 
 
+@pytest.fixture
+async def two_names(fleet: Fleet, device: Device) -> AsyncIterator[tuple[str, str]]:
+    """Both serials of the module's phone: the adb server takes two names of one address as two."""
+    names = device.serial, f"localhost:{device.serial.rpartition(':')[2]}"
+    await fleet.connect(names[1])
+    yield names
+    with contextlib.suppress(DeviceNotFound):
+        await fleet.disconnect(names[1])
+
+
 async def test_a_phone_that_is_reached_in_two_ways_is_one(
-    fleet: Fleet, device: Device, virtual_phone: PhoneProcess
+    fleet: Fleet, two_names: tuple[str, str], second_phone: PhoneProcess
 ) -> None:
-    other = f"localhost:{device.serial.rpartition(':')[2]}"
-    await fleet.connect(other)
+    one, other = two_names
+    assert {row.serial for row in await fleet.list()} == {one, other}
+    (phone,) = await fleet.phones()
+    assert [(route.serial, route.state, route.kind) for route in phone.routes] == [
+        (one, "device", "network"),
+        (other, "device", "network"),
+    ]
+    assert (await fleet.choose()).serial == phone.serial == one
+    for held, wanted in ((one, other), (other, one)):
+        async with fleet.hold(held):
+            assert fleet.is_leased(one) and fleet.is_leased(other)
+            with pytest.raises(DeviceBusy):
+                async with fleet.hold(wanted):
+                    pass
+    third = await fleet.connect(second_phone.serial)
     try:
-        assert await device.hardware_serial() == ""  # this phone tells none: two devices
+        assert len(await fleet.phones()) == 2
         with pytest.raises(DeviceNotChosen):
             await fleet.choose()
-        fleet._hardware |= {device.serial: "R58M", other: "R58M"}  # as a phone that tells one
-        assert (await fleet.choose()).serial in (device.serial, other)
-        async with fleet.hold(device.serial):
-            assert fleet.is_leased(other)
-            with pytest.raises(DeviceBusy):
-                async with fleet.hold(other):
-                    pass
+        async with fleet.hold(one), fleet.hold(third.serial):
+            pass
     finally:
+        await fleet.disconnect(third.serial)
+
+
+async def test_a_lease_covers_the_phone_also_when_its_route_has_gone(
+    fleet: Fleet, two_names: tuple[str, str]
+) -> None:
+    one, other = two_names
+    async with fleet.hold(other):
         await fleet.disconnect(other)
+        assert [row.serial for row in await fleet.list()] == [one]
+        with pytest.raises(DeviceBusy):
+            async with fleet.hold(one):
+                pass
+    async with fleet.hold(one):
+        pass
+
+
+async def test_a_phone_that_comes_back_by_another_name_leaves_a_stale_route(
+    fleet: Fleet, second_phone: PhoneProcess
+) -> None:
+    port = second_phone.serial.rpartition(":")[2]
+    old, new = second_phone.serial, f"localhost:{port}"
+    await fleet.connect(old)
+    await fleet.connect(new)
+    assert len(await fleet.phones()) == 1
+    second_phone.process.kill()
+    second_phone.process.wait()
+    with phone_process("--port", port, seed=2):
+        await fleet.connect(new)
+        try:
+            async with asyncio.timeout(20):
+                while True:
+                    (phone,) = await fleet.phones()
+                    assert (phone.serial, phone.state) == (new, "device") or phone.serial == old
+                    stale = [route.serial for route in phone.routes if route.stale]
+                    if stale == [old] or all(r.state == "device" for r in phone.routes):
+                        break  # the adb server may have brought the old route back by itself
+        finally:
+            for serial in (old, new):
+                with contextlib.suppress(DeviceNotFound):
+                    await fleet.disconnect(serial)
+
+
+async def test_a_followed_fleet_sees_its_own_changes_at_once(
+    adb_server: AdbServer, virtual_phone: PhoneProcess
+) -> None:
+    async with Fleet(adb_server.client()) as followed:
+        for _ in range(10):
+            device = await followed.connect(virtual_phone.serial)
+            assert await followed.choose() is device
+            await followed.disconnect(virtual_phone.serial)
+            with pytest.raises(DeviceNotFound):
+                await followed.get(virtual_phone.serial)
+
+
+async def test_a_followed_fleet_tells_what_others_change(
+    fleet: Fleet, adb_server: AdbServer, virtual_phone: PhoneProcess
+) -> None:
+    async with Fleet(adb_server.client()) as followed:
+        changes = followed.changes()
+        async with asyncio.timeout(20):
+            await anext(changes)
+            await fleet.connect(virtual_phone.serial)
+            while virtual_phone.serial not in {p.serial for p in await followed.phones()}:
+                await anext(changes)
+            await fleet.disconnect(virtual_phone.serial)
+            while virtual_phone.serial in {p.serial for p in await followed.phones()}:
+                await anext(changes)
+            await followed.close()
+            assert [change async for change in changes] == []
+
+
+async def test_a_wait_for_a_phone_on_a_cable_ends_when_it_comes(
+    adb_server: AdbServer, virtual_phone: PhoneProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a network phone taken for one on a cable, which is only waited for and never connected."""
+    monkeypatch.setattr("app.adb.connector.is_address", lambda serial: False)
+    monkeypatch.setattr("app.adb.connector._FIRST_PAUSE_S", 3600.0)
+    monkeypatch.setattr("app.adb.connector._LONGEST_PAUSE_S", 3600.0)
+    async with Fleet(adb_server.client()) as followed:
+        waiting = asyncio.create_task(followed.wait_ready(virtual_phone.serial, 7200))
+        query = adb_server.client().query
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(query, f"host:connect:{virtual_phone.serial}", Deadline(15))
+            await waiting
+        await followed.disconnect(virtual_phone.serial)
 
 
 async def test_a_device_error_is_typed(fleet: Fleet, device: Device) -> None:

@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.adb import apps
+from app.adb.address import device_address
 from app.adb.apps import AppTable
 from app.adb.connection import Deadline
 from app.adb.device import Device
-from app.adb.fleet import Fleet, device_address
+from app.adb.fleet import Fleet
 from app.adb.keyboard import Keyboard
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.server import AdbServer

@@ -1,0 +1,111 @@
+"""Which devices the adb server knows, now and at each change.
+
+Who owns what: the server owns the truth. The tracker holds a copy of it that may be some
+milliseconds behind, which is good enough for showing and for choosing, since a phone may drop off
+after any look. It is not good enough for someone who has just had the server connect or disconnect
+a phone and must see the effect: such a caller uses `ask` and `state`, and calls `renew` at the end,
+so that nobody after it is told of the time before. The tracker only wakes such callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from app.adb import parse
+from app.adb.connection import Deadline, ExactClient
+from app.adb.parse import DeviceRow
+from app.adb.tracker import Tracker
+
+READY = "device"
+LIST_S = 5.0
+_POLL_S = 0.05
+"""Between two looks of one who waits, where no tracker tells of changes."""
+
+
+class Directory:
+    """The devices of one adb server; without `start` every look asks the server."""
+
+    def __init__(self, client: ExactClient) -> None:
+        self._client = client
+        self._tracker = Tracker(client.host, client.port)
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """Host and port of the adb server."""
+        return self._client.host, self._client.port
+
+    def start(self) -> None:
+        """Follow the server's changes until `close`."""
+        self._tracker.start()
+
+    async def close(self) -> None:
+        await self._tracker.close()
+
+    def renew(self) -> None:
+        """Believe nothing that the tracker was told before this call."""
+        self._tracker.renew()
+
+    async def query(self, request: str, seconds: float = LIST_S) -> str:
+        """A `host:` request and its answer; raises what its FAIL text means."""
+        deadline = Deadline(seconds)
+        try:
+            return await asyncio.to_thread(self._client.query, request, deadline)
+        except asyncio.CancelledError:
+            deadline.abandon()
+            raise
+
+    async def ask(self) -> list[DeviceRow]:
+        """Every device that the server knows at this moment; raises AdbServerUnreachable."""
+        return parse.devices(await self.query("host:devices-l"))
+
+    async def rows(self) -> list[DeviceRow]:
+        """Every device, as last told where the server is followed; raises AdbServerUnreachable."""
+        told = self._tracker.rows
+        return await self.ask() if told is None else list(told)
+
+    async def state(self, serial: str) -> str | None:
+        """The state of one device at this moment, None when the server does not know it."""
+        return _state(await self.ask(), serial)
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set at the next change; take it before looking."""
+        return self._tracker.news
+
+    async def change(self, news: asyncio.Event, seconds: float) -> None:
+        """Wait until `news` is set, `seconds` at most; no longer than a poll where nobody tells."""
+        if self._tracker.rows is None:
+            seconds = min(seconds, _POLL_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await news.wait()
+
+    async def rest(self, serial: str, seconds: float) -> None:
+        """Sleep; for less when the device, which was not ready, is told to be ready.
+
+        One that is said to be ready all the time, though it does not answer, wakes nobody.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                was_away = False
+                while True:
+                    news, told = self._tracker.news, self._tracker.rows
+                    if told is not None:
+                        ready = _state(told, serial) == READY
+                        if ready and was_away:
+                            return
+                        was_away = not ready
+                    await news.wait()
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields at each change until the directory is closed; several at once count as one."""
+        while self._tracker.running:
+            news = self._tracker.news
+            yield
+            await news.wait()
+
+
+def _state(rows: list[DeviceRow], serial: str) -> str | None:
+    return next((row.state for row in rows if row.serial == serial), None)

@@ -1,0 +1,168 @@
+"""The adb server's list of devices, as it sends it at each change.
+
+`host:track-devices-l` answers OKAY and then the whole list, at once and again at every change: each
+time the text of `host:devices-l` behind its length in four hexadecimal digits (AOSP
+packages/modules/adb, docs/dev/services.md, and `device_tracker` in transport.cpp). An older server
+knows `host:track-devices` alone, whose rows lack the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from app.adb import parse
+from app.adb.connection import LENGTH, failure
+from app.adb.parse import DeviceRow
+from app.errors import AdbServerUnreachable, DeviceError
+
+log = logging.getLogger(__name__)
+
+_ANSWER_S = 5.0
+"""For the connection, and then for the first list, which comes at once."""
+_SILENT_S = 30.0
+"""Without news for so long the stream is opened again: a server that hangs, or a host that was
+switched off, looks like one that has nothing to tell."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+
+
+async def read_frame(reader: asyncio.StreamReader) -> str:
+    """One text behind its length.
+
+    Raises AdbServerUnreachable when the stream ends before the end of the text, and for a length
+    that is none.
+    """
+    try:
+        digits = await reader.readexactly(4)
+        if not LENGTH.fullmatch(digits):
+            raise AdbServerUnreachable(f"the adb server sent no length ({digits!r})")
+        return (await reader.readexactly(int(digits, 16))).decode("utf-8", "replace")
+    except (asyncio.IncompleteReadError, OSError) as exc:
+        raise AdbServerUnreachable("the adb server closed the list of devices") from exc
+
+
+class Tracker:
+    """Follows one adb server from `start` to `close`, and finds it again when it was lost.
+
+    `rows` is the newest list, or None while there is none to rely on: before the first one, while
+    the server is away, after `renew`, and always with a server that does not tell models. `news` is
+    set at the next change; whoever waits takes it before looking, so that no change is missed.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.rows: list[DeviceRow] | None = None
+        self.news = asyncio.Event()
+        self._host, self._port = host, port
+        self._task: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._again = asyncio.Event()
+        self._with_models = True
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="adb device tracker")
+
+    async def close(self) -> None:
+        """Stop following; whoever waits for news is woken."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.rows = None
+        self._announce()
+
+    def renew(self) -> None:
+        """Drop the list and have it sent anew, at once also where the server was away.
+
+        Afterwards no list is believed that was sent before this call.
+        """
+        self.rows = None
+        self._again.set()
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while True:
+            self._again.clear()
+            try:
+                await self._follow()
+                pause = _FIRST_PAUSE_S
+                continue
+            except DeviceError as exc:
+                if self._again.is_set():
+                    continue  # renew() has cut the stream
+                if self.rows is not None:
+                    pause = _FIRST_PAUSE_S
+                    log.info("the adb server was lost: %s", exc.message)
+                    self.rows = None
+                    self._announce()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._again.wait()
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    async def _follow(self) -> None:
+        """Take lists until the stream is to be opened again; raises DeviceError when it breaks."""
+        address = f"{self._host}:{self._port}"
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                reader, writer = await asyncio.open_connection(self._host, self._port)
+        except OSError as exc:  # TimeoutError among them
+            raise AdbServerUnreachable(f"no adb server answers at {address} ({exc})") from exc
+        self._writer, heard = writer, False
+        try:
+            async with asyncio.timeout(_ANSWER_S) as limit:
+                if not await self._accepted(reader, writer):
+                    return
+                while True:
+                    text = await read_frame(reader)
+                    if self._again.is_set():
+                        return
+                    heard = True
+                    self._take(text)
+                    limit.reschedule(asyncio.get_running_loop().time() + _SILENT_S)
+        except TimeoutError as exc:
+            if not heard:
+                raise AdbServerUnreachable(f"the adb server at {address} is silent") from exc
+        finally:
+            self._writer = None
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask for the lists; False when they must be asked for in the older way."""
+        request = b"host:track-devices-l" if self._with_models else b"host:track-devices"
+        writer.write(b"%04x" % len(request) + request)
+        try:
+            status = await reader.readexactly(4)
+        except (asyncio.IncompleteReadError, OSError) as exc:
+            raise AdbServerUnreachable("the adb server closed the connection") from exc
+        if status == b"OKAY":
+            return True
+        if status != b"FAIL":
+            raise AdbServerUnreachable(f"what answers there is no adb server ({status!r})")
+        text = await read_frame(reader)
+        if not self._with_models:
+            raise failure(text)
+        self._with_models = False
+        return False
+
+    def _take(self, text: str) -> None:
+        if self._with_models:
+            rows = parse.devices(text)
+            if rows == self.rows:
+                return
+            self.rows = rows
+        self._announce()
+
+    def _announce(self) -> None:
+        news, self.news = self.news, asyncio.Event()
+        news.set()
