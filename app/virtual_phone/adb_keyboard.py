@@ -29,6 +29,13 @@ class AdbKeyboard:
             ime.available = [*ime.available, ADB_KEYBOARD]
             ime.enabled = [*ime.enabled, ADB_KEYBOARD]
 
+    def arrive(self, ime: InputMethod) -> None:
+        """The package is put on the phone; Android lists it, and a person has yet to enable it."""
+        if ADB_KEYBOARD not in ime.available:
+            ime.available = [*ime.available, ADB_KEYBOARD]
+        if self._quirks.get(ADB_KEYBOARD_QUIRK) == "missing":
+            self._quirks.change({ADB_KEYBOARD_QUIRK.name: None})
+
     def switched(self) -> None:
         """Another keyboard became the current one: the service of the old one ends."""
         self._view_made = False

@@ -16,6 +16,7 @@ from app.virtual_phone.control import Control, listening
 from app.virtual_phone.filesystem import FileTree
 from app.virtual_phone.phone import Phone
 from app.virtual_phone.quirks import Quirks
+from app.virtual_phone.seeding import hardware_serial
 from app.virtual_phone.services import Services
 from app.virtual_phone.shell.android import COMMANDS
 from app.virtual_phone.shell.interpreter import Shell
@@ -67,7 +68,7 @@ async def running(
         phone.reset(seed, scatter=scatter)
         files.reset()
 
-    services = Services(lambda: Shell(phone, files, COMMANDS), files)
+    services = Services(lambda receive: Shell(phone, files, COMMANDS, receive), files)
     endpoint = Endpoint(BANNER, services.resolve, phone.quirks)
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -75,6 +76,7 @@ async def running(
         except OSError as exc:
             raise _port_in_use(port, exc) from exc
         stack.push_async_callback(endpoint.stop)
+        phone.serial = hardware_serial(phone.state.seed, adb_port)
         bound = None
         if control_token:
             try:

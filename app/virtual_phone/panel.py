@@ -93,15 +93,19 @@ class Panel:
         return (x - left) * WIDTH // width, (y - top) * HEIGHT // height
 
 
+def is_secret(phone: Phone) -> bool:
+    """Whether the app in front forbids screenshots (FLAG_SECURE)."""
+    secret = phone.quirks.get(SECURE)
+    return phone.foreground.package == secret or (secret == "all" and not phone.at_home)
+
+
 def capture(phone: Phone) -> Image.Image:
     """What `screencap` gets: the picture of the display without what no program may see.
 
     The window of a FLAG_SECURE app is black between the two bars, and nothing says so.
     """
     screen = phone.frame()
-    secret = phone.quirks.get(SECURE)
-    hidden = phone.foreground.package == secret or (secret == "all" and not phone.at_home)
-    if hidden and phone.state.power.awake and not phone.keyguard.showing:
+    if is_secret(phone) and phone.state.power.awake and not phone.keyguard.showing:
         screen = screen.copy()
         screen.paste((0, 0, 0), (0, STATUS_BAR, WIDTH, HEIGHT - NAVIGATION_BAR))
     return phone.panel.picture(screen)

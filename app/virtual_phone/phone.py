@@ -26,7 +26,7 @@ from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH, Quirks
 from app.virtual_phone.scatter import scatter_about
-from app.virtual_phone.seeding import seeded_state, shifted
+from app.virtual_phone.seeding import ADB_KEYBOARD, hardware_serial, seeded_state, shifted
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
 from app.virtual_phone.system_settings import get_setting, put_setting
 from app.virtual_phone.toolkit.scene import Scene
@@ -53,6 +53,8 @@ class Phone:
     """A phone of 1080 x 2400 pixels whose whole state is `state`, but for what quirks add."""
 
     def __init__(self, seed: int, quirks: Quirks | None = None) -> None:
+        self.serial = hardware_serial(seed)
+        """What the phone tells of itself by whichever way it is reached; a reset keeps it."""
         self.log_entries = EventLog()
         self.revision = 0
         self._painted: tuple[int, Scene] | None = None
@@ -272,6 +274,14 @@ class Phone:
         if ui.foreground == package:
             self.go_home()
         self.changed()
+
+    def install(self, package: str) -> None:
+        """Put an app on the phone; one that is there already is replaced."""
+        if package == ADB_KEYBOARD.partition("/")[0]:
+            self.adb_keyboard.arrive(self.state.ime)
+        elif package not in self.state.installed:
+            self.state.installed = [*self.state.installed, package]
+        self.log("install", package=package)
 
     # -- what the system tells
 

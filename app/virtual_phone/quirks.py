@@ -85,6 +85,13 @@ ADB_KEYBOARD_QUIRK = Quirk(
     "missing, inactive or api33",
     one_of("missing", "inactive", "api33"),
 )
+NO_INSTALL = Quirk(
+    "no-install",
+    "`adb install` is refused, as where 'Install via USB' is off",
+    "on",
+    one_of("on"),
+    "on",
+)
 NO_CURSOR = Quirk(
     "no-cursor",
     "`dumpsys input_method` does not tell where the cursor is, as in the builds of many makers",
@@ -166,6 +173,7 @@ _ALL: tuple[Quirk[Any], ...] = (
     UNAUTHORIZED,
     LOCKED,
     ADB_KEYBOARD_QUIRK,
+    NO_INSTALL,
     NO_CURSOR,
     MAX_LENGTH,
     SLOW_SCREENCAP,

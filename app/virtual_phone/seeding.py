@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 from app.virtual_phone.apps import launcher
@@ -62,6 +63,11 @@ TRACKS = (
     "Lemon Tree Road",
 )
 EVENTS = ("Dentist", "Team lunch", "Piano lesson", "Car service", "Concert", "Call with Ines")
+
+
+def hardware_serial(seed: int, port: int = 0) -> str:
+    """The serial (`ro.serialno`) of the phone that listens there: two phones never share one."""
+    return "VP" + hashlib.sha256(f"{seed} {port}".encode()).hexdigest()[:10].upper()
 
 
 def seeded_state(seed: int) -> PhoneState:

@@ -7,11 +7,11 @@ two carry stdout and stderr mixed and no exit code, as on a phone.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from app.virtual_phone.filesystem import FileTree
 from app.virtual_phone.shell.interpreter import Shell
-from app.virtual_phone.sync import SyncSession
+from app.virtual_phone.sync import Input, SyncSession
 from app.virtual_phone.transport import Service, Stream
 
 STDOUT, STDERR, EXIT = 1, 2, 3
@@ -27,10 +27,14 @@ def shell_frames(kind: int, data: bytes, payload_limit: int) -> bytes:
     )
 
 
+Receive = Callable[[int], Awaitable[bytes]]
+
+
 class Services:
     """Resolves the text of an OPEN against one phone's shell and files."""
 
-    def __init__(self, new_shell: Callable[[], Shell], files: FileTree) -> None:
+    def __init__(self, new_shell: Callable[[Receive | None], Shell], files: FileTree) -> None:
+        """`new_shell` is given what takes the host's input, where a command may read it."""
         self._new_shell = new_shell
         self._files = files
 
@@ -41,22 +45,25 @@ class Services:
         service, *options = kind.split(",")
         if service == "shell" and "v2" in options:
             return lambda stream: self._framed(stream, rest)
-        if service == "shell" or kind == "exec":
+        if service == "shell":
             return lambda stream: self._mixed(stream, rest)
+        if kind == "exec":
+            return lambda stream: self._mixed(stream, rest, Input(stream).take)
         if kind == "sync":
             return lambda stream: SyncSession(stream, self._files).run()
         return None
 
-    async def _mixed(self, stream: Stream, command: str) -> None:
-        stream.discard_input()
-        result = await self._new_shell().run(command)
+    async def _mixed(self, stream: Stream, command: str, receive: Receive | None = None) -> None:
+        if receive is None:
+            stream.discard_input()
+        result = await self._new_shell(receive).run(command)
         await stream.write(b"".join(data for _, data in result.output))
         if result.dropped:
             await stream.drop_link()
 
     async def _framed(self, stream: Stream, command: str) -> None:
         stream.discard_input()
-        result = await self._new_shell().run(command)
+        result = await self._new_shell(None).run(command)
         frames = [shell_frames(kind, data, stream.payload_limit) for kind, data in result.output]
         if not result.dropped:
             frames.append(_FRAME.pack(EXIT, 1) + bytes([result.exit_code & 0xFF]))

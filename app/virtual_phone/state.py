@@ -128,6 +128,8 @@ class PhoneState(Node):
     power: Power
     ime: InputMethod
     system: dict[str, str] = {}
+    installed: list[str] = []
+    """Packages that were put on the phone and have no screen."""
     ui: Ui
 
     def lasting(self) -> dict[str, Any]:

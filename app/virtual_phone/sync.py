@@ -20,7 +20,7 @@ _STAT = struct.Struct("<4sIII")
 _DENT = struct.Struct("<4sIIII")
 
 
-class _Buffer:
+class Input:
     """Exact reads over the pieces in which a stream arrives."""
 
     def __init__(self, stream: Stream) -> None:
@@ -31,7 +31,7 @@ class _Buffer:
         while len(self._data) < count:
             piece = await self._stream.read()
             if not piece:
-                raise LinkBroken("the host left in the middle of a sync request")
+                raise LinkBroken("the host left in the middle of what it sends")
             self._data += piece
         taken = bytes(self._data[:count])
         del self._data[:count]
@@ -44,7 +44,7 @@ class SyncSession:
     def __init__(self, stream: Stream, files: FileTree) -> None:
         self._stream = stream
         self._files = files
-        self._input = _Buffer(stream)
+        self._input = Input(stream)
 
     async def run(self) -> None:
         while True:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,14 +11,14 @@ from typer.testing import CliRunner
 
 from app.adb import setup
 from app.adb.adb_keyboard import ADB_KEYBOARD
-from app.adb.connection import Deadline, ExactClient
+from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
-from app.adb.shell import Shell
 from app.cli import app
-from app.errors import CommandFailed, DeviceUnauthorized, InputError
+from app.errors import DeviceUnauthorized, InputError
 from tests.phones import PhoneProcess
+from tests.virtual_phone.apks import apk
 
 APK = b"PK\x03\x04" + bytes(range(256)) * 3000
 
@@ -70,10 +67,45 @@ def test_every_maker_has_a_switch(maker: str) -> None:
     assert "Turn" in setup.switches(maker) or "turn" in setup.switches(maker)
 
 
-async def test_an_apk_that_the_phone_does_not_take(device: Device, tmp_path: Path) -> None:
-    (tmp_path / "a.apk").write_bytes(APK)
-    found = {finding.name: finding for finding in await device.set_up(tmp_path / "a.apk")}
+async def test_adb_keyboard_is_installed_and_enabled(
+    device: Device, virtual_phone: PhoneProcess, tmp_path: Path
+) -> None:
+    # Longer than one write, and than one packet of the link.
+    (tmp_path / "a.apk").write_bytes(apk(ballast=3_000_000))
+    with virtual_phone.quirks("adbkeyboard=missing"):
+        assert (await statuses(device))["keyboard"][0] == "warning"
+        found = {f.name: (f.status, f.message) for f in await device.set_up(tmp_path / "a.apk")}
+        assert found["install"][0] == "ok"
+        assert found["keyboard"] == ("ok", "ADBKeyboard was enabled; it is used only while typing")
+        assert ADB_KEYBOARD in virtual_phone.state()["ime"]["enabled"]
+        await device.launch("Notes")
+        await device.tap(928, 2176)
+        await device.type_text("微信")
+    assert virtual_phone.state()["ui"]["drafts"]["notes.title"] == "微信"
+
+
+@pytest.mark.parametrize(
+    ("content", "quirks", "said"),
+    [
+        (APK, (), "INSTALL_PARSE_FAILED_NOT_APK"),
+        (apk(), ("no-install",), "INSTALL_FAILED_USER_RESTRICTED"),
+    ],
+)
+async def test_an_apk_that_the_phone_does_not_take(
+    device: Device,
+    virtual_phone: PhoneProcess,
+    tmp_path: Path,
+    content: bytes,
+    quirks: tuple[str, ...],
+    said: str,
+) -> None:
+    (tmp_path / "a.apk").write_bytes(content)
+    with virtual_phone.quirks("adbkeyboard=missing", *quirks):
+        found = {finding.name: finding for finding in await device.set_up(tmp_path / "a.apk")}
     assert found["install"].status == "problem"
+    assert said in found["install"].message
+    assert "turn on" in found["install"].hint.lower() or "turn it on" in found["install"].hint
+    assert found["keyboard"].status == "warning"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no apk"])
@@ -82,40 +114,6 @@ async def test_a_file_that_is_no_apk(device: Device, tmp_path: Path, content: by
         (tmp_path / "a.apk").write_bytes(content)
     with pytest.raises(InputError):
         await device.set_up(tmp_path / "a.apk")
-
-
-@contextmanager
-def installer(answer: bytes, received: list[bytes]) -> Iterator[ExactClient]:
-    """An adb server with one phone that takes an APK and answers."""
-
-    def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as stream:
-            for _ in range(2):
-                received.append(stream.read(int(stream.read(4), 16)))
-                connection.sendall(b"OKAY")
-            received.append(stream.read(len(APK)))
-            connection.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        yield ExactClient("127.0.0.1", listener.getsockname()[1])
-        thread.join(10)
-
-
-def test_an_apk_is_streamed_whole() -> None:
-    received: list[bytes] = []
-    with installer(b"Success\n", received) as client:
-        setup.install(Shell(client, "phone"), APK, Deadline(10))
-    expected = [b"host:transport:phone", b"exec:cmd package install -S %d" % len(APK), APK]
-    assert received == expected
-
-
-@pytest.mark.parametrize("answer", [b"Failure [INSTALL_FAILED_USER_RESTRICTED]\n", b""])
-def test_a_refused_apk_is_an_error(answer: bytes) -> None:
-    with installer(answer, []) as client, pytest.raises(CommandFailed, match="did not install"):
-        setup.install(Shell(client, "phone"), APK, Deadline(10))
 
 
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "12345a", "12:345", "123456\n"])
@@ -137,7 +135,10 @@ async def test_pairing_with_nobody(fleet: Fleet) -> None:
 
 
 def test_the_command_line(
-    adb_server: AdbServer, virtual_phone: PhoneProcess, monkeypatch: pytest.MonkeyPatch
+    adb_server: AdbServer,
+    virtual_phone: PhoneProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("PHONEPILOT_ADB__SERVER_PORT", str(adb_server.port))
     adb_server.client().query(f"host:connect:{virtual_phone.serial}", Deadline(10))
@@ -148,6 +149,12 @@ def test_the_command_line(
         ready = run(app, ["devices", "setup", virtual_phone.serial, "--json"])
         assert ready.exit_code == 0
         assert json.loads(ready.stdout)["serial"] == virtual_phone.serial
+        (tmp_path / "a.apk").write_bytes(apk())
+        setup_apk = ["devices", "setup", virtual_phone.serial, "--apk", str(tmp_path / "a.apk")]
+        with virtual_phone.quirks("adbkeyboard=missing"):
+            installed = run(app, setup_apk)
+        assert installed.exit_code == 0
+        assert "ADBKeyboard was enabled" in " ".join(installed.stdout.split())
         with virtual_phone.quirks("no-inject"):
             refused = run(app, ["devices", "setup", virtual_phone.serial])
         assert refused.exit_code == 1

@@ -168,7 +168,7 @@ async def test_am_start(line: Line) -> None:
         (f"-n {NOTES}/.Other", "does not exist"),
         ("-a android.intent.action.VIEW -d https://example.org", "unable to resolve"),
         ("", "unable to resolve"),
-        ("-n", "Argument expected"),
+        ("-n", 'Argument expected after "-n"'),
         ("--bogus x", "Unknown option"),
     ],
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image, ImageChops
 
+from app.adb import parse
 from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, STATUS_BAR, WIDTH
 from app.virtual_phone.phone import Phone
 from app.virtual_phone.shell.displays import COVER_ID, DISPLAY_ID
@@ -148,6 +149,33 @@ def test_a_secure_app_is_black_and_nothing_says_so(
         assert b"mWakefulness=Awake" in adb("shell", "dumpsys", "power").stdout
         person = virtual_phone.http.get("/screen.png").content
         assert same(Image.open(io.BytesIO(person)).convert("RGB"), opened(NOTES).frame())
+
+
+@pytest.mark.parametrize(
+    ("version", "flags"),
+    [
+        (8, " fl=#81812100}"),
+        (9, "      fl=LAYOUT_IN_SCREEN SECURE LAYOUT_INSET_DECOR"),
+        (14, "      fl=LAYOUT_IN_SCREEN SECURE LAYOUT_INSET_DECOR"),
+        (16, "      fl=LAYOUT_IN_SCREEN SECURE LAYOUT_INSET_DECOR"),
+    ],
+)
+def test_the_window_of_a_secure_app_has_the_flag(
+    adb: Adb, virtual_phone: PhoneProcess, version: int, flags: str
+) -> None:
+    def windows(*section: str) -> str:
+        return adb("shell", "dumpsys", "window", *section).stdout.decode()
+
+    launch(adb, NOTES)
+    with virtual_phone.quirks(f"android={version}"):
+        assert parse.secure(windows()) is False
+        with virtual_phone.quirks(f"secure={NOTES}"):
+            assert flags in windows("windows")
+            assert parse.secure(windows()) is True
+            with virtual_phone.quirks("locked"):
+                assert parse.secure(windows()) is False  # what covers it may be seen
+            adb("shell", "input", "keyevent", "HOME")
+            assert parse.secure(windows()) is False
 
 
 @pytest.mark.parametrize(("version", "header"), [(8, 12), (9, 16), (16, 16)])

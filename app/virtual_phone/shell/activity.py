@@ -32,7 +32,7 @@ class _Intent:
 
 
 def _parse(args: list[str]) -> _Intent:
-    """Raises ValueError with the text that `am` prints for a bad argument."""
+    """Raises ValueError for a bad argument, with the message of Android's exception."""
     intent = _Intent()
     pending = iter(args)
     for arg in pending:
@@ -40,7 +40,7 @@ def _parse(args: list[str]) -> _Intent:
             intent.flags.add(arg)
         elif arg in _EXTRAS_WITH_VALUE:
             key = _value(arg, pending)
-            intent.extras[key] = _value(arg, pending)
+            intent.extras[key] = _value(key, pending)
         elif arg.startswith("-"):
             value = _value(arg, pending)
             match arg:
@@ -55,7 +55,7 @@ def _parse(args: list[str]) -> _Intent:
                 case "-c" | "-f" | "-t" | "--user" | "--display" | "--windowingMode":
                     pass  # accepted; nothing here depends on them
                 case _:
-                    raise ValueError(f"Error: Unknown option: {arg}")
+                    raise ValueError(f"Unknown option: {arg}")
         elif "/" in arg and "://" not in arg:
             intent.component = arg
         elif ":" in arg:
@@ -68,7 +68,7 @@ def _parse(args: list[str]) -> _Intent:
 def _value(option: str, pending: Iterator[str]) -> str:
     value = next(pending, None)
     if value is None:
-        raise ValueError(f'Error: Argument expected after "{option}"')
+        raise ValueError(f'Argument expected after "{option}"')
     return value
 
 
@@ -81,7 +81,11 @@ def am(call: Call) -> int:
         if call.args[0] == "broadcast":
             return _broadcast(call, _parse(call.args[1:]))
     except ValueError as exc:
-        return call.fail(str(exc), 255)
+        return call.fail(
+            f"\nException occurred while executing '{call.args[0]}':\n"
+            f"java.lang.IllegalArgumentException: {exc}",
+            255,
+        )
     if call.args[0] == "force-stop" and len(call.args) > 1:
         call.phone.force_stop(call.args[-1])
         return 0

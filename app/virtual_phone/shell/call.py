@@ -31,6 +31,8 @@ class Call:
     args: list[str]
     stdin: bytes = b""
     output: Output = field(default_factory=list)
+    receive: Callable[[int], Awaitable[bytes]] | None = None
+    """Takes so many bytes that the host sends after the command; None where it sends none."""
 
     def out(self, text: str) -> None:
         """Write a line to stdout."""

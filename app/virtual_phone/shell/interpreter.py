@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,17 @@ class Result:
 class Shell:
     """One shell process: variables live as long as it does; phone and files are shared."""
 
-    def __init__(self, phone: Phone, files: FileTree, commands: CommandTable) -> None:
+    def __init__(
+        self,
+        phone: Phone,
+        files: FileTree,
+        commands: CommandTable,
+        receive: Callable[[int], Awaitable[bytes]] | None = None,
+    ) -> None:
         self._phone = phone
         self._files = files
         self._commands = commands
+        self._receive = receive
         self._variables: dict[str, str] = {"HOME": "/", "USER": "shell"}
         self._status = 0
         self._exited = False
@@ -139,7 +147,7 @@ class Shell:
             message = f"/system/bin/sh: {name}: inaccessible or not found\n"
             output.append((STDERR, encode(message)))
             return _NOT_FOUND
-        result = command(Call(self._phone, self._files, name, args, stdin, output))
+        result = command(Call(self._phone, self._files, name, args, stdin, output, self._receive))
         return (await result if inspect.isawaitable(result) else result) & 0xFF
 
     def _expand(self, word: syntax.Word) -> str:

@@ -1,4 +1,4 @@
-"""`pm` and `cmd package`: which apps there are and what starts them."""
+"""`pm` and `cmd package`: which apps there are, what starts them, and new ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.virtual_phone.quirks import WORK_PROFILE
 from app.virtual_phone.shell.call import Call
+from app.virtual_phone.shell.install import install
 
 if TYPE_CHECKING:
     from app.virtual_phone.apps.app import Badge
@@ -44,6 +45,7 @@ def _list_packages(call: Call, args: list[str]) -> int:
     apps: dict[str, bool] = {}
     if user != _WORK_USER:
         apps |= {ime.partition("/")[0]: False for ime in call.phone.state.ime.available}
+        apps |= dict.fromkeys(call.phone.state.installed, False)
         apps |= {package.package: _is_system(package) for package in call.phone.packages}
     if user in (_WORK_USER, "all") and (shared := call.phone.quirks.get(WORK_PROFILE)):
         apps |= {WORK_ONLY: False, shared: apps.get(shared, False)}
@@ -110,7 +112,9 @@ def user_of(phone: Phone) -> str:
     return f"u{_WORK_USER if phone.foreground.package == phone.quirks.get(WORK_PROFILE) else 0}"
 
 
-def pm(call: Call) -> int:
+async def pm(call: Call) -> int:
+    if call.args[:1] == ["install"]:
+        return await install(call, call.args[1:])
     if call.args[:2] == ["list", "users"]:
         return _list_users(call)
     if call.args[:2] == ["list", "packages"]:
@@ -122,13 +126,13 @@ def pm(call: Call) -> int:
     return call.fail(f"Unknown command: {' '.join(call.args[:1])}", 255)
 
 
-def cmd(call: Call) -> int:
+async def cmd(call: Call) -> int:
     if not call.args:
         return call.fail("cmd: No service specified; use -l to list all services", 20)
     if call.args[0] != "package":
         return call.fail(f"cmd: Can't find service: {call.args[0]}", 20)
     call.args = call.args[1:]
-    return pm(call)
+    return await pm(call)
 
 
 COMMANDS = {"pm": pm, "cmd": cmd}

@@ -115,6 +115,8 @@ def getprop(call: Call) -> int:
     values = PROPERTIES | {
         "ro.build.version.release": str(android),
         "ro.build.version.sdk": str(SDK[android]),
+        "ro.boot.serialno": call.phone.serial,
+        "ro.serialno": call.phone.serial,
         "ro.sf.lcd_density": str(call.phone.panel.physical_density),
     }
     if not call.args:

@@ -8,9 +8,39 @@ that Appium's `app-commands` and `lockmgmt` and adbutils' `shell` look for).
 
 from __future__ import annotations
 
+from app.virtual_phone.panel import is_secret
 from app.virtual_phone.shell.call import Call
 from app.virtual_phone.shell.packages import component, user_of
 from app.virtual_phone.shell.versions import version
+
+_FLAGS = {
+    "NOT_FOCUSABLE": 0x8,
+    "TOUCHABLE_WHEN_WAKING": 0x40,
+    "LAYOUT_IN_SCREEN": 0x100,
+    "SECURE": 0x2000,
+    "LAYOUT_INSET_DECOR": 0x10000,
+    "WATCH_OUTSIDE_TOUCH": 0x40000,
+    "SPLIT_TOUCH": 0x800000,
+    "HARDWARE_ACCELERATED": 0x1000000,
+    "DRAWS_SYSTEM_BAR_BACKGROUNDS": 0x80000000,
+}
+"""android.view.WindowManager.LayoutParams, by the bit: in this order they are printed."""
+_SHADE = (
+    "NOT_FOCUSABLE",
+    "TOUCHABLE_WHEN_WAKING",
+    "WATCH_OUTSIDE_TOUCH",
+    "SPLIT_TOUCH",
+    "HARDWARE_ACCELERATED",
+    "DRAWS_SYSTEM_BAR_BACKGROUNDS",
+)
+_APP = (
+    "LAYOUT_IN_SCREEN",
+    "SECURE",
+    "LAYOUT_INSET_DECOR",
+    "SPLIT_TOUCH",
+    "HARDWARE_ACCELERATED",
+    "DRAWS_SYSTEM_BAR_BACKGROUNDS",
+)
 
 
 def _record(call: Call) -> str:
@@ -18,15 +48,24 @@ def _record(call: Call) -> str:
     return f"ActivityRecord{{5f1c6ee {user_of(call.phone)} {name} t57}}"
 
 
-def _focus(call: Call) -> str:
-    phone = call.phone
-    if phone.keyguard.showing or not phone.state.power.awake:
-        cover = "StatusBar" if version(phone) <= 10 else "NotificationShade"
-        return f"Window{{8a0f1c2 u0 {cover}}}"
-    package = phone.foreground
+def _shade(call: Call) -> str:
+    cover = "StatusBar" if version(call.phone) <= 10 else "NotificationShade"
+    return f"Window{{8a0f1c2 u0 {cover}}}"
+
+
+def _app(call: Call) -> str:
+    package = call.phone.foreground
     activity = package.activity
     full = activity if not activity.startswith(".") else package.package + activity
-    return f"Window{{41b3757 {user_of(phone)} {package.package}/{full}}}"
+    return f"Window{{41b3757 {user_of(call.phone)} {package.package}/{full}}}"
+
+
+def _covered(call: Call) -> bool:
+    return call.phone.keyguard.showing or not call.phone.state.power.awake
+
+
+def _focus(call: Call) -> str:
+    return _shade(call) if _covered(call) else _app(call)
 
 
 def _focus_lines(call: Call) -> list[str]:
@@ -37,11 +76,31 @@ def _focus_lines(call: Call) -> list[str]:
     return [f"  mCurrentFocus={_focus(call)}", f"  mFocusedApp={app}"]
 
 
+def _attributes(call: Call, kind: str, flags: list[str]) -> list[str]:
+    """`mAttrs` of a window: the flags as a number to Android 8, by name from 9 on."""
+    if version(call.phone) <= 8:
+        number = sum(_FLAGS[name] for name in flags)
+        return [f"    mAttrs=WM.LayoutParams{{(0,0)(fillxfill) sim=#20 {kind} fl=#{number:x}}}"]
+    return [
+        f"    mAttrs={{(0,0)(fillxfill) sim={{adjust=pan}} {kind} fmt=TRANSLUCENT",
+        f"      fl={' '.join(flags)}",
+        "      pfl=FORCE_DRAW_STATUS_BAR_BACKGROUND}",
+    ]
+
+
 def _windows(call: Call) -> list[str]:
+    """From top to bottom: what covers the screen when it is locked, and the app in front."""
+    named = version(call.phone) >= 9
+    shade = [flag for flag in _SHADE if flag != "NOT_FOCUSABLE" or not _covered(call)]
+    app = [flag for flag in _APP if flag != "SECURE" or is_secret(call.phone)]
     lines = [
         "WINDOW MANAGER WINDOWS (dumpsys window windows)",
-        f"  Window #0 {_focus(call)}:",
+        f"  Window #0 {_shade(call)}:",
         "    mDisplayId=0 mSession=Session{6a4b1d 1234:u0a10085}",
+        *_attributes(call, "ty=STATUS_BAR" if named else "ty=2000", shade),
+        f"  Window #1 {_app(call)}:",
+        "    mDisplayId=0 mSession=Session{7c20e9 2210:u0a10112}",
+        *_attributes(call, "ty=BASE_APPLICATION" if named else "ty=1", app),
     ]
     return lines + _focus_lines(call) if version(call.phone) <= 9 else lines
 
@@ -89,9 +148,7 @@ def _policy(call: Call) -> list[str]:
 
 
 def window(call: Call) -> list[str]:
-    """`dumpsys window [windows|displays|policy]`; on Android 14 here, all but the windows."""
-    if version(call.phone) == 14:
-        return _displays(call) + _policy(call)
+    """`dumpsys window [windows|displays|policy]`."""
     sections = {"displays": _displays, "policy": _policy, "windows": _windows}
     wanted = call.args[1] if len(call.args) > 1 else ""
     return [
