@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOUNDATION = {"errors", "events", "orphan", "settings", "__version__"}
+FOUNDATION = {"errors", "events", "kept_connection", "orphan", "settings", "__version__"}
 """What every part may use; it uses nothing but itself."""
 
 PARTS: dict[str, set[str]] = {

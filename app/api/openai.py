@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import httpx
@@ -18,6 +19,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.errors import AppError, EngineNotReady, EngineTimeout, EngineUnreachable
+from app.kept_connection import send as send_kept
 
 GET_ROUTES = ("/v1/models",)
 POST_ROUTES = (
@@ -200,12 +202,14 @@ class _Relay(Response):
             return _error(400, "invalid_request", complaint)
         request = self._request
         query = f"?{request.url.query}" if request.url.query else ""
-        async with self._passthrough.client().stream(
+        client = self._passthrough.client()
+        passed_on = client.build_request(
             request.method,
             f"{base}{request.url.path}{query}",
             content=self._sent_body or None,
             headers=self._request_headers(),
-        ) as answer:
+        )
+        async with aclosing(await send_kept(client, passed_on)) as answer:
             headers = [
                 (name.lower(), value)
                 for name, value in answer.headers.raw

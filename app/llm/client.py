@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.errors import (
     EngineTimeout,
     EngineUnreachable,
 )
+from app.kept_connection import send
 from app.llm.reply import Completion, Piece
 from app.llm.sse import SseParser
 
@@ -110,7 +111,9 @@ class ChatClient:
         url = f"{await self._base_url()}/v1/chat/completions"
         body = self._body(messages, sampling, slot) | dict(extra or {})
         try:
-            async with self._client().stream("POST", url, json=body) as response:
+            client = self._client()
+            request = client.build_request("POST", url, json=body)
+            async with aclosing(await send(client, request)) as response:
                 if not response.is_success:
                     raise refusal(response.status_code, await response.aread())
                 yield ReplyStream(response)
@@ -157,6 +160,8 @@ class ChatClient:
         if self._local:
             # llama-server's own top_k 40 and min_p 0.05 are not what the model was published with.
             body |= {"top_k": 0, "min_p": 0.0, "cache_prompt": True, "reasoning_format": "none"}
+            # The counts come with every token, so they are known when a reply is left early.
+            body["timings_per_token"] = True
             if slot is not None:
                 body["id_slot"] = slot
         return body

@@ -56,10 +56,13 @@ class Completion:
         return pieces
 
     def _count(self, chunk: Mapping[str, Any]) -> None:
+        if timings := chunk.get("timings"):
+            self.timings = dict(timings)
+            self.cached_tokens = int(timings.get("cache_n") or 0)
+            self.prompt_tokens = self.cached_tokens + int(timings.get("prompt_n") or 0)
+            self.completion_tokens = int(timings.get("predicted_n") or 0)
         if usage := chunk.get("usage"):
             self.prompt_tokens = usage.get("prompt_tokens") or 0
             self.completion_tokens = usage.get("completion_tokens") or 0
             details = usage.get("prompt_tokens_details") or {}
             self.cached_tokens = details.get("cached_tokens") or 0
-        if timings := chunk.get("timings"):
-            self.timings = dict(timings)

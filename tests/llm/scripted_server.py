@@ -16,7 +16,8 @@ class Script:
 
     `chunks` are written one by one as HTTP chunks. With `hang` the answer then stays open until
     the client closes, which sets `left`; with `broken` the connection is closed without the end;
-    with `silent` nothing at all is answered.
+    with `silent` nothing at all is answered. The connections of the requests in `vanish`, counted
+    from 1, end without an answer.
     """
 
     chunks: Sequence[bytes] = ()
@@ -25,6 +26,7 @@ class Script:
     hang: bool = False
     broken: bool = False
     silent: bool = False
+    vanish: Sequence[int] = ()
     headers: str = ""
     bodies: list[bytes] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -69,6 +71,8 @@ async def _exchange(
     script.bodies.append(body)
     script.requests.append(json.loads(body) if body else {})
     script.asked.set()
+    if len(script.heads) in script.vanish:
+        return False
     if script.silent:
         await reader.read()
         script.left.set()

@@ -97,6 +97,24 @@ async def test_pieces_and_completion() -> None:
     )
 
 
+async def test_a_kept_connection_that_ended_meanwhile_is_replaced() -> None:
+    async with serve(Script([STREAM], vanish=[2])) as script:
+        chat = client(script)
+        for _ in range(2):
+            assert (await read(chat))[1].finish_reason == "stop"
+        await chat.aclose()
+    assert (len(script.heads), script.connections) == (3, 2)
+
+
+async def test_an_engine_that_never_answers_a_request_is_not_asked_for_ever() -> None:
+    async with serve(Script([STREAM], vanish=range(1, 9))) as script:
+        chat = client(script)
+        with pytest.raises(EngineUnreachable):
+            await read(chat)
+        await chat.aclose()
+    assert len(script.heads) == 2
+
+
 async def test_one_connection_serves_all_requests() -> None:
     async with serve(Script([STREAM])) as script:
         chat = client(script)
@@ -125,6 +143,7 @@ async def test_what_a_local_engine_is_asked() -> None:
         "top_k": 0,
         "min_p": 0.0,
         "cache_prompt": True,
+        "timings_per_token": True,
         "reasoning_format": "none",
         "id_slot": 1,
         "grammar": "root ::= x",

@@ -142,6 +142,17 @@ async def test_bodies_are_untouched_both_ways() -> None:
     assert engine.heads[0].startswith(f"POST {CHAT}?a=b%20c HTTP/1.1")
 
 
+async def test_a_kept_connection_that_ended_meanwhile_is_replaced() -> None:
+    async with (
+        serve(Script([SSE], vanish=[2])) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        for _ in range(2):
+            answer = await http.post("/v1/chat/completions", json={"messages": []})
+            assert (answer.status_code, answer.content) == (200, SSE)
+    assert engine.connections == 2
+
+
 async def test_chunks_come_as_they_are_written_and_leaving_ends_the_work() -> None:
     async with (
         serve(Script([SSE[:24]], hang=True)) as engine,
