@@ -32,10 +32,15 @@ class Conduct:
     clock: asyncio.Timeout | None = None
 
     async def ask(self, question: Question) -> Answer:
-        """The person's answer; nothing is under way on the phone meanwhile."""
+        """The person's answer; nothing is under way on the phone meanwhile.
+
+        In a task that was paused while it asked, an answer changes nothing before it goes on.
+        """
         with self.control.standing():
             async with self._clock_stopped():
-                return await self.person.ask(question)
+                answer = await self.person.ask(question)
+        await self.gate()
+        return answer
 
     async def gate(self) -> None:
         """Stay here while the task is paused."""

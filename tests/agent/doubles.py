@@ -13,7 +13,7 @@ from app.agent.history import History, Message
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
-from app.agent.ports import StepRecord
+from app.agent.ports import Answer, Question, StepRecord
 from app.errors import AppError
 
 
@@ -52,6 +52,9 @@ class RememberingDevice:
     faults: dict[str, AppError] = field(default_factory=dict)
     comes_back: bool = True
     waits: int = 0
+    screens: list[bytes] = field(default_factory=list)
+    """What the next screenshots show; the last one stays."""
+    app: App = App()
 
     async def _call(self, name: str, *arguments: object) -> None:
         self.calls.append((name, *arguments))
@@ -61,10 +64,12 @@ class RememberingDevice:
     async def screenshot(self) -> PlainFrame:
         if "screenshot" in self.faults:
             raise self.faults["screenshot"]
-        return PlainFrame()
+        if not self.screens:
+            return PlainFrame(content=f"after {len(self.calls)} calls".encode())
+        return PlainFrame(content=self.screens.pop(0) if self.screens[1:] else self.screens[0])
 
     async def current_app(self) -> App:
-        return App()
+        return self.app
 
     async def tap(self, x: int, y: int) -> None:
         await self._call("tap", x, y)
@@ -186,10 +191,26 @@ class Scene:
     device: RememberingDevice = field(default_factory=RememberingDevice)
     notebook: Notebook = field(default_factory=Notebook)
     goal: str = "Turn on Bluetooth"
+    feedback: bool = True
 
     conduct: Conduct = field(default_factory=Conduct)
 
     async def run(self, max_steps: int = 10, timeout_s: float = 30) -> Outcome:
-        policy = VisionPolicy(self.chat, History("system", self.goal), (252, 560))
+        policy = VisionPolicy(
+            self.chat, History("system", self.goal), (252, 560), feedback=self.feedback
+        )
         limits = Limits(max_steps, timeout_s)
         return await run_loop(self.device, policy, self.notebook, limits, self.conduct)
+
+
+@dataclass
+class ScriptedPerson:
+    """Answers in order, and keeps the questions."""
+
+    answers: list[Answer]
+    asked: list[Question] = field(default_factory=list)
+
+    async def ask(self, question: Question) -> Answer:
+        self.asked.append(question)
+        await asyncio.sleep(0)
+        return self.answers.pop(0)
