@@ -96,6 +96,48 @@ ROWS = (
         "device_lost",
         "device_timeout",
     ),
+    Row(
+        "link drops, new ones are accepted and never answered",
+        ("drop-screencap=1", "half-open=connect"),
+        "tries to reconnect, then gives the phone up",
+        "failed",
+        "device_lost",
+        "device_timeout",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class MidTaskRow:
+    """What happens in the middle of a task, and what the task does about it.
+
+    Each ends with Bluetooth switched on, by one tap on its switch, and nothing else changed.
+    """
+
+    fault: str
+    moment: str
+    does: str
+
+    def markdown(self) -> str:
+        return f"| {self.fault} | {self.moment} | {self.does} | succeeded, finished |"
+
+
+SERVER_KILLED = "adb server killed"
+TURNED, TURNED_BACK = "phone turned to landscape", "phone turned upright again"
+THINKING, TAPPED, LAUNCHED = "the model thinks", "a tap took effect", "the model opens an app"
+MID_TASK_ROWS = (
+    MidTaskRow(
+        SERVER_KILLED,
+        THINKING,
+        "starts it again, reconnects, and the model decides anew",
+    ),
+    MidTaskRow(
+        SERVER_KILLED,
+        TAPPED,
+        "starts it again, reconnects and looks; the tap is not repeated",
+    ),
+    MidTaskRow(TURNED, LAUNCHED, "taps by the size of the new picture"),
+    MidTaskRow(TURNED_BACK, LAUNCHED, "taps by the size of the new picture"),
 )
 
 

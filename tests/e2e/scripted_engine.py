@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class ScriptedEngine(ThreadingHTTPServer):
-    """Answers each chat completion with the next of `replies`, as an event stream."""
+    """Answers each chat completion with the next of `replies`, as an event stream.
+
+    A reply may also be a function that makes the text: what it does happens while the task waits
+    for its model.
+    """
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.replies: list[str] = []
+        self.replies: list[str | Callable[[], str]] = []
         self.requests: list[dict[str, Any]] = []
 
     @property
@@ -39,7 +43,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(
             json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         )
-        text = self.server.replies.pop(0)
+        reply = self.server.replies.pop(0)
+        text = reply if isinstance(reply, str) else reply()
         chunks = (
             {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.conftest import service_process
+from app.main import SHUTDOWN_S
+from tests.e2e.conftest import STOP_S, service_process
 from tests.phones import phone_process
 
 
@@ -51,6 +55,53 @@ def test_no_phone_two_phones_and_one_that_was_not_allowed(tmp_path: Path) -> Non
         assert named.json()["status"] == "succeeded"
         assert one.state()["ui"]["foreground"] == "org.phonepilot.launcher"
         assert two.state()["ui"]["foreground"] == "org.phonepilot.calendar"
+
+
+def next_devices(events: Iterator[str], http: httpx.Client) -> list[dict[str, Any]]:
+    """What GET /devices says after the next event of the stream."""
+    while next(events) != "event: change":
+        pass
+    return list(http.get("/devices").json()["devices"])
+
+
+def test_a_phone_by_two_names_is_one_and_changes_are_told(tmp_path: Path) -> None:
+    with service_process(tmp_path) as (url, process), phone_process() as phone:
+        names = [phone.serial, f"localhost:{phone.serial.rpartition(':')[2]}"]
+        with (
+            httpx.Client(base_url=url, timeout=60, trust_env=False) as http,
+            http.stream("GET", "/devices/events") as stream,
+        ):
+            events = stream.iter_lines()
+            assert next_devices(events, http) == []
+            for name in names:
+                http.post("/devices/connect", json={"address": name}).raise_for_status()
+            while sum(len(device["routes"]) for device in next_devices(events, http)) < 2:
+                pass
+            (device,) = http.get("/devices").json()["devices"]
+            assert device["serial"] == device["routes"][0]["serial"] == names[0]
+            assert [route["serial"] for route in device["routes"]] == names
+            assert {route["state"] for route in device["routes"]} == {"device"}
+
+            held = http.post("/tasks", json={"goal": "Turn on Bluetooth", "device": names[1]})
+            while (known := http.get(f"/tasks/{held.json()['id']}").json())["status"] == "queued":
+                pass
+            assert known["status"] == "running"
+            (device,) = http.get("/devices").json()["devices"]
+            assert (device["serial"], device["task"]) == (names[1], known["id"])
+
+            # A task that runs would take its phone back.
+            http.post(f"/tasks/{known['id']}/cancel").raise_for_status()
+            for name in names:
+                http.post(f"/devices/{name}/disconnect").raise_for_status()
+            while next_devices(events, http):
+                pass
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert not [
+                line for line in events if line.startswith("event") and "change" not in line
+            ]
+        process.wait(STOP_S)
+        assert time.monotonic() - begun < SHUTDOWN_S, "an open stream held the service up"
 
 
 @pytest.mark.parametrize(
