@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -116,6 +118,13 @@ def bench_device(
     type_: Annotated[
         bool, typer.Option("--type", help="Type too, into the field that has the keyboard.")
     ] = False,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Control port of a virtual phone, http://...: tells its work apart."),
+    ] = None,
+    control_token_env: Annotated[
+        str, typer.Option(metavar="NAME", help="Environment variable with its token.")
+    ] = "PHONEPILOT_CONTROL_TOKEN",
     config: Config = None,
     json_: Json = False,
 ) -> None:
@@ -125,9 +134,10 @@ def bench_device(
     from app.settings import load_settings
 
     binary = load_settings(config or ()).adb.binary
+    told = (control, os.environ.get(control_token_env, "")) if control else None
 
     async def work(fleet: Fleet) -> tuple[str, list[Row]]:
-        return await _bench(fleet, binary, serial, count, type_)
+        return await _bench(fleet, binary, serial, count, type_, told)
 
     serial, rows = run_to_end(_with_fleet(config, work))
     if json_:
@@ -135,20 +145,31 @@ def bench_device(
         return
     terminal = Terminal()
     head = f"{'ms':<32}{'median':>9}{'p95':>9}{'spawned':>9}{'p95':>9}{'ratio':>8}"
+    if control:
+        head += f"{'phone':>9}{'p95':>9}{'overhead':>10}{'p95':>9}"
     terminal.say(f"[bold]{head}[/]")
     for row in rows:
         ours, spawned = row.ours, row.spawned
-        terminal.say(
+        line = (
             f"{row.name:<32}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
             f"{spawned.median_ms:>9.1f}{spawned.p95_ms:>9.1f}{row.ratio:>8.2f}"
         )
+        if row.phone and row.overhead:
+            line += f"{row.phone.median_ms:>9.1f}{row.phone.p95_ms:>9.1f}"
+            line += f"{row.overhead.median_ms:>10.1f}{row.overhead.p95_ms:>9.1f}"
+        terminal.say(line)
 
 
 async def _bench(
-    fleet: Fleet, binary: str, serial: str | None, count: int, type_text: bool
+    fleet: Fleet,
+    binary: str,
+    serial: str | None,
+    count: int,
+    type_text: bool,
+    control: tuple[str, str] | None,
 ) -> tuple[str, list[Row]]:
     from app.adb.server import find_binary
-    from app.bench.device import WARNING, AdbProgram, measure
+    from app.bench.device import WARNING, AdbProgram, PhoneWork, measure
 
     def tell(line: str) -> None:
         typer.echo(line, err=True)
@@ -156,5 +177,7 @@ async def _bench(
     device = await fleet.choose(serial)
     tell(WARNING)
     adb = AdbProgram(find_binary(binary), *fleet.server_address, device.serial)
-    rows = await measure(device, adb, count, type_text=type_text, progress=tell)
+    async with contextlib.AsyncExitStack() as stack:
+        work = await stack.enter_async_context(PhoneWork(*control)) if control else None
+        rows = await measure(device, adb, count, type_text=type_text, work=work, progress=tell)
     return device.serial, rows

@@ -41,8 +41,8 @@ class Capture:
     """The screenshots of one phone; blocking, and safe to use from several threads."""
 
     def __init__(self) -> None:
-        # Seconds that each kind took here: raw pixels win over USB 3 and loopback, the phone's own
-        # PNG over Wi-Fi. The first two screenshots measure one each.
+        # Seconds that each kind took here until a model could have it: raw pixels win over USB 3,
+        # the phone's own PNG over Wi-Fi. The first two screenshots measure one each.
         self._seconds: dict[Kind, float] = {}
         self._failures: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._displays: Displays | None = None
@@ -136,6 +136,8 @@ class Capture:
         except ScreenshotUnavailable:
             self._failed(kind)
             raise
+        if kind not in self._seconds:
+            frame.png()
         with self._lock:
             self._failures[kind] = 0
             self._seconds.setdefault(kind, time.monotonic() - begun)

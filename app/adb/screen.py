@@ -45,9 +45,20 @@ def scale(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def _encode_png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    """An RGB image as PNG, every row with filter 0.
+
+    Half the time of Pillow's encoder, which tries five filters on each row, and no larger for
+    pictures of user interfaces.
+    """
+    row = 3 * image.width
+    pixels = image.tobytes()
+    rows = b"".join([b"\0" + pixels[at : at + row] for at in range(0, len(pixels), row)])
+    header = struct.pack(">2I5B", image.width, image.height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    return PNG_SIGNATURE + b"".join(
+        len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
+        for name, data in chunks
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,9 @@
 """How long a phone takes to do what an agent asks, and how long when adb is spawned for it.
 
 Both ways run in turn, in the same run and against the same adb server, so that a phone that gets
-warm or busy slows both. Times are milliseconds of wall clock, the phone's own work included.
+warm or busy slows both. Times are milliseconds of wall clock, the phone's own work included. A
+virtual phone tells how long it worked; what is left is our overhead: adb server, link and this
+program. Of a real phone that part is not known.
 
 The phone is touched: each round taps the status bar, where a tap does nothing, and types only when
 that was asked for.
@@ -12,16 +14,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 import statistics
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+import httpx
 
 from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.device import Device
-from app.errors import CommandFailed, DeviceTimeout
+from app.errors import CommandFailed, DeviceTimeout, InputError
 
 COUNT = 20
 WARNING = (
@@ -56,6 +62,37 @@ class Row:
     ours: Latency
     spawned: Latency
     ratio: float
+    phone: Latency | None = None
+    """The phone's own part of ours, and below what is left of it; None for a real phone."""
+    overhead: Latency | None = None
+
+
+class PhoneWork:
+    """How long a virtual phone worked, by the events at its control port (`ms` of `shell`)."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        )
+        self._seen = 0
+
+    async def seconds(self) -> float:
+        """Seconds of work in all commands since the last call; raises InputError."""
+        try:
+            answer = await self._http.get("/events", params={"follow": 0, "after": self._seen})
+            answer.raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            raise InputError(f"no virtual phone tells its work at {self._http.base_url}") from exc
+        lines = answer.text.splitlines()
+        events = [json.loads(line[len("data: ") :]) for line in lines if line[:6] == "data: "]
+        self._seen = max([self._seen, *(event["seq"] for event in events)])
+        return sum(float(event["ms"]) for event in events if event["kind"] == "shell") / 1000
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._http.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +122,13 @@ class AdbProgram:
 Operation = Callable[[], Awaitable[object]]
 
 
-def _ours(device: Device) -> dict[str, Operation]:
+def our_operations(device: Device) -> dict[str, Operation]:
+    """What is measured of us, by name; none of it starts a process."""
+    leased = device.fenced(lambda: None)
+
     async def ready() -> bytes:
-        frame = await device.screenshot()
+        """As a task gets it, which never takes a black picture for a screen."""
+        frame = await leased.screenshot()
         return await asyncio.to_thread(frame.png)
 
     texts = itertools.cycle(_TEXTS)
@@ -133,24 +174,42 @@ async def measure(
     count: int = COUNT,
     *,
     type_text: bool = False,
+    work: PhoneWork | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
     """Each operation `count` times both ways, after one round that is not counted.
 
-    Raises DeviceError; typing raises TextRefused when no text field has the keyboard.
+    Raises DeviceError; typing raises TextRefused when no text field has the keyboard. With `work`
+    the phone's own part is told apart; raises InputError when it is not told.
     """
-    ours, spawned = _ours(device), _spawned(adb)
+    ours, spawned = our_operations(device), _spawned(adb)
     names = [name for name in ours if type_text or name != "type"]
     rows = []
     for name in names:
         progress(name)
-        times: tuple[list[float], list[float]] = [], []
-        for number in range(count + 1):
-            for taken, operation in zip(times, (ours[name], spawned[name]), strict=True):
-                begun = time.perf_counter()
-                await operation()
-                if number:
-                    taken.append(time.perf_counter() - begun)
-        mine, theirs = map(Latency.of, times)
-        rows.append(Row(name, mine, theirs, round(theirs.median_ms / mine.median_ms, 2)))
+        rounds = [await _round(ours[name], spawned[name], work) for _ in range(count + 1)][1:]
+        mine, theirs = (Latency.of([each[way] for each in rounds]) for way in (0, 1))
+        phone = overhead = None
+        if work is not None:
+            phone = Latency.of([each[2] for each in rounds])
+            overhead = Latency.of([each[0] - each[2] for each in rounds])
+        ratio = round(theirs.median_ms / mine.median_ms, 2)
+        rows.append(Row(name, mine, theirs, ratio, phone, overhead))
     return rows
+
+
+async def _round(
+    ours: Operation, spawned: Operation, work: PhoneWork | None
+) -> tuple[float, float, float]:
+    """Seconds of ours, of the spawned one, and of the phone's own work in ours."""
+    if work is not None:
+        await work.seconds()
+    mine = await _timed(ours)
+    phone = await work.seconds() if work is not None else 0.0
+    return mine, await _timed(spawned), phone
+
+
+async def _timed(operation: Operation) -> float:
+    begun = time.perf_counter()
+    await operation()
+    return time.perf_counter() - begun

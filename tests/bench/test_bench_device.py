@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,9 @@ from typer.testing import CliRunner
 from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.server import AdbServer
-from app.bench.device import AdbProgram, Latency, measure
+from app.bench.device import AdbProgram, Latency, PhoneWork, measure, our_operations
 from app.cli import app
-from app.errors import CommandFailed
+from app.errors import CommandFailed, InputError
 from tests.phones import PhoneProcess
 
 NEW_NOTE = (928, 2176)
@@ -37,7 +39,8 @@ async def test_every_operation_both_ways(
     keyboard = virtual_phone.state()["ime"]["current"]
     adb = program(adb_binary, adb_server, device.serial)
     seen: list[str] = []
-    rows = await measure(device, adb, 2, type_text=True, progress=seen.append)
+    async with PhoneWork(virtual_phone.control, virtual_phone.token) as work:
+        rows = await measure(device, adb, 2, type_text=True, work=work, progress=seen.append)
     assert [row.name for row in rows] == seen
     assert {"tap", "type", "current app", "screenshot raw", "screenshot PNG"} < set(seen)
     for row in rows:
@@ -45,9 +48,42 @@ async def test_every_operation_both_ways(
         assert row.ratio == pytest.approx(
             row.spawned.median_ms / row.ours.median_ms, rel=0.05, abs=0.01
         )
+        assert row.phone is not None and row.overhead is not None
+        assert 0 < row.phone.median_ms < row.ours.p95_ms
+        assert 0 < row.overhead.median_ms < row.ours.p95_ms
     state = virtual_phone.state()
     assert state["ui"]["drafts"]["notes.title"] in ("phonepilot bench", "how long it takes")
     assert state["ime"]["current"] == keyboard
+
+
+async def test_the_phone_tells_its_own_work(device: Device, virtual_phone: PhoneProcess) -> None:
+    async with PhoneWork(virtual_phone.control, virtual_phone.token) as work:
+        await work.seconds()
+        assert await work.seconds() == 0
+        with virtual_phone.quirks("slow-shell=0.2"):
+            await device.tap(1, 1)
+        assert 0.2 <= await work.seconds() < 20
+        assert await work.seconds() == 0
+    for url, token in ((virtual_phone.control, "wrong"), ("http://127.0.0.1:1", "x"), ("x", "x")):
+        async with PhoneWork(url, token) as work:
+            with pytest.raises(InputError, match="no virtual phone"):
+                await work.seconds()
+
+
+async def test_our_ways_start_no_process(
+    device: Device, virtual_phone: PhoneProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("a process was started")
+
+    await device.launch("Notes")
+    await device.tap(*NEW_NOTE)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    monkeypatch.setattr(os, "posix_spawn", refuse)
+    monkeypatch.setattr(os, "fork", refuse)
+    for operation in our_operations(device).values():
+        await operation()
+    assert virtual_phone.state()["ui"]["drafts"]["notes.title"] == "phonepilot bench"
 
 
 async def test_nothing_is_typed_unasked(
@@ -80,5 +116,13 @@ def test_the_command_line(
         assert {"median_ms", "p95_ms"} == set(table["rows"][0]["ours"])
         assert "taps" in result.stderr
         assert "ratio" in run(app, ["bench", "device", "--count", "1"]).stdout
+        assert table["rows"][0]["phone"] is None
+        monkeypatch.setenv("PHONE_TOKEN", virtual_phone.token)
+        told = ["--control", virtual_phone.control, "--control-token-env", "PHONE_TOKEN"]
+        result = run(app, ["bench", "device", "--count", "1", *told])
+        assert "overhead" in result.stdout
+        assert len(result.stdout.splitlines()[-1].split()) == len(["current", "app"]) + 9
+        refused = run(app, ["bench", "device", "--count", "1", *told[:2]])
+        assert isinstance(refused.exception, InputError)
     finally:
         adb_server.client().query(f"host:disconnect:{virtual_phone.serial}", Deadline(10))
