@@ -24,6 +24,7 @@ Kind = Literal["raw", "png"]
 _KINDS: tuple[Kind, Kind] = ("raw", "png")
 _NEVER = float("inf")
 _MOST_FAILURES = 2
+_TRIES = 2
 _DARK_S = 1.5
 """How long an app that is starting, or a screen that fades in, may be black, in seconds."""
 _POLL_S = 0.1
@@ -42,8 +43,10 @@ class Capture:
 
     def __init__(self) -> None:
         # Seconds that each kind took here until a model could have it: raw pixels win over USB 3,
-        # the phone's own PNG over Wi-Fi. The first two screenshots measure one each.
+        # the phone's own PNG over Wi-Fi. The first four screenshots measure two each, of which the
+        # better counts: the very first is late for many reasons.
         self._seconds: dict[Kind, float] = {}
+        self._tries: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._failures: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._displays: Displays | None = None
         self._lock = threading.Lock()
@@ -116,8 +119,10 @@ class Capture:
 
     def _best(self) -> Kind:
         with self._lock:
-            untried = [kind for kind in _KINDS if kind not in self._seconds]
-            return untried[0] if untried else min(_KINDS, key=self._seconds.__getitem__)
+            least = min(_KINDS, key=self._tries.__getitem__)
+            if self._tries[least] < _TRIES:
+                return least
+            return min(_KINDS, key=self._seconds.__getitem__)
 
     def _other(self, kind: Kind) -> Kind:
         with self._lock:
@@ -136,11 +141,14 @@ class Capture:
         except ScreenshotUnavailable:
             self._failed(kind)
             raise
-        if kind not in self._seconds:
+        if self._tries[kind] < _TRIES:
             frame.png()
         with self._lock:
             self._failures[kind] = 0
-            self._seconds.setdefault(kind, time.monotonic() - begun)
+            if self._tries[kind] < _TRIES:
+                self._tries[kind] += 1
+                took = time.monotonic() - begun
+                self._seconds[kind] = min(took, self._seconds.get(kind, took))
         return frame
 
     def _failed(self, kind: Kind) -> None:
@@ -149,3 +157,4 @@ class Capture:
             self._failures[kind] += 1
             if kind == "raw" and self._failures[kind] >= _MOST_FAILURES:
                 self._seconds["raw"] = _NEVER
+                self._tries["raw"] = _TRIES
