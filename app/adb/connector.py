@@ -13,6 +13,7 @@ from app.adb.address import device_address, is_address
 from app.adb.directory import READY, Directory
 from app.adb.parse import DeviceRow
 from app.errors import (
+    AdbServerUnreachable,
     DeviceError,
     DeviceNotFound,
     DeviceOffline,
@@ -142,7 +143,8 @@ class Connector:
                     await self._forget(serial)
                 if left <= pause:
                     raise
-            await self._directory.rest(serial, pause)
+                away = isinstance(exc, (AdbServerUnreachable, DeviceNotFound, DeviceOffline))
+            await self._directory.rest(serial, pause, away=away)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     async def disconnect(self, serial: str) -> None:

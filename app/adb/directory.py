@@ -82,21 +82,21 @@ class Directory:
             async with asyncio.timeout(seconds):
                 await news.wait()
 
-    async def rest(self, serial: str, seconds: float) -> None:
+    async def rest(self, serial: str, seconds: float, *, away: bool) -> None:
         """Sleep; for less when the device, which was not ready, is told to be ready.
 
-        One that is said to be ready all the time, though it does not answer, wakes nobody.
+        `away` says that the caller has just seen it not to be ready. One that is said to be ready
+        all the time, though it does not answer, wakes nobody.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                was_away = False
                 while True:
                     news, told = self._tracker.news, self._tracker.rows
                     if told is not None:
                         ready = _state(told, serial) == READY
-                        if ready and was_away:
+                        if ready and away:
                             return
-                        was_away = not ready
+                        away = not ready
                     await news.wait()
 
     async def changes(self) -> AsyncIterator[None]:

@@ -111,9 +111,13 @@ class Fleet:
         """A ready device; raises DeviceNotFound, DeviceOffline or DeviceUnauthorized."""
         for row in await self.list():
             if row.serial == serial:
-                if row.state != READY:
-                    raise not_ready(row)
-                return await self._device(serial)
+                if row.state == READY:
+                    return await self._device(serial)
+                error = not_ready(row)
+                for phone in await self.phones():
+                    if any(route.serial == serial and route.stale for route in phone.routes):
+                        error.hint = f"It is reached as {phone.serial} now."
+                raise error
         raise DeviceNotFound(f"device {serial} is not connected")
 
     async def choose(self, serial: str | None = None) -> Device:

@@ -263,30 +263,56 @@ async def test_a_lease_covers_the_phone_also_when_its_route_has_gone(
         pass
 
 
-async def test_a_phone_that_comes_back_by_another_name_leaves_a_stale_route(
-    fleet: Fleet, second_phone: PhoneProcess
-) -> None:
-    port = second_phone.serial.rpartition(":")[2]
-    old, new = second_phone.serial, f"localhost:{port}"
-    await fleet.connect(old)
-    await fleet.connect(new)
-    assert len(await fleet.phones()) == 1
-    second_phone.process.kill()
-    second_phone.process.wait()
-    with phone_process("--port", port, seed=2):
-        await fleet.connect(new)
+@contextlib.asynccontextmanager
+async def relay(address: str) -> AsyncIterator[str]:
+    """Another address of what listens at `address`, while the block runs."""
+    links: set[asyncio.Task[None]] = set()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(20):
-                while True:
-                    (phone,) = await fleet.phones()
-                    assert (phone.serial, phone.state) == (new, "device") or phone.serial == old
-                    stale = [route.serial for route in phone.routes if route.stale]
-                    if stale == [old] or all(r.state == "device" for r in phone.routes):
-                        break  # the adb server may have brought the old route back by itself
+            while data := await reader.read(65536):
+                writer.write(data)
         finally:
-            for serial in (old, new):
-                with contextlib.suppress(DeviceNotFound):
-                    await fleet.disconnect(serial)
+            writer.close()
+
+    async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = address.rpartition(":")
+        there, back = await asyncio.open_connection(host, int(port))
+        for one_way in (pump(reader, back), pump(there, writer)):
+            links.add(asyncio.create_task(one_way))
+
+    server = await asyncio.start_server(link, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in links:
+            task.cancel()
+        await asyncio.gather(*links, return_exceptions=True)
+
+
+async def test_a_route_that_has_died_is_shown_beside_the_one_that_works(
+    fleet: Fleet, device: Device
+) -> None:
+    async with relay(device.serial) as other:
+        await fleet.connect(other)
+        (phone,) = await fleet.phones()
+        assert {route.serial for route in phone.routes} == {device.serial, other}
+    try:
+        async with asyncio.timeout(20):
+            while not any(route.stale for route in phone.routes):
+                (phone,) = await fleet.phones()
+        assert (phone.serial, phone.state) == (device.serial, "device")
+        assert [(route.serial, route.stale) for route in phone.routes] == [
+            (device.serial, False),
+            (other, True),
+        ]
+        assert await fleet.choose() is device
+        with pytest.raises(DeviceOffline) as caught:
+            await fleet.get(other)
+        assert caught.value.hint == f"It is reached as {device.serial} now."
+    finally:
+        await fleet.disconnect(other)
 
 
 async def test_a_followed_fleet_sees_its_own_changes_at_once(

@@ -44,7 +44,7 @@ HOSTILE = st.one_of(
     *[st.text(max_size=60)] * 9,
     LONG,
 )
-OURS = {"am", "cmd", "dumpsys", "ime", "input", "pm", "settings", "monkey"}
+OURS = {"am", "cmd", "dumpsys", "echo", "ime", "input", "pm", "settings", "monkey"}
 NEW_NOTE = (928, 2176)
 HOME = "org.phonepilot.launcher"
 # The five doors divide the strings among themselves; packages go to two commands.
