@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 
 from app import __version__
 from app.cli_phones import bench_app, devices_app
+from app.cli_prompts import prompts_app
 from app.cli_run import MARKS, Config, Json, run_to_end
 from app.errors import AppError
 from app.show import Terminal, print_error, print_json, shown
@@ -33,6 +34,7 @@ app = typer.Typer(
 
 app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
+app.add_typer(prompts_app, name="prompts")
 SERVICE_URL = "http://127.0.0.1:8770"
 
 

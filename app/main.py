@@ -64,6 +64,9 @@ class ProfiledChat:
         extra = {"grammar": grammar} if grammar and self._knows_grammar else None
         return self._client.stream(messages, sampling=self._sampling, extra=extra)
 
+    async def warm(self, messages: Sequence[Message]) -> None:
+        await self._client.warm(messages)
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The service as an ASGI application; its lifespan starts the parts and ends them in reverse.
@@ -176,7 +179,7 @@ def _assignments(settings: Settings, client: ChatClient) -> Assignments:
         Sensitive("messages", guard.message_apps, guard.message_words),
         Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
     )
-    return Assignments(chat, profile, sensitive, settings.agent.second_look)
+    return Assignments(chat, profile, sensitive, settings.agent.second_look, settings.prompts_dir)
 
 
 def _sampling(settings: Settings) -> Sampling:

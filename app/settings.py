@@ -156,6 +156,11 @@ class Settings(Section):
     guard: GuardSettings = GuardSettings()
     apps: AppsSettings = AppsSettings()
 
+    @property
+    def prompts_dir(self) -> Path:
+        """Where imported prompts lie."""
+        return self.service.data_dir / "prompts"
+
 
 class AppEntry(Section):
     """An app as people call it and as Android names it."""

@@ -30,6 +30,7 @@ PARTS: dict[str, set[str]] = {
     "demo": {"client", "main", "virtual_phone.apps"},
     "cli": {
         "cli_phones",
+        "cli_prompts",
         "cli_run",
         "client",
         "demo",
@@ -39,6 +40,7 @@ PARTS: dict[str, set[str]] = {
         "virtual_phone.main",
     },
     "cli_phones": {"adb", "bench", "cli_run", "show"},
+    "cli_prompts": {"agent.prompt", "cli_run", "show"},
     "cli_run": set(),
     "__main__": {"cli"},
 }
@@ -50,7 +52,7 @@ FOREIGN: dict[str, set[str]] = {
     "fastapi": {"api/", "main.py"},
     "starlette": {"api/", "virtual_phone/control.py"},
     "uvicorn": {"main.py", "virtual_phone/control.py"},
-    "typer": {"cli.py", "cli_phones.py", "cli_run.py"},
+    "typer": {"cli.py", "cli_phones.py", "cli_prompts.py", "cli_run.py"},
     "rich": {"cli.py", "show.py"},
     "xllamacpp": {"llm/embedded.py"},
     "platformdirs": {"settings.py"},

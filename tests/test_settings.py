@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import app
+from app.agent.prompt import load_prompt
 from app.errors import ConfigError
 from app.settings import (
     AppsSettings,
@@ -57,7 +59,10 @@ def test_default_toml_has_every_key_and_explains_itself() -> None:
     "name", [p.stem for p in configs_folder().glob("*.toml") if p.stem not in {"default", "apps"}]
 )
 def test_shipped_configs_load_by_name(name: str) -> None:
-    assert load(name).engine.context == 16384
+    settings = load(name)
+    assert settings.engine.context >= 16384
+    for lang in ("en", "zh") if name != "demo" else ("en",):
+        assert load_prompt(settings.profile.prompt, lang, date(2026, 11, 20))
 
 
 def test_the_demo_names_files_inside_the_package() -> None:
@@ -163,7 +168,7 @@ def test_a_mistake_on_the_command_line_says_so() -> None:
 def test_an_unknown_config_names_the_shipped_ones() -> None:
     with pytest.raises(ConfigError, match="configuration not found: dmeo") as caught:
         load("dmeo")
-    assert "autoglm-phone-9b, demo, rtx-4060-8gb" in caught.value.hint
+    assert "demo, glm-4.1v-9b-thinking, glm-4.6v, rtx-4060-8gb" in caught.value.hint
 
 
 def test_a_folder_is_no_config(tmp_path: Path) -> None:

@@ -33,8 +33,9 @@ class ContextBudget:
 
     size: int
     reply: int
+    image: int = 0
+    """Tokens of the last image."""
     _expected: int = 0
-    _image: int = 0
 
     @property
     def limit(self) -> int:
@@ -44,7 +45,7 @@ class ContextBudget:
     def counted(self, prompt: int, completion: int, image: int) -> None:
         """The engine's counts of the turn that was just answered; 0 where it told none."""
         if prompt:
-            self._expected, self._image = prompt + completion + NEXT_TURN, image
+            self._expected, self.image = prompt + completion + NEXT_TURN, image
 
     def freed(self, tokens: int) -> None:
         """So many were folded away."""
@@ -54,4 +55,4 @@ class ContextBudget:
         """By how much the next prompt, with an image of so many tokens, would pass the limit."""
         if not self.size or not self._expected:
             return 0
-        return self._expected - self._image + image - self.limit
+        return self._expected - self.image + image - self.limit

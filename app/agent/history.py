@@ -93,6 +93,10 @@ class History:
         messages.append({"role": "user", "content": content})
         return messages
 
+    def prefix(self) -> list[Message]:
+        """What the next request begins with, whatever the next screen shows."""
+        return [*self.messages("", b"")[:-1], {"role": "user", "content": ""}]
+
     def _recorded(self, first: str) -> str:
         gone = [f"({self._dropped} steps before these)"] if self._dropped else []
         return "\n".join([first, "", RECORD_HEADING, *gone, *self._record])

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.agent.act import Actor, Progress
-from app.agent.actions import Swipe, TypeText, Wait
+from app.agent.actions import Finish, Swipe, TypeText, Wait
 from app.agent.conduct import Conduct
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import Attempt, VisionPolicy
@@ -91,13 +92,19 @@ class _Loop:
         self._drops = 0
         self._package = ""
         self._awake = False
+        self._warming: asyncio.Task[None] | None = None
 
     async def run(self) -> Outcome:
         max_steps = self._limits.max_steps
-        for number in range(1, max_steps + 1):
-            outcome = await self._step(number)
-            if outcome is not None:
-                return outcome
+        try:
+            for number in range(1, max_steps + 1):
+                outcome = await self._step(number)
+                if outcome is not None:
+                    return outcome
+        finally:
+            if self._warming is not None:
+                self._warming.cancel()
+                await asyncio.wait({self._warming})
         return Outcome("step_budget", f"The goal was not reached in {max_steps} steps.")
 
     async def _step(self, number: int) -> Outcome | None:
@@ -108,6 +115,8 @@ class _Loop:
         if isinstance(step, Outcome):
             return step
         self._progress.feedback = ""
+        if not (step.decision and isinstance(step.decision.action, Finish)):
+            self._warming = asyncio.create_task(self._warm())
         await self._recorder.decided(step)
         try:
             outcome = await self._actor.act(step)
@@ -168,7 +177,14 @@ class _Loop:
         step.timings_ms["current_app"] = (time.perf_counter() - seen) * 1000
         return step
 
+    async def _warm(self) -> None:
+        with suppress(EngineError):  # the next request will meet it too, and say so
+            await self._policy.warm()
+
     async def _decide(self, step: StepRecord) -> StepRecord:
+        if self._warming is not None:
+            # Another request meanwhile would go to another slot, whose cache is empty.
+            await asyncio.wait({self._warming})
         attempt = await self._policy.decide(
             step.observation,
             self._progress.feedback,

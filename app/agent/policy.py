@@ -84,6 +84,15 @@ class VisionPolicy:
         self._remember(attempt, text, image)
         return attempt
 
+    async def warm(self) -> None:
+        """Have the engine read what the next request begins with, while the phone acts.
+
+        What an image stood before has to be read again once it has left. Raises EngineError.
+        """
+        if self._budget is not None:
+            self._make_room(self._budget.image)
+        await self._chat.warm(self._history.prefix())
+
     def doubted(self) -> None:
         """The last reply said done and is not believed. A model that cannot be told so forgets it,
         or it would only say it again."""

@@ -139,6 +139,9 @@ class Chat(Protocol):
     ) -> AbstractAsyncContextManager[ReplyStream]:
         """`grammar` (GBNF) is left out for an engine that does not know such."""
 
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Have the engine read the beginning of the next request ahead, where it can keep it."""
+
 
 @dataclass(frozen=True)
 class Observation:

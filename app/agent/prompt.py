@@ -1,34 +1,142 @@
-"""System prompts: files beside this module, one per model family and language."""
+"""System prompts: files beside this module, and the person's own in a folder that comes first.
+
+A prompt is a text with `{date}` where the date of the request is to stand; nothing else in it is
+touched. AutoGLM-Phone was trained with a prompt of its makers, which is not part of this program:
+who has it imports it and runs with it byte for byte.
+"""
 
 from __future__ import annotations
 
+import ast
+import re
 from datetime import date
 from importlib import resources
+from pathlib import Path
 
-from app.errors import ConfigError
+from app.errors import ConfigError, InputError
 
+LANGUAGES = ("en", "zh")
+MAX_PROMPT = 100_000
+"""Bytes; the longest one known has 10 kB."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _WEEKDAYS_ZH = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
 
 
-def load_prompt(name: str, lang: str, today: date) -> str:
-    """The prompt `name` in `lang`, with `{date}` filled in.
+def load_prompt(name: str, lang: str, today: date, own: Path | None = None) -> str:
+    """The prompt `name` in `lang`, with `{date}` filled in; from the folder `own` if it is there.
 
     Raises ConfigError when there is no such prompt in that language.
     """
-    path = resources.files("app.agent") / "prompts" / f"{name}.{lang}.md"
-    if not path.is_file():
-        raise ConfigError(
-            f"profile.prompt: there is no prompt {name!r} in language {lang!r}",
-            "Prompts: " + ", ".join(sorted(available())) + ".",
-        )
-    text = path.read_text(encoding="utf-8").strip()
+    text = read_prompt(name, lang, own)
     return text.replace("{date}", _written(today, lang))
 
 
-def available() -> list[str]:
-    """All prompts, as `name.lang`."""
+def read_prompt(name: str, lang: str, own: Path | None = None) -> str:
+    """The prompt as it is stored; raises ConfigError when there is none."""
+    if not _NAME.fullmatch(name) or lang not in LANGUAGES:
+        raise ConfigError(f"{name[:80]!r} in {lang[:10]!r} is no prompt", f"{_hint(own)}")
+    imported = own / f"{name}.{lang}.md" if own else None
+    if imported is not None and imported.is_file():
+        try:
+            return imported.read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"{imported} cannot be read: {exc}", "Import it again.") from exc
+    path = resources.files("app.agent") / "prompts" / f"{name}.{lang}.md"
+    if not path.is_file():
+        raise ConfigError(
+            f"profile.prompt: there is no prompt {name!r} in language {lang!r}", _hint(own)
+        )
+    return path.read_text(encoding="utf-8").strip()
+
+
+def shipped() -> list[str]:
+    """The prompts of this program, as `name.lang`."""
     folder = resources.files("app.agent") / "prompts"
-    return [path.name.removesuffix(".md") for path in folder.iterdir() if path.name.endswith(".md")]
+    names = (path.name for path in folder.iterdir())
+    return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
+
+
+def imported(own: Path) -> list[str]:
+    """The person's own prompts, as `name.lang`."""
+    return sorted(path.name.removesuffix(".md") for path in own.glob("*.md"))
+
+
+def import_prompt(source: Path, name: str, lang: str, own: Path) -> str:
+    """Store a prompt as `name` in the folder `own` and return its text.
+
+    `source` is a text file, or the Python file that assigns the prompt to a name with PROMPT in it,
+    as AutoGLM's makers publish it; a date that it puts in becomes `{date}`. Raises InputError for
+    what is no prompt.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name[:80]!r} is no name for a prompt", "Use small letters, digits, - and _."
+        )
+    if lang not in LANGUAGES:
+        raise InputError(f"{lang[:10]!r} is no language of prompts", "Use en or zh.")
+    try:
+        data = source.read_bytes()
+        text = data.decode()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{source} cannot be read as text: {exc}") from exc
+    if len(data) > MAX_PROMPT:
+        raise InputError(f"{source} has {len(data)} bytes; a prompt has at most {MAX_PROMPT}")
+    if source.suffix == ".py":
+        text = _from_python(text, source)
+    if not text.strip():
+        raise InputError(f"{source} is empty")
+    own.mkdir(parents=True, exist_ok=True)
+    partial = own / f".{name}.{lang}.part"
+    partial.write_bytes(text.encode())
+    partial.replace(own / f"{name}.{lang}.md")
+    return text
+
+
+def remove_prompt(name: str, lang: str, own: Path) -> None:
+    """Raises InputError when it was not imported."""
+    path = own / f"{name}.{lang}.md"
+    if not _NAME.fullmatch(name) or lang not in LANGUAGES or not path.is_file():
+        raise InputError(f"no prompt {name[:80]!r} in {lang[:10]!r} was imported", _hint(own))
+    path.unlink()
+
+
+def _from_python(code: str, source: Path) -> str:
+    """The text that a Python file assigns to the first name with PROMPT in it; nothing is run."""
+    try:
+        module = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError) as exc:
+        raise InputError(f"{source} is not valid Python: {exc}") from exc
+    for node in module.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and "PROMPT" in target.id.upper()
+            for target in node.targets
+        ):
+            return _text_of(node.value, source)
+    raise InputError(
+        f"{source} assigns no text to a name with PROMPT in it", "Save the prompt as a text file."
+    )
+
+
+def _text_of(node: ast.expr, source: Path) -> str:
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _text_of(left, source) + _text_of(right, source)
+        case ast.JoinedStr(values=values):
+            return "".join(_text_of(value, source) for value in values)
+        case ast.FormattedValue(value=value):
+            return _text_of(value, source)
+        case ast.Name(id=name) if "date" in name.lower() or "today" in name.lower():
+            return "{date}"
+    raise InputError(
+        f"{source}:{node.lineno}: this part of the prompt is computed",
+        "Save the prompt as a text file, with {date} where the date is to stand.",
+    )
+
+
+def _hint(own: Path | None) -> str:
+    return f"Prompts: {', '.join([*shipped(), *(imported(own) if own else [])])}."
 
 
 def _written(day: date, lang: str) -> str:

@@ -126,6 +126,28 @@ class ChatClient:
         except httpx.HTTPError as exc:
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
 
+    async def warm(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Have a local engine read a prompt ahead of the request that begins with it.
+
+        llama.cpp then keeps it in the slot's cache; `max_tokens` 0 has it answer nothing. For other
+        engines this does nothing. Raises an `EngineError`.
+        """
+        if not self._local:
+            return
+        url = f"{await self._base_url()}/v1/chat/completions"
+        body = self._body(messages, Sampling(0.0, 1.0, 0.0, max_tokens=0), None)
+        try:
+            client = self._client()
+            request = client.build_request("POST", url, json=body)
+            async with aclosing(await send(client, request)) as response:
+                answer = await response.aread()
+                if not response.is_success:
+                    raise refusal(response.status_code, answer)
+        except httpx.TimeoutException as exc:
+            raise EngineTimeout("the engine read a prompt for too long") from exc
+        except httpx.HTTPError as exc:
+            raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
+
     async def close_streams(self) -> None:
         """Break off all requests at once; they raise `EngineUnreachable`. The next request opens a
         new connection."""

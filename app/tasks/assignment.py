@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
+from pathlib import Path
 from typing import Literal, Protocol
 
 from app.agent.conduct import Conduct
@@ -57,6 +58,7 @@ class Assignments:
     profile: Profile
     sensitive: Sequence[Sensitive] = ()
     second_look: SecondLookKind = "off"
+    prompts_dir: Path | None = None
 
     def policy(self, task: Task, earlier: Sequence[Turn] = ()) -> VisionPolicy:
         """Raises ConfigError when there is no prompt in the task's language."""
@@ -98,7 +100,8 @@ class Assignments:
         return FreshLook(self.chat, system, task.goal, self._image_size, grammar)
 
     def _system(self, task: Task) -> str:
-        return load_prompt(self.profile.prompt, task.lang, datetime.now().astimezone().date())
+        today = datetime.now().astimezone().date()
+        return load_prompt(self.profile.prompt, task.lang, today, self.prompts_dir)
 
     @property
     def _image_size(self) -> tuple[int, int] | None:

@@ -146,8 +146,12 @@ class ScriptedChat:
 
     def __init__(self, *script: str | Told | AppError) -> None:
         self.requests: list[list[Message]] = []
+        self.warmed: list[list[Message]] = []
         self.asking = asyncio.Event()
         self._script = list(script)
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        self.warmed.append(list(messages))
 
     @asynccontextmanager
     async def ask(self, messages: Sequence[Message], *, grammar: str = "") -> AsyncIterator[Spoken]:

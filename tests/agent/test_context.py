@@ -132,3 +132,11 @@ async def test_an_overflow_that_stays_ends_the_task() -> None:
 
 async def test_a_first_request_that_is_too_long_ends_the_task() -> None:
     assert (await Scene(ScriptedChat(ContextOverflow("too long"))).run()).reason == "context_full"
+
+
+async def test_each_request_begins_with_what_the_engine_was_given_to_read_ahead() -> None:
+    chat = ScriptedChat(TAP, TAP, DONE)
+    await Scene(chat).run()
+    for warmed, request in zip(chat.warmed, chat.requests[1:], strict=False):
+        assert warmed[:-1] == request[:-1]
+        assert warmed[-1] == {"role": "user", "content": ""}
