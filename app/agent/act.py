@@ -36,10 +36,12 @@ _NO_TEXT = ("", "true", "false", "none")
 @dataclass
 class Progress:
     """What one step leaves to the next. `feedback` is what the model is told with the next screen,
-    `last` the action whose effect has to settle, `agreed` one that the person has just allowed."""
+    `last` the action whose effect has to settle, `before` the fingerprint of the screen on which it
+    was done, `agreed` one that the person has just allowed."""
 
     feedback: str = ""
     last: Action | None = None
+    before: bytes | None = None
     agreed: Action | None = None
     stall: StallWatch = field(default_factory=StallWatch)
     memory: Memory = field(default_factory=Memory)
@@ -93,8 +95,7 @@ class Actor:
         except TOLD_TO_MODEL as exc:
             step.error = exc
             self._progress.feedback = f"The last action failed: {exc.message}"
-            self._progress.last = action
-            self._progress.stall.acted(step.observation.frame.fingerprint(), action)
+            self._acted(step, action)
         except DeviceError as exc:
             step.error = exc
             raise
@@ -110,8 +111,12 @@ class Actor:
                 await work
         finally:
             step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
-        self._progress.last = action
-        self._progress.stall.acted(step.observation.frame.fingerprint(), action)
+        self._acted(step, action)
+
+    def _acted(self, step: StepRecord, action: Action) -> None:
+        screen = step.observation.frame.fingerprint()
+        self._progress.last, self._progress.before = action, screen
+        self._progress.stall.acted(screen, action)
 
     def _misread(self, error: AppError | None) -> Outcome | None:
         """The reply was no action: say so to the model once, then stop."""

@@ -164,7 +164,7 @@ class _Loop:
         if last is None:
             frame = await self._device.screenshot()
         else:
-            frame = await still_frame(self._device, window_after(last))
+            frame = await still_frame(self._device, window_after(last), self._progress.before)
         seen = time.perf_counter()
         app = await self._device.current_app()
         if self._package not in ("", app.package) and isinstance(last, _KEEPS_THE_APP):

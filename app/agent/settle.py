@@ -1,8 +1,9 @@
 """Waiting until the screen is still instead of sleeping.
 
-Existing clients sleep a second or more after each action. Here two frames in a row that look the
-same end the wait, within limits that depend on the action: a screen that was still all along costs
-one more screenshot, an app that starts gets the seconds it needs.
+Existing clients sleep a second or more after each action. Here two looks that show the same end the
+wait. They begin some way apart, so that what moves has moved between them; a phone that takes
+longer than that for a screenshot is not waited for at all. When nothing has changed since before
+the action, the phone gets a little longer to begin: an app may be slow to answer a touch.
 """
 
 from __future__ import annotations
@@ -11,48 +12,59 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from app.agent.actions import Action, Launch, Swipe, TypeText, Wait
+from app.agent.actions import Action, Back, DoubleTap, Home, Launch, LongPress, Swipe, Tap, Wait
 from app.agent.ports import Device, Frame
 
-PAUSE_S = 0.05
-"""Between two looks; a transition of Android lasts some 300 ms, so it moves between them."""
+APART_S = 0.05
+"""Between the beginnings of two looks; a transition of Android lasts some 300 ms."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """When to look first after an action, and when to stop waiting, in seconds."""
+    """`begin_s` is how long a screen that looks as before may take to change at all, `last_s` when
+    the wait ends in any case; both in seconds after the action."""
 
-    first_s: float
+    begin_s: float
     last_s: float
 
 
-USUAL = Window(0.03, 2.0)
-"""Long enough for the phone to have begun its answer to a touch, and to have ended it."""
+TOUCH = Window(0.25, 2.0)
+NONE = Window(0.0, 0.0)
 
 _WINDOWS: dict[type[Action], Window] = {
-    Launch: Window(0.1, 5.0),  # a cold start shows its splash screen for seconds
-    Swipe: Window(0.03, 3.0),  # a list rolls on after the finger has gone
-    TypeText: Window(0.0, 1.0),
-    Wait: Window(0.0, 0.0),  # the model has waited as long as it wanted
+    Tap: TOUCH,
+    DoubleTap: TOUCH,
+    LongPress: TOUCH,
+    Back: TOUCH,
+    Home: TOUCH,
+    Launch: Window(0.8, 5.0),  # a cold start shows nothing for a while, then its splash screen
+    Swipe: Window(0.25, 3.0),  # a list rolls on after the finger has gone
+    Wait: NONE,  # the model has waited as long as it wanted
 }
+TYPED = Window(0.0, 1.0)
+"""A text is known to have arrived before its action ends."""
 
 
 def window_after(action: Action) -> Window:
-    return _WINDOWS.get(type(action), USUAL)
+    return _WINDOWS.get(type(action), TYPED)
 
 
-async def still_frame(device: Device, window: Window) -> Frame:
+async def still_frame(device: Device, window: Window, before: bytes | None = None) -> Frame:
     """A frame that looks like the one before it, or the last one when the window closes.
 
-    Raises DeviceError as `Device.screenshot` does.
+    `before` is the fingerprint of the screen on which the action was done. Raises DeviceError as
+    `Device.screenshot` does.
     """
-    end = time.monotonic() + window.last_s
-    await asyncio.sleep(window.first_s)
+    begun = time.monotonic()
     frame = await device.screenshot()
-    while time.monotonic() < end:
-        await asyncio.sleep(PAUSE_S)
+    looked = begun
+    while (now := time.monotonic()) < begun + window.last_s:
+        if (pause := looked + APART_S - now) > 0:
+            await asyncio.sleep(pause)
+        looked = time.monotonic()
         later = await device.screenshot()
-        if later.fingerprint() == frame.fingerprint():
+        still = later.fingerprint() == frame.fingerprint()
+        if still and (later.fingerprint() != before or looked >= begun + window.begin_s):
             return later
         frame = later
     return frame

@@ -8,7 +8,7 @@ import pytest
 
 from app.agent import settle
 from app.agent.actions import Launch, Tap, Wait
-from app.agent.settle import USUAL, Window, still_frame, window_after
+from app.agent.settle import APART_S, TOUCH, Window, still_frame, window_after
 from tests.agent.doubles import PlainFrame, RememberingDevice
 
 
@@ -46,16 +46,39 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def test_a_still_screen_costs_one_more_look(clock: Clock) -> None:
-    device = MovingDevice(frames=[b"same"])
-    frame = await still_frame(device, USUAL)
-    assert (frame.png(), device.looks) == (b"png same", 2)
-    assert clock.now < 0.1
+async def test_a_screen_that_changed_at_once_costs_one_more_look(clock: Clock) -> None:
+    device = MovingDevice(frames=[b"new"])
+    frame = await still_frame(device, TOUCH, b"old")
+    assert (frame.png(), device.looks) == (b"png new", 2)
+    assert clock.now <= APART_S
+
+
+async def test_a_phone_that_is_slow_to_begin_gets_a_little_longer(clock: Clock) -> None:
+    device = MovingDevice(frames=[b"old", b"old", b"old", b"new"])
+    frame = await still_frame(device, TOUCH, b"old")
+    assert (frame.png(), device.looks) == (b"png new", 5)
+
+
+async def test_an_action_without_effect_is_not_waited_for_to_the_end(clock: Clock) -> None:
+    device = MovingDevice(frames=[b"old"])
+    await still_frame(device, TOUCH, b"old")
+    assert TOUCH.begin_s <= clock.now < TOUCH.begin_s + 2 * APART_S
+
+
+async def test_a_slow_screenshot_is_all_the_waiting_that_is_needed(clock: Clock) -> None:
+    class SlowDevice(MovingDevice):
+        async def screenshot(self) -> PlainFrame:
+            clock.now += 0.3
+            return await super().screenshot()
+
+    device = SlowDevice(frames=[b"new"])
+    await still_frame(device, TOUCH, b"old")
+    assert (clock.naps, device.looks) == ([], 2)
 
 
 async def test_an_animation_is_waited_for_and_its_end_is_what_is_seen(clock: Clock) -> None:
     device = MovingDevice(frames=[b"one", b"two", b"three", b"end"])
-    frame = await still_frame(device, USUAL)
+    frame = await still_frame(device, TOUCH)
     assert (frame.png(), device.looks) == (b"png end", 5)
 
 
