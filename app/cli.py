@@ -14,7 +14,8 @@ import typer
 from rich.logging import RichHandler
 
 from app import __version__
-from app.cli_phones import bench_app, devices_app
+from app.cli_bench import bench_app
+from app.cli_phones import devices_app
 from app.cli_prompts import prompts_app
 from app.cli_run import MARKS, Config, Json, run_to_end
 from app.errors import AppError

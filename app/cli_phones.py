@@ -1,9 +1,7 @@
-"""The commands `phonepilot devices` and `phonepilot bench`."""
+"""The command `phonepilot devices`."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,7 +14,6 @@ from app.show import Terminal, print_json, shown
 if TYPE_CHECKING:
     from app.adb.fleet import Fleet
     from app.adb.setup import Finding
-    from app.bench.device import Row
 
 T = TypeVar("T")
 
@@ -32,7 +29,7 @@ def devices(context: typer.Context, config: Config = None, json_: Json = False) 
     """List the phones that the adb server knows."""
     if context.invoked_subcommand is not None:
         return
-    rows = run_to_end(_with_fleet(config, _list_devices))
+    rows = run_to_end(with_fleet(config, _list_devices))
     if json_:
         print_json({"devices": rows})
         return
@@ -67,7 +64,7 @@ def setup(
     async def look(fleet: Fleet) -> list[Finding]:
         return await (await fleet.choose(serial)).set_up(apk)
 
-    findings: list[Finding] = run_to_end(_with_fleet(config, look))
+    findings: list[Finding] = run_to_end(with_fleet(config, look))
     if json_:
         print_json({"serial": serial, "findings": [asdict(finding) for finding in findings]})
     else:
@@ -92,11 +89,11 @@ def pair(
     async def agree(fleet: Fleet) -> None:
         await fleet.pair(address, digits)
 
-    run_to_end(_with_fleet(config, agree))
+    run_to_end(with_fleet(config, agree))
     Terminal().say(f"paired with {shown(address)}; now connect to the port under its IP address")
 
 
-async def _with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable[T]]) -> T:
+async def with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable[T]]) -> T:
     """Work with the phones of the adb server that the settings name."""
     from app.adb.fleet import Fleet
     from app.adb.server import AdbServer
@@ -106,78 +103,3 @@ async def _with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitabl
     server = AdbServer(adb.server_host, adb.server_port, binary=adb.binary, private=adb.private)
     async with server:
         return await work(Fleet(server.client()))
-
-
-bench_app = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode="markdown")
-
-
-@bench_app.command("device", epilog="Example: `phonepilot bench device --serial R58M123 --json`")
-def bench_device(
-    serial: Annotated[str | None, typer.Option(help="Which phone, if several.")] = None,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of each operation.")] = 20,
-    type_: Annotated[
-        bool, typer.Option("--type", help="Type too, into the field that has the keyboard.")
-    ] = False,
-    control: Annotated[
-        str | None,
-        typer.Option(help="Control port of a virtual phone, http://...: tells its work apart."),
-    ] = None,
-    control_token_env: Annotated[
-        str, typer.Option(metavar="NAME", help="Environment variable with its token.")
-    ] = "PHONEPILOT_CONTROL_TOKEN",
-    config: Config = None,
-    json_: Json = False,
-) -> None:
-    """Measure how long a phone takes, and how long by spawning adb. Taps the status bar."""
-    from dataclasses import asdict
-
-    from app.settings import load_settings
-
-    binary = load_settings(config or ()).adb.binary
-    told = (control, os.environ.get(control_token_env, "")) if control else None
-
-    async def work(fleet: Fleet) -> tuple[str, list[Row]]:
-        return await _bench(fleet, binary, serial, count, type_, told)
-
-    serial, rows = run_to_end(_with_fleet(config, work))
-    if json_:
-        print_json({"serial": serial, "count": count, "rows": [asdict(row) for row in rows]})
-        return
-    terminal = Terminal()
-    head = f"{'ms':<32}{'median':>9}{'p95':>9}{'spawned':>9}{'p95':>9}{'ratio':>8}"
-    if control:
-        head += f"{'phone':>9}{'p95':>9}{'overhead':>10}{'p95':>9}"
-    terminal.say(f"[bold]{head}[/]")
-    for row in rows:
-        ours, spawned = row.ours, row.spawned
-        line = (
-            f"{row.name:<32}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
-            f"{spawned.median_ms:>9.1f}{spawned.p95_ms:>9.1f}{row.ratio:>8.2f}"
-        )
-        if row.phone and row.overhead:
-            line += f"{row.phone.median_ms:>9.1f}{row.phone.p95_ms:>9.1f}"
-            line += f"{row.overhead.median_ms:>10.1f}{row.overhead.p95_ms:>9.1f}"
-        terminal.say(line)
-
-
-async def _bench(
-    fleet: Fleet,
-    binary: str,
-    serial: str | None,
-    count: int,
-    type_text: bool,
-    control: tuple[str, str] | None,
-) -> tuple[str, list[Row]]:
-    from app.adb.server import find_binary
-    from app.bench.device import WARNING, AdbProgram, PhoneWork, measure
-
-    def tell(line: str) -> None:
-        typer.echo(line, err=True)
-
-    device = await fleet.choose(serial)
-    tell(WARNING)
-    adb = AdbProgram(find_binary(binary), *fleet.server_address, device.serial)
-    async with contextlib.AsyncExitStack() as stack:
-        work = await stack.enter_async_context(PhoneWork(*control)) if control else None
-        rows = await measure(device, adb, count, type_text=type_text, work=work, progress=tell)
-    return device.serial, rows

@@ -49,6 +49,7 @@ class Capture:
         self._tries: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._failures: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._displays: Displays | None = None
+        self._last: Frame | None = None
         self._lock = threading.Lock()
 
     def take(self, shell: Shell, deadline: Deadline) -> Frame:
@@ -137,13 +138,18 @@ class Capture:
             if result.exit_code != 0:
                 reason = result.error_text or f"screencap ended with {result.exit_code}"
                 raise ScreenshotUnavailable(f"no screenshot: {reason[:200]}")
-            frame = (decode_png if kind == "png" else decode_raw)(result.stdout)
+            frame = (
+                decode_png(result.stdout, last=self._last)
+                if kind == "png"
+                else decode_raw(result.stdout)
+            )
         except ScreenshotUnavailable:
             self._failed(kind)
             raise
         if self._tries[kind] < _TRIES:
             frame.png()
         with self._lock:
+            self._last = frame
             self._failures[kind] = 0
             if self._tries[kind] < _TRIES:
                 self._tries[kind] += 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 
 from PIL import Image
 
@@ -70,15 +70,23 @@ class Frame:
     taken_at: datetime
     image: Image.Image = field(repr=False)
     """The pixels as RGB; not to be changed."""
-    _phone_png: bytes | None = field(default=None, repr=False)
+    phone_png: bytes | None = field(default=None, repr=False)
+    """The picture as the phone sent it, when it sent a PNG."""
+    _worked_out: dict[str, bytes] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def _png(self) -> bytes:
-        return self._phone_png or _encode_png(self.image)
+    def again(self, taken_at: datetime) -> Frame:
+        """The same pixels at another time; what was worked out from them is not done twice."""
+        return replace(self, taken_at=taken_at)
 
     def png(self) -> bytes:
         """The phone's own PNG, or the raw pixels encoded once."""
-        return self._png
+        return self.phone_png or self._once("png", lambda: _encode_png(self.image))
+
+    def _once(self, name: str, work: Callable[[], bytes]) -> bytes:
+        # Two threads may both do it; they find the same.
+        if name not in self._worked_out:
+            self._worked_out[name] = work()
+        return self._worked_out[name]
 
     def scaled_png(self, width: int, height: int) -> bytes:
         return _encode_png(scale(self.image, width, height))
@@ -87,20 +95,20 @@ class Frame:
         """A JPEG whose longer side is at most `max_side`."""
         ratio = min(1.0, max_side / max(self.width, self.height))
         size = max(1, round(self.width * ratio)), max(1, round(self.height * ratio))
-        image = self.image if ratio == 1.0 else self.image.resize(size, Image.Resampling.HAMMING)
+        half = self.image.reduce(2) if ratio <= 0.5 else self.image  # a fifth of the time of resize
+        image = half if half.size == size else half.resize(size, Image.Resampling.HAMMING)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality)
         return buffer.getvalue()
 
-    @cached_property
-    def _fingerprint(self) -> bytes:
+    def fingerprint(self) -> bytes:
+        """The screen without its status bar as a small grey picture in 32 shades, row by row."""
+        return self._once("fingerprint", self._small_picture)
+
+    def _small_picture(self) -> bytes:
         below_clock = (0, self.height // 24, self.width, self.height)
         small = self.image.reduce(FINGERPRINT_STEP, box=below_clock)
         return small.convert("L").point([value & 0xF8 for value in range(256)]).tobytes()
-
-    def fingerprint(self) -> bytes:
-        """The screen without its status bar as a small grey picture in 32 shades, row by row."""
-        return self._fingerprint
 
     def is_black(self) -> bool:
         """Whether all between the two bars is black: screen off, or a secure window."""
@@ -134,15 +142,18 @@ def decode_raw(data: bytes, taken_at: datetime | None = None) -> Frame:
     return Frame(width, height, taken_at or datetime.now(UTC), image)
 
 
-def decode_png(data: bytes, taken_at: datetime | None = None) -> Frame:
+def decode_png(data: bytes, taken_at: datetime | None = None, last: Frame | None = None) -> Frame:
     """A frame from the output of `screencap -p`; raises ScreenshotUnavailable.
 
-    A warning printed before the picture (phones with two displays) is cut off.
+    A warning printed before the picture (phones with two displays) is cut off. A picture that is
+    `last` byte for byte is not decoded again: a screen that is still costs a comparison.
     """
     start = data.find(PNG_SIGNATURE, 0, 4096)
     if start < 0:
         raise ScreenshotUnavailable(f"no screenshot but: {_excerpt(data)}")
     data = bytes(data[start:])
+    if last is not None and last.phone_png == data:
+        return last.again(taken_at or datetime.now(UTC))
     if len(data) < _PNG_HEAD or not data.endswith(_PNG_END):
         raise ScreenshotUnavailable("the screenshot ends too early")
     width, height = _PNG_SIZE.unpack_from(data, len(PNG_SIGNATURE) + 8)

@@ -20,22 +20,24 @@ STOP_S = 5.0
 
 
 class PhoneControl:
-    """The control port of a running virtual phone; `serial` is its name for adb."""
+    """The control port of a running virtual phone; `serial` is its name for adb,
+    `url` and `token` what its control port takes."""
 
     def __init__(self, adb_port: int, control_port: int, token: str) -> None:
         self.serial = f"127.0.0.1:{adb_port}"
-        self._url = f"http://127.0.0.1:{control_port}"
+        self.url = f"http://127.0.0.1:{control_port}"
+        self.token = token
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def state(self) -> dict[str, Any]:
         async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
-            answer = await http.get(f"{self._url}/state")
+            answer = await http.get(f"{self.url}/state")
             return dict(answer.raise_for_status().json())
 
     async def reset(self, seed: int, *, scatter: bool = False) -> None:
         async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
             body = {"seed": seed, "scatter": scatter}
-            (await http.post(f"{self._url}/reset", json=body)).raise_for_status()
+            (await http.post(f"{self.url}/reset", json=body)).raise_for_status()
 
 
 @asynccontextmanager

@@ -119,3 +119,14 @@ def test_black_below_a_status_bar_is_black() -> None:
     assert decode_raw(raw(image)).is_black()
     image.putpixel((50, 100), (255, 255, 255))
     assert not decode_raw(raw(image)).is_black()
+
+
+def test_a_picture_that_is_the_last_one_byte_for_byte_is_the_same_screen_at_a_later_time() -> None:
+    first = decode_png(png(PICTURE))
+    later = decode_png(png(PICTURE), last=first)
+    assert later.image is first.image
+    assert later.taken_at >= first.taken_at
+    assert later.fingerprint() == first.fingerprint()
+    other = PICTURE.copy()
+    other.putpixel((3, 3), (1, 2, 3))
+    assert decode_png(png(other), last=first).image.tobytes() == other.tobytes()

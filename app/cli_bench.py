@@ -1,0 +1,122 @@
+"""The command `phonepilot bench`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from app.cli_phones import with_fleet
+from app.cli_run import Config, Json, run_to_end
+from app.show import Terminal, print_json
+
+if TYPE_CHECKING:
+    from app.adb.fleet import Fleet
+    from app.bench.device import Row
+
+bench_app = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@bench_app.command("device", epilog="Example: `phonepilot bench device --serial R58M123 --json`")
+def bench_device(
+    serial: Annotated[str | None, typer.Option(help="Which phone, if several.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of each operation.")] = 20,
+    type_: Annotated[
+        bool, typer.Option("--type", help="Type too, into the field that has the keyboard.")
+    ] = False,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Control port of a virtual phone, http://...: tells its work apart."),
+    ] = None,
+    control_token_env: Annotated[
+        str, typer.Option(metavar="NAME", help="Environment variable with its token.")
+    ] = "PHONEPILOT_CONTROL_TOKEN",
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Measure how long a phone takes, and how long by spawning adb. Taps the status bar."""
+    from dataclasses import asdict
+
+    from app.settings import load_settings
+
+    binary = load_settings(config or ()).adb.binary
+    told = (control, os.environ.get(control_token_env, "")) if control else None
+
+    async def work(fleet: Fleet) -> tuple[str, list[Row]]:
+        return await _bench(fleet, binary, serial, count, type_, told)
+
+    serial, rows = run_to_end(with_fleet(config, work))
+    if json_:
+        print_json({"serial": serial, "count": count, "rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    head = f"{'ms':<32}{'median':>9}{'p95':>9}{'spawned':>9}{'p95':>9}{'ratio':>8}"
+    if control:
+        head += f"{'phone':>9}{'p95':>9}{'overhead':>10}{'p95':>9}"
+    terminal.say(f"[bold]{head}[/]")
+    for row in rows:
+        ours, spawned = row.ours, row.spawned
+        line = (
+            f"{row.name:<32}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
+            f"{spawned.median_ms:>9.1f}{spawned.p95_ms:>9.1f}{row.ratio:>8.2f}"
+        )
+        if row.phone and row.overhead:
+            line += f"{row.phone.median_ms:>9.1f}{row.phone.p95_ms:>9.1f}"
+            line += f"{row.overhead.median_ms:>10.1f}{row.overhead.p95_ms:>9.1f}"
+        terminal.say(line)
+
+
+async def _bench(
+    fleet: Fleet,
+    binary: str,
+    serial: str | None,
+    count: int,
+    type_text: bool,
+    control: tuple[str, str] | None,
+) -> tuple[str, list[Row]]:
+    from app.adb.server import find_binary
+    from app.bench.device import WARNING, AdbProgram, PhoneWork, measure
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    device = await fleet.choose(serial)
+    tell(WARNING)
+    adb = AdbProgram(find_binary(binary), *fleet.server_address, device.serial)
+    async with contextlib.AsyncExitStack() as stack:
+        work = await stack.enter_async_context(PhoneWork(*control)) if control else None
+        rows = await measure(device, adb, count, type_text=type_text, work=work, progress=tell)
+    return device.serial, rows
+
+
+@bench_app.command(
+    "overhead", epilog="Examples: `phonepilot bench overhead`, `phonepilot bench overhead --json`"
+)
+def bench_overhead(
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Steps of each kind.")] = 30,
+    json_: Json = False,
+) -> None:
+    """Measure what phonepilot itself takes of a step, on a virtual phone with a stub engine."""
+    from dataclasses import asdict
+
+    from app.bench.overhead import measure
+
+    kinds: tuple[Literal["tap", "type"], ...] = ("tap", "type")
+    tables = {kind: run_to_end(measure(kind, count)) for kind in kinds}
+    if json_:
+        print_json(
+            {"count": count, "rows": {k: [asdict(r) for r in rows] for k, rows in tables.items()}}
+        )
+        return
+    terminal = Terminal()
+    for kind, rows in tables.items():
+        head = f"{'ms, ' + kind:<12}{'ours':>9}{'p95':>9}{'phone and engine':>19}{'p95':>9}"
+        terminal.say(f"[bold]{head}[/]")
+        for row in rows:
+            ours, theirs = row.ours, row.theirs
+            terminal.say(
+                f"{row.name:<12}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
+                f"{theirs.median_ms:>19.1f}{theirs.p95_ms:>9.1f}"
+            )
