@@ -6,7 +6,8 @@ field: a field focused before the switch must be focused again (senzhk/ADBKeyBoa
 
 from __future__ import annotations
 
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, Quirks
+from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK
 from app.virtual_phone.seeding import ADB_KEYBOARD
 from app.virtual_phone.state import InputMethod
 

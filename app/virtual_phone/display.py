@@ -1,4 +1,4 @@
-"""Drawing on the virtual phone's screen: fonts, colours and anti-aliased shapes with Pillow.
+"""Drawing on the virtual phone's screen: colours and anti-aliased shapes with Pillow.
 
 Pillow draws circles and rounded corners with hard edges. Shapes are therefore masks drawn four
 times as large and reduced, and kept: a screen repeats a few sizes, so a frame costs pastes only.
@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import font_roboto
 from PIL import Image, ImageDraw, ImageFont
+
+from app.virtual_phone.lettering import font, shorten
 
 WIDTH, HEIGHT = 1080, 2400
 STATUS_BAR = 96
@@ -104,13 +105,6 @@ def theme(dark: bool, accent: int) -> Theme:
     )
 
 
-@lru_cache(maxsize=64)
-def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    # The basic layout engine gives the same pixels with and without libraqm.
-    path = font_roboto.RobotoMedium if bold else font_roboto.Roboto
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
-
-
 @lru_cache(maxsize=512)
 def rounded_mask(width: int, height: int, radius: int) -> Image.Image:
     """An 8-bit coverage mask of a rounded rectangle, `width` x `height` pixels."""
@@ -194,66 +188,3 @@ class Canvas:
         if max_width is not None:
             line = shorten(line, face, max_width)
         self._draw.text(xy, line, font=face, fill=color, anchor=anchor)
-
-
-@lru_cache(maxsize=8192)
-def _advance(character: str, face: ImageFont.FreeTypeFont) -> float:
-    return face.getlength(character)
-
-
-def _fitting(text: str, face: ImageFont.FreeTypeFont, max_width: int, ending: str = "") -> int:
-    """How many characters of `text` fit with `ending`.
-
-    The widths of single characters say where about, so that little of a long text is measured.
-    """
-    count, left = 0, max_width - face.getlength(ending)
-    while count < len(text) and left > 0:
-        left -= _advance(text[count], face)
-        count += 1
-    while count and face.getlength(text[:count] + ending) > max_width:
-        count -= 1
-    while count < len(text) and face.getlength(text[: count + 1] + ending) <= max_width:
-        count += 1
-    return count
-
-
-def shorten(text: str, face: ImageFont.FreeTypeFont, max_width: int) -> str:
-    """`text` itself, or its longest beginning that fits with an ellipsis."""
-    if _fitting(text, face, max_width) == len(text):
-        return text
-    return text[: _fitting(text, face, max_width, "…")].rstrip() + "…"
-
-
-def wrap(text: str, face: ImageFont.FreeTypeFont, max_width: int) -> list[str]:
-    """Break `text` at spaces (and inside words that are too long) into lines that fit."""
-    return [line for paragraph in text.split("\n") for line in _wrapped(paragraph, face, max_width)]
-
-
-def wrap_end(text: str, face: ImageFont.FreeTypeFont, max_width: int, count: int) -> list[str]:
-    """The last `count` lines of `wrap`."""
-    lines: list[str] = []
-    for paragraph in reversed(text.split("\n")):
-        lines = [*_wrapped(paragraph, face, max_width)[-count:], *lines]
-        if len(lines) >= count:
-            break
-    return lines[-count:]
-
-
-@lru_cache(maxsize=64)
-def _wrapped(paragraph: str, face: ImageFont.FreeTypeFont, max_width: int) -> tuple[str, ...]:
-    lines: list[str] = []
-    start = 0
-    while True:
-        while paragraph[start : start + 1] == " ":  # a line does not begin with a space
-            start += 1
-        rest = paragraph[start:]
-        count = _fitting(rest, face, max_width)
-        if start + count == len(paragraph):
-            return (*lines, rest)
-        space = rest.rfind(" ", 0, count + 1)
-        if space > 0:
-            lines.append(rest[:space])
-            start += space + 1
-        else:
-            lines.append(rest[: max(count, 1)])
-            start += max(count, 1)

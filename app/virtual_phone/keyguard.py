@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.virtual_phone.display import HEIGHT, WIDTH, Rect, wallpaper
-from app.virtual_phone.quirks import LOCKED, Quirks
+from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.quirks import LOCKED
 from app.virtual_phone.state import PhoneState
 from app.virtual_phone.toolkit.controls import Key, KeyGrid
 from app.virtual_phone.toolkit.scene import Scene

@@ -15,7 +15,7 @@ from app.errors import ConfigError
 from app.virtual_phone.control import Control, listening
 from app.virtual_phone.filesystem import FileTree
 from app.virtual_phone.phone import Phone
-from app.virtual_phone.quirks import Quirks
+from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.seeding import hardware_serial
 from app.virtual_phone.services import Services
 from app.virtual_phone.shell.android import COMMANDS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, STATUS_BAR, WIDTH
+from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.quirks import (
     DENSITY,
     OVERRIDE_DENSITY,
@@ -18,7 +19,6 @@ from app.virtual_phone.quirks import (
     ROTATION,
     SECURE,
     SIZE,
-    Quirks,
 )
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH, Quirks
+from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH
 from app.virtual_phone.scatter import scatter_about
 from app.virtual_phone.seeding import ADB_KEYBOARD, hardware_serial, seeded_state, shifted
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui

@@ -1,10 +1,29 @@
-"""From the text of a quirk's value to the value; each reader raises ValueError for a wrong text."""
+"""What a quirk is, and from the text of its value to the value.
+
+Each reader raises ValueError for a wrong text.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Quirk(Generic[T_co]):
+    """One kind of trap. `read` turns its text into a value or raises ValueError."""
+
+    name: str
+    meaning: str
+    values: str
+    """The allowed texts, as a person reads them."""
+    read: Callable[[str], T_co]
+    bare: str | None = None
+    """The text meant by the name alone; None when the quirk needs a value."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from app.virtual_phone.packets import (
     Packet,
     read_packet,
 )
-from app.virtual_phone.quirks import HALF_OPEN, UNAUTHORIZED, Quirks
+from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.quirks import HALF_OPEN, UNAUTHORIZED
 
 log = logging.getLogger(__name__)
 

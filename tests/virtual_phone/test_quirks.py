@@ -11,7 +11,9 @@ from app.cli import QUIRK_HELP
 from app.errors import ConfigError
 from app.virtual_phone import quirks
 from app.virtual_phone.phone import Phone
-from app.virtual_phone.quirks import QUIRKS, Quirks
+from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.quirk_values import Drops, Quirk
+from app.virtual_phone.quirks import QUIRKS
 from app.virtual_phone.seeding import shifted
 from tests.phones import ROOT, PhoneProcess
 from tests.virtual_phone.touch import with_quirks
@@ -33,16 +35,16 @@ from tests.virtual_phone.touch import with_quirks
         (quirks.NO_INSTALL, "", "on"),
         (quirks.MAX_LENGTH, "", 10),
         (quirks.SLOW_SHELL, "0.25", 0.25),
-        (quirks.DROP_SCREENCAP, "", quirks.Drops("middle", 1)),
-        (quirks.DROP_SCREENCAP, "3", quirks.Drops("middle", 3)),
-        (quirks.DROP_INPUT, "", quirks.Drops("after", 1)),
-        (quirks.DROP_INPUT, "before:2", quirks.Drops("before", 2)),
+        (quirks.DROP_SCREENCAP, "", Drops("middle", 1)),
+        (quirks.DROP_SCREENCAP, "3", Drops("middle", 3)),
+        (quirks.DROP_INPUT, "", Drops("after", 1)),
+        (quirks.DROP_INPUT, "before:2", Drops("before", 2)),
         (quirks.CLOCK_JUMP, "-90", -90),
         (quirks.SIZE, "720x1600", (720, 1600)),
         (quirks.WORK_PROFILE, "", "org.phonepilot.notes"),
     ],
 )
-def test_a_text_becomes_a_value(quirk: quirks.Quirk[object], text: str, value: object) -> None:
+def test_a_text_becomes_a_value(quirk: Quirk[object], text: str, value: object) -> None:
     found = Quirks()
     assert found.get(quirk) is None
     found.change({quirk.name: text})

@@ -16,13 +16,10 @@ from app.virtual_phone.display import (
     WIDTH,
     Canvas,
     Rect,
-    font,
     rounded_mask,
-    shorten,
     theme,
-    wrap,
-    wrap_end,
 )
+from app.virtual_phone.lettering import font, shorten, wrap, wrap_end
 from app.virtual_phone.toolkit.controls import Field, Key, KeyGrid, Tile, TileGrid
 from app.virtual_phone.toolkit.rows import Header, LinkRow, Paragraph, SliderRow, SwitchRow
 from app.virtual_phone.toolkit.scene import Scene, Widget

@@ -11,7 +11,7 @@ import pytest
 from app.virtual_phone.main import BANNER, running
 from app.virtual_phone.packets import LinkBroken, read_packet
 from app.virtual_phone.phone import Phone
-from app.virtual_phone.quirks import Quirks
+from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.transport import Endpoint, Stream
 from tests.virtual_phone.touch import with_quirks
 from tests.virtual_phone.wire import CNXN, HOST_BANNER, Host, connected, packet

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.virtual_phone.phone import Phone
-from app.virtual_phone.quirks import Quirks
+from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.toolkit.scene import Spot
 
 SETTINGS = "com.android.settings"

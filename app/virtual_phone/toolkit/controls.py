@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.virtual_phone.display import Canvas, Color, Rect, wrap_end
+from app.virtual_phone.display import Canvas, Color, Rect
 from app.virtual_phone.icons import icon
+from app.virtual_phone.lettering import wrap_end
 from app.virtual_phone.toolkit.rows import MARGIN
 from app.virtual_phone.toolkit.scene import Scene
 

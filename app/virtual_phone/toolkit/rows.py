@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.virtual_phone.display import Canvas, Rect, wrap
+from app.virtual_phone.display import Canvas, Rect
 from app.virtual_phone.icons import icon
+from app.virtual_phone.lettering import wrap
 from app.virtual_phone.toolkit.scene import Scene
 
 MARGIN = 64

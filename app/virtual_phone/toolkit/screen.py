@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, SCREEN, STATUS_BAR, WIDTH, Rect, wrap
+from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, SCREEN, STATUS_BAR, WIDTH, Rect
 from app.virtual_phone.icons import icon
+from app.virtual_phone.lettering import wrap
 from app.virtual_phone.state import PhoneState
 from app.virtual_phone.toolkit.rows import MARGIN
 from app.virtual_phone.toolkit.scene import Scene, Widget
