@@ -205,6 +205,13 @@ class Fleet:
         await self._connector.disconnect(serial)
         self._devices.pop(serial, None)
 
+    async def phone_of(self, serial: str) -> str:
+        """What stands for the phone of a serial, the same for each of its routes."""
+        with contextlib.suppress(DeviceError):  # with no list there is nobody to ask either
+            ready = {row.serial for row in await self.list() if row.state == READY}
+            await self._identities.learn(ready & {serial}, insist=True)
+        return self._identities.of(serial)
+
     @contextlib.asynccontextmanager
     async def hold(self, serial: str) -> AsyncIterator[Lease]:
         """Exclusive use of a phone, by whichever route, while the block runs; raises DeviceBusy.

@@ -44,5 +44,8 @@ class Fleet(Protocol):
 
     async def disconnect(self, serial: str) -> None: ...
 
+    async def phone_of(self, serial: str) -> str:
+        """What stands for the phone of a serial, the same for each route to it."""
+
     def hold(self, serial: str) -> AbstractAsyncContextManager[Lease]:
         """Exclusive use of a phone while the block runs; raises DeviceBusy."""

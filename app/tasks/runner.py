@@ -178,7 +178,8 @@ class Runner:
 
     async def _outcome(self, task: Task, topic: Topic) -> Outcome:
         try:
-            async with self._queues[task.device], self._fleet.hold(task.device) as lease:
+            phone = await self._fleet.phone_of(task.device)
+            async with self._queues[phone], self._fleet.hold(task.device) as lease:
                 task.status, task.started_at = "running", datetime.now(UTC)
                 await self._store.save_task(task)
                 topic.publish("task", task.model_dump(mode="json"))

@@ -137,6 +137,19 @@ def test_two_goals_for_one_phone_wait_for_each_other(stack: Stack) -> None:
     assert ended["ended_at"] <= second["started_at"]
 
 
+def test_two_names_of_one_phone_are_one_queue(stack: Stack) -> None:
+    """The adb server takes `localhost` and `127.0.0.1` for two phones."""
+    other = stack.phone.serial.replace("127.0.0.1", "localhost")
+    stack.post("/devices/connect", {"address": other}).raise_for_status()
+    try:
+        first = stack.post("/tasks", {"goal": "Turn on Bluetooth", "device": stack.phone.serial})
+        second = stack.run("Turn on NFC", device=other)
+        assert second["status"] == "succeeded"
+        assert stack.get(f"/tasks/{first.json()['id']}")["status"] == "succeeded"
+    finally:
+        stack.post(f"/devices/{other}/disconnect").raise_for_status()
+
+
 def test_a_page_of_another_site_is_refused(stack: Stack) -> None:
     answer = httpx.post(
         f"{stack.url}/tasks",
