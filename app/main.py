@@ -169,7 +169,7 @@ def _assignments(settings: Settings, client: ChatClient) -> Assignments:
     engine, profile, guard = settings.engine, settings.profile, settings.guard
     chat = ProfiledChat(
         client,
-        _sampling(settings),
+        sampling_of(settings),
         engine.context // engine.parallel,
         grammar=profile.grammar == "on" or _is_local(settings),
     )
@@ -182,7 +182,7 @@ def _assignments(settings: Settings, client: ChatClient) -> Assignments:
     return Assignments(chat, profile, sensitive, settings.agent.second_look, settings.prompts_dir)
 
 
-def _sampling(settings: Settings) -> Sampling:
+def sampling_of(settings: Settings) -> Sampling:
     profile = settings.profile
     return Sampling(
         temperature=profile.temperature,
