@@ -98,6 +98,7 @@ class OpenQuestion(BaseModel):
     text: str
     hint: str = ""
     action: dict[str, Any] | None = None
+    asked_at: datetime
     timeout_s: float
     """Without an answer for so many seconds the question counts as refused."""
 

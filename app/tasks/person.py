@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 from app.agent.ports import Answer, Question
 from app.errors import NoOpenQuestion
@@ -38,6 +39,7 @@ class Person:
             text=question.text,
             hint=question.hint,
             action=action.model_dump(mode="json") if action else None,
+            asked_at=datetime.now(UTC),
             timeout_s=self._timeout_s,
         )
         try:
