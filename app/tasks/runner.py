@@ -114,6 +114,7 @@ class Runner:
         for task in await self._store.unfinished():
             task.status, task.ended_at = "interrupted", datetime.now(UTC)
             task.message = "The service ended while this task was open."
+            task.question = None
             await self._store.save_task(task)
 
     async def submit(self, new: NewTask) -> Task:

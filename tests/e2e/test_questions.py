@@ -191,6 +191,25 @@ def test_a_question_that_nobody_answers_counts_as_refused(tmp_path: Path) -> Non
             assert hasty.touches() == []
 
 
+def test_a_question_dies_with_the_service(tmp_path: Path) -> None:
+    with scripted_engine() as engine, phone_process() as phone:
+        config = tmp_path / "remote.toml"
+        config.write_text(f'[engine]\nurl = "{engine.url}"', encoding="utf-8")
+        options = ("-c", str(config))
+        with service_process(tmp_path, *options, kind="remote") as (url, process):
+            stack = Stack(url, phone, process)
+            stack.post("/devices/connect", {"address": phone.serial}).raise_for_status()
+            killed = Scene(stack, engine)
+            task = killed.start(OPEN_SETTINGS, SENSITIVE_TAP)
+            killed.question(task)
+            process.kill()
+        with service_process(tmp_path, *options, kind="remote") as (url, process):
+            after = Scene(Stack(url, phone, process), engine)
+            known = after.stack.get(f"/tasks/{task}")
+            assert (known["status"], known["question"]) == ("interrupted", None)
+            assert after.reply(task, True).json()["error"]["code"] == "task_not_running"
+
+
 def test_a_second_answer_is_refused_and_changes_nothing(scene: Scene) -> None:
     last = Held(DONE)
     task = scene.start(OPEN_SETTINGS, SENSITIVE_TAP, last)
