@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 
 from app import __version__
 from app.cli_bench import bench_app
+from app.cli_engine import engine_app
 from app.cli_phones import devices_app
 from app.cli_prompts import prompts_app
 from app.cli_run import MARKS, Config, Json, run_to_end
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(engine_app, name="engine")
 SERVICE_URL = "http://127.0.0.1:8770"
 
 
@@ -207,7 +209,7 @@ QUIRK_HELP = (
     "no-install, no-cursor, max-length=UNITS, slow-screencap=SECONDS, slow-shell=SECONDS, "
     "drop-screencap=TIMES, drop-input=before|after, half-open=connect|link|stale, "
     "clock-jump=SECONDS, rotation=90, size=720x1600, "
-    "override-size=720x1600, density=320, override-density=320, work-profile=PACKAGE. "
+    "override-size=720x1600, density=320, override-density=320, work-profile=PACKAGE, scene=NAME. "
     "A wrong value names the right ones."
 )
 

@@ -25,7 +25,7 @@ from app.adb.routes import Phone
 from app.adb.server import AdbServer, find_binary
 from app.errors import AppError, ConfigError, DeviceNotFound
 from app.llm import launch
-from app.llm.gguf import PROJECTOR, check_gguf, read_metadata
+from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.readiness import check_remote
 from app.llm.status import EngineKind
 from app.main import open_socket
@@ -244,7 +244,7 @@ def _check_file(name: str, path: Path) -> Check:
     is_model = name == "model"
     try:
         check_gguf(path, "engine.model" if is_model else "engine.mmproj")
-        architecture = read_metadata(path).get("general.architecture")
+        architecture = read_header(path).metadata.get("general.architecture")
     except AppError as exc:
         return _problem(name, exc)
     if is_model is (architecture == PROJECTOR):
@@ -255,7 +255,7 @@ def _check_file(name: str, path: Path) -> Check:
 
 
 def _check_pair(model: Path, mmproj: Path) -> list[Check]:
-    text, vision = read_metadata(model), read_metadata(mmproj)
+    text, vision = read_header(model).metadata, read_header(mmproj).metadata
     wide = text.get(f"{text.get('general.architecture')}.embedding_length")
     projected = vision.get("clip.vision.projection_dim")
     if wide == projected or None in (wide, projected):

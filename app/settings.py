@@ -16,7 +16,7 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from platformdirs import user_data_dir
 from pydantic import (
@@ -147,6 +147,10 @@ class AppsSettings(Section):
     file: OptionalPath = None
 
 
+class ModelsSettings(Section):
+    file: OptionalPath = None
+
+
 class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     adb: AdbSettings = AdbSettings()
@@ -155,6 +159,7 @@ class Settings(Section):
     profile: ProfileSettings = ProfileSettings()
     guard: GuardSettings = GuardSettings()
     apps: AppsSettings = AppsSettings()
+    models: ModelsSettings = ModelsSettings()
 
     @property
     def prompts_dir(self) -> Path:
@@ -170,6 +175,35 @@ class AppEntry(Section):
     package: Annotated[str, Field(min_length=1)]
 
 
+class ModelMemory(Section):
+    """Sizes in MiB of a model's Q4_K_S file without and with what stays in main memory, and of its
+    projector; values in the KV cache for each token; width of the projector's transformer."""
+
+    weights: Annotated[float, Field(gt=0)]
+    host_weights: Annotated[float, Field(ge=0)]
+    projector_f16: Annotated[float, Field(ge=0)]
+    projector_q8_0: Annotated[float, Field(ge=0)]
+    kv_values: Count
+    vision_width: Count
+
+
+class ModelEntry(Section):
+    """A model by the name people use for it.
+
+    `config` is the shipped configuration to run it with; `checkpoint` the repository of the
+    original, to be converted; `repository` one that holds ready GGUF files.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    title: Annotated[str, Field(min_length=1)]
+    config: str = ""
+    checkpoint: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    repository: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    memory: ModelMemory | None = None
+
+
+E = TypeVar("E", AppEntry, ModelEntry)
+
 _SECTIONS: dict[str, type[Section]] = {
     name: field.annotation
     for name, field in Settings.model_fields.items()
@@ -180,6 +214,7 @@ _PATH_KEYS = {
     ("engine", "model"),
     ("engine", "mmproj"),
     ("apps", "file"),
+    ("models", "file"),
 }
 _BINARY_KEYS = {("adb", "binary"), ("engine", "binary")}  # a bare name is looked up in PATH
 
@@ -214,10 +249,12 @@ def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
 
     Raises `ConfigError`.
     """
-    entries = {entry.name: entry for entry in _read_apps(configs_folder() / "apps.toml")}
-    if settings.file is not None:
-        entries |= {entry.name: entry for entry in _read_apps(settings.file)}
-    return tuple(entries.values())
+    return _load_entries(AppEntry, "app", "apps.toml", settings.file)
+
+
+def load_models(settings: ModelsSettings) -> tuple[ModelEntry, ...]:
+    """The shipped `models.toml`, likewise; raises `ConfigError`."""
+    return _load_entries(ModelEntry, "model", "models.toml", settings.file)
 
 
 def configs_folder() -> Path:
@@ -238,7 +275,7 @@ def _find_config(config: str | Path) -> Path:
     shipped = configs_folder() / f"{config}.toml"
     if path.name == str(config) and shipped.is_file():
         return shipped
-    hidden = {"default", "apps"}
+    hidden = {"default", "apps", "models"}
     names = sorted(p.stem for p in configs_folder().glob("*.toml") if p.stem not in hidden)
     raise ConfigError(
         f"configuration not found: {config}",
@@ -255,15 +292,24 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {exc}") from exc
 
 
-def _read_apps(path: Path) -> tuple[AppEntry, ...]:
-    table = _read_toml(path)
+def _load_entries(kind: type[E], table: str, shipped: str, own: Path | None) -> tuple[E, ...]:
+    entries: dict[str, E] = {}
+    for path in (configs_folder() / shipped, own):
+        if path is not None:
+            entries |= {entry.name: entry for entry in _read_entries(kind, table, path)}
+    return tuple(entries.values())
+
+
+def _read_entries(kind: type[E], table: str, path: Path) -> list[E]:
+    rows = _read_toml(path).get(table, [])
     try:
-        return tuple(TypeAdapter(list[AppEntry]).validate_python(table.get("app", []), strict=True))
+        return TypeAdapter(list[kind]).validate_python(rows, strict=True)  # type: ignore[valid-type]
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        hint = "Each app is a table [[app]] with name, package and optionally aliases."
-        raise ConfigError(f"{path}: app.{where}: {first['msg']}", hint) from exc
+        required = [name for name, field in kind.model_fields.items() if field.is_required()]
+        hint = f"Each is a table [[{table}]] with {', '.join(required)} and what else it may have."
+        raise ConfigError(f"{path}: {table}.{where}: {first['msg']}", hint) from exc
 
 
 class _Layers:

@@ -1,0 +1,161 @@
+"""The command `phonepilot engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli_run import Config, Json
+from app.errors import ConfigError, InputError
+from app.show import Terminal, print_json, shown
+
+if TYPE_CHECKING:
+    from app.llm.memory import Plan, Shapes
+    from app.settings import Settings
+
+engine_app = typer.Typer(
+    help="Plan the engine's memory.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(g|gb|gib|m|mb|mib)?", re.IGNORECASE)
+_SCREEN = re.compile(r"(\d{2,5})x(\d{2,5})")
+
+
+@engine_app.callback()
+def engine() -> None:
+    """Plan the engine's memory."""
+
+
+@engine_app.command(
+    epilog="Examples: `phonepilot engine plan -c autoglm-phone-9b --vram 8GiB`, "
+    "`phonepilot engine plan -c mine.toml --screen 1440x3200`"
+)
+def plan(
+    vram: Annotated[
+        str | None, typer.Option(help="Memory of the card, as 8GiB or 8188MiB. Default: ask it.")
+    ] = None,
+    screen: Annotated[str, typer.Option(help="Pixels of the phone.")] = "1080x2400",
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Say what of a model fits into a GPU's memory, and with which settings."""
+    from app.llm.memory import best, plans
+    from app.settings import load_settings
+
+    settings = load_settings(config or ["autoglm-phone-9b"])
+    name, shapes = _shapes(settings)
+    card, size = ("a card", _bytes(vram)) if vram else _card()
+    context = settings.engine.context
+    found = plans(shapes, vram=size, context=context, screen=_pixels(screen))
+    try:
+        chosen: Plan | None = best(found)
+    except ConfigError:
+        chosen = None
+        if json_:
+            raise
+    if json_:
+        assert chosen is not None
+        print_json({"model": name, "vram": size, "context": context, **_as_json(chosen)})
+        return
+    terminal = Terminal()
+    terminal.say(
+        f"[bold]{shown(name)}[/] at {context} tokens of context, screenshots of {shown(screen)}, "
+        f"on {shown(card)} with {_mib(size)} MiB"
+    )
+    _table(terminal, found, chosen)
+    if chosen is None:
+        best(found)  # raises, and says what is short
+        return
+    _explain(terminal, chosen, shapes)
+
+
+def _shapes(settings: Settings) -> tuple[str, Shapes]:
+    """The shapes from the configured files, or from the catalogue before there are any."""
+    from app.llm.gguf import check_gguf, read_header
+    from app.llm.memory import catalogue_shapes, shapes_of
+    from app.settings import load_models
+
+    engine = settings.engine
+    if engine.model is not None:
+        check_gguf(engine.model, "engine.model")
+        projector = read_header(engine.mmproj) if engine.mmproj else None
+        return engine.model.name, shapes_of(read_header(engine.model), projector)
+    name = settings.agent.profile
+    for entry in load_models(settings.models):
+        if name in (entry.name, entry.config) and entry.memory is not None:
+            return f"{entry.title} Q4_K_S", catalogue_shapes(entry.memory)
+    raise ConfigError(
+        f"no model file is configured, and the sizes of {name!r} are not in the catalogue",
+        "Set engine.model and engine.mmproj, or use -c autoglm-phone-9b.",
+    )
+
+
+def _card() -> tuple[str, int]:
+    from app.llm.gpu import find_gpus
+
+    gpus = asyncio.run(find_gpus())
+    if not gpus:
+        raise InputError(
+            "no NVIDIA GPU was found on this computer", "Say how much memory one has: --vram 8GiB."
+        )
+    gpu = max(gpus, key=lambda found: found.free)
+    return f"{gpu.name} ({_mib(gpu.free)} MiB free now)", gpu.total
+
+
+def _table(terminal: Terminal, found: Any, chosen: Plan | None) -> None:
+    head = f"{'MiB':<12}{'projector':<12}{'KV cache':<10}{'image tokens':>12}"
+    terminal.say(f"[bold]{head}{'together':>10}{'left':>8}[/]")
+    for candidate in found:
+        choice = candidate.choice
+        where = choice.projector_kind if choice.mmproj_offload else "on the CPU"
+        mark = "chosen" if candidate is chosen else "" if candidate.fits else "too much"
+        terminal.say(
+            f"{mark:<12}{where:<12}{choice.cache_type:<10}{candidate.image_tokens:>12}"
+            f"{_mib(candidate.total):>10}{_mib(candidate.margin):>8}"
+        )
+
+
+def _explain(terminal: Terminal, chosen: Plan, shapes: Shapes) -> None:
+    parts = ", ".join(f"{name} {_mib(size)}" for name, size in chosen.parts.items() if size)
+    terminal.say(
+        f"\nTakes: {parts} (MiB). Compute buffers are scaled from measurements, not exact."
+    )
+    terminal.say("\n[bold]\\[engine][/]")
+    for line in chosen.settings():
+        terminal.say(shown(line))
+    if chosen.choice.projector_kind != shapes.projector_kind:
+        terminal.say(
+            "\nThe projector has to be quantised first: "
+            "llama-quantize mmproj-f16.gguf mmproj-q8_0.gguf Q8_0"
+        )
+
+
+def _as_json(chosen: Plan) -> dict[str, Any]:
+    return {
+        "parts": chosen.parts,
+        "total": chosen.total,
+        "image_tokens": chosen.image_tokens,
+        "projector_kind": chosen.choice.projector_kind,
+        "settings": chosen.settings(),
+    }
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is no size", "Write it as 8GiB or 8188MiB.")
+    unit = (match[2] or "g").casefold()[0]
+    return int(float(match[1]) * (1 << 30 if unit == "g" else 1 << 20))
+
+
+def _pixels(text: str) -> tuple[int, int]:
+    match = _SCREEN.fullmatch(text.strip().casefold())
+    if match is None:
+        raise InputError(f"{text!r} is no screen size", "Write it as 1080x2400.")
+    return int(match[1]), int(match[2])
+
+
+def _mib(size: int) -> int:
+    return size >> 20

@@ -1,0 +1,229 @@
+"""Does it fit? GPU memory for a model, by arithmetic on the shapes in its GGUF files; pure.
+
+Weights and the KV cache are exact. The compute buffers are not: llama.cpp allocates them by its own
+graph, so they are scaled from what llama-server logs for GLM-4.1V-9B (docs/measurements/memory.md).
+The first real screenshot takes more than llama-server's own warm-up, which is why recipes that
+"start fine" run out of memory at the first task; the plan counts the screenshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from app.errors import ConfigError
+from app.llm.gguf import TENSOR_TYPES, Header, Tensor
+from app.settings import ModelMemory
+
+MIB = 1 << 20
+CUDA_CONTEXT = 400 * MIB
+"""What the driver and CUDA take for a process, before anything of ours."""
+COMPUTE = 300 * MIB
+"""The text model's compute buffer with flash attention; 136 MiB at a batch of 512 on the CPU."""
+VISION_BYTES = 166
+"""Of the projector's compute buffer, for each image token and unit of its width: 515 MiB at 2116
+tokens and 816 at 3354 with a width of 1536."""
+MARGIN_SHARE = 0.09
+"""Of the card: what a desktop and the allocator's fragments take."""
+CELL = 28
+"""Pixels of a screenshot's side to an image token, in Glm4v."""
+MOST_IMAGE_TOKENS = 4096
+IMAGE_CAPS = (0, 2048, 1500, 1024)
+"""0 leaves screenshots as they are; fewer tokens cost detail, not the place of things."""
+CPU_BATCH = 256
+
+_CACHE_BYTES = {name.lower(): size / block for name, block, size in TENSOR_TYPES.values()}
+_Q8_ROW = 32
+"""A matrix becomes Q8_0 when its rows are whole blocks; the others stay as they are."""
+_HALVES = ("f16", "bf16")
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What a model takes, in bytes.
+
+    `projector_q8_0` is the projector's size once it is quantised, `kv_values` the number of cached
+    values for each token, `vision_width` the width of the projector's transformer; 0 without one.
+    """
+
+    weights: int
+    host_weights: int
+    projector: int
+    projector_q8_0: int
+    projector_kind: str
+    kv_values: int
+    vision_width: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings that cost memory, as in [engine]; `projector_kind` asks for another file."""
+
+    cache_type: str
+    image_max_tokens: int
+    projector_kind: str
+    mmproj_offload: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A choice with what it takes of the card, in bytes, by part."""
+
+    choice: Choice
+    parts: dict[str, int]
+    vram: int
+    image_tokens: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def margin(self) -> int:
+        return self.vram - self.total
+
+    @property
+    def fits(self) -> bool:
+        return self.total <= usable(self.vram)
+
+    def settings(self) -> list[str]:
+        """The choice as lines of a configuration's [engine]."""
+        lines = [
+            f'cache_type_k = "{self.choice.cache_type}"',
+            f'cache_type_v = "{self.choice.cache_type}"',
+            f"image_max_tokens = {self.choice.image_max_tokens}",
+            f"mmproj_offload = {str(self.choice.mmproj_offload).lower()}",
+        ]
+        # llama.cpp quantises V only with flash attention.
+        return lines if self.choice.cache_type == "f16" else [*lines, 'flash_attention = "on"']
+
+
+def usable(vram: int) -> int:
+    """What a plan may take of so many bytes."""
+    return int(vram * (1 - MARGIN_SHARE))
+
+
+def shapes_of(model: Header, projector: Header | None) -> Shapes:
+    """From the headers of the files; raises ConfigError for a file that is no text model."""
+    layers, heads = model.number("block_count"), model.number("attention.head_count")
+    if not layers or not heads:
+        raise ConfigError(
+            f"a file of the architecture {model.architecture!r} is no text model",
+            "engine.model and engine.mmproj may be swapped.",
+        )
+    each = model.number("embedding_length") // heads
+    keys = model.number("attention.key_length", each)
+    values = model.number("attention.value_length", each)
+    kv_heads = model.number("attention.head_count_kv", heads)
+    # The embedding of tokens stays in main memory: llama.cpp looks rows up there.
+    on_host = sum(t.nbytes for t in model.tensors if t.name == "token_embd.weight")
+    tensors = projector.tensors if projector else ()
+    matrices = [t for t in tensors if len(t.shape) > 1]
+    return Shapes(
+        weights=sum(t.nbytes for t in model.tensors) - on_host,
+        host_weights=on_host,
+        projector=sum(t.nbytes for t in tensors),
+        projector_q8_0=sum(map(_as_q8_0, tensors)),
+        projector_kind=max(matrices, key=lambda t: t.count).kind.lower() if matrices else "",
+        kv_values=layers * kv_heads * (keys + values),
+        vision_width=projector.number("vision.embedding_length") if projector else 0,
+    )
+
+
+def catalogue_shapes(memory: ModelMemory) -> Shapes:
+    """The shapes of a model that is known before any file of it is here: Q4_K_S, f16 projector."""
+    return Shapes(
+        weights=int(memory.weights * MIB),
+        host_weights=int(memory.host_weights * MIB),
+        projector=int(memory.projector_f16 * MIB),
+        projector_q8_0=int(memory.projector_q8_0 * MIB),
+        projector_kind="f16",
+        kv_values=memory.kv_values,
+        vision_width=memory.vision_width,
+    )
+
+
+def _as_q8_0(tensor: Tensor) -> int:
+    _, block, size = next(kind for kind in TENSOR_TYPES.values() if kind[0] == "Q8_0")
+    matrix = len(tensor.shape) == 2 and tensor.shape[0] % _Q8_ROW == 0
+    return tensor.count // block * size if matrix else tensor.nbytes
+
+
+def image_tokens(width: int, height: int, cap: int = 0) -> int:
+    """Tokens of a screenshot of so many pixels, shrunk to at most `cap` (0 for llama.cpp's own
+    limit) with its sides in proportion and in whole cells."""
+    columns, rows = round(width / CELL), round(height / CELL)
+    limit = cap or MOST_IMAGE_TOKENS
+    if columns * rows <= limit:
+        return columns * rows
+    scale = (limit / (width / CELL * height / CELL)) ** 0.5
+    return int(width * scale / CELL) * int(height * scale / CELL)
+
+
+def plan(
+    shapes: Shapes, choice: Choice, *, vram: int, context: int, screen: tuple[int, int]
+) -> Plan:
+    """What one choice takes."""
+    tokens = image_tokens(*screen, choice.image_max_tokens) if shapes.vision_width else 0
+    projector = shapes.projector
+    if choice.projector_kind == "q8_0" and shapes.projector_kind in _HALVES:
+        projector = shapes.projector_q8_0
+    parts = {
+        "weights": shapes.weights,
+        "projector": projector if choice.mmproj_offload else 0,
+        "KV cache": int(shapes.kv_values * context * _CACHE_BYTES[choice.cache_type]),
+        "screenshot": (tokens * shapes.vision_width * VISION_BYTES if choice.mmproj_offload else 0),
+        "compute": COMPUTE,
+        "CUDA": CUDA_CONTEXT,
+    }
+    return Plan(choice, parts, vram, tokens)
+
+
+def choices(shapes: Shapes) -> Iterator[Choice]:
+    """From the best to the one that costs the most quality or time: a quantised cache and
+    projector cost little, smaller screenshots cost detail, a projector on the CPU seconds to
+    minutes for each screenshot."""
+    kinds = [shapes.projector_kind]
+    if shapes.projector_kind in _HALVES:
+        kinds.append("q8_0")
+    for cap in IMAGE_CAPS if shapes.vision_width else (0,):
+        for kind in kinds:
+            for cache in ("f16", "q8_0"):
+                yield Choice(cache, cap, kind)
+    if shapes.vision_width:
+        for cache in ("f16", "q8_0"):
+            yield Choice(cache, IMAGE_CAPS[-1], kinds[0], mmproj_offload=False)
+
+
+def plans(shapes: Shapes, *, vram: int, context: int, screen: tuple[int, int]) -> Sequence[Plan]:
+    """All choices with what they take, best first."""
+    return [
+        plan(shapes, choice, vram=vram, context=context, screen=screen)
+        for choice in choices(shapes)
+    ]
+
+
+def best(found: Sequence[Plan]) -> Plan:
+    """The first plan that fits; raises ConfigError with the smallest one when none does."""
+    for candidate in found:
+        if candidate.fits:
+            return candidate
+    least = min(found, key=lambda candidate: candidate.total)
+    raise ConfigError(
+        f"nothing fits: the smallest plan takes {least.total // MIB} MiB of "
+        f"{least.vram // MIB}, of which {usable(least.vram) // MIB} may be used",
+        "Use a smaller quantisation or context, or leave layers on the CPU: engine.gpu_layers.",
+    )
+
+
+def cheaper(shapes: Shapes, choice: Choice) -> Choice | None:
+    """The next choice that takes less than `choice` and needs no other file, for an engine that
+    has just run out of memory; None when there is none."""
+    here = replace(choice, projector_kind=shapes.projector_kind)
+    rest = [c for c in choices(shapes) if c.projector_kind == shapes.projector_kind]
+
+    def cost(candidate: Choice) -> int:
+        return plan(shapes, candidate, vram=0, context=16384, screen=(1080, 2400)).total
+
+    less = [candidate for candidate in rest if cost(candidate) < cost(here)]
+    return less[0] if less else None
