@@ -16,11 +16,16 @@ import threading
 
 from app.errors import ConfigError
 from app.virtual_phone.main import DEFAULT_PORT, report, serve
-from app.virtual_phone.quirks import QUIRKS
+from app.virtual_phone.quirks import QUIRKS, SCENE
+from app.virtual_phone.scenes.catalogue import SCENES
 
 
 def _quirk_list() -> str:
     return "; ".join(f"{q.name}: {q.meaning} ({q.values})" for q in QUIRKS.values())
+
+
+def _scene_quirk(scenes: list[str]) -> list[str]:
+    return [f"{SCENE.name}={','.join(scenes)}"] if scenes else []
 
 
 def _arguments() -> argparse.Namespace:
@@ -48,6 +53,15 @@ def _arguments() -> argparse.Namespace:
         dest="quirks",
         help="the same as --quirk unauthorized",
     )
+    parser.add_argument(
+        "--scene",
+        action="append",
+        default=[],
+        choices=sorted(SCENES),
+        dest="scenes",
+        help="an app or a window on which a careless agent goes wrong; may be repeated, and is the "
+        "same as --quirk scene=NAME,NAME",
+    )
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     return parser.parse_args()
 
@@ -72,7 +86,7 @@ async def _run(options: argparse.Namespace) -> None:
             options.seed,
             options.control_port,
             token,
-            quirks=options.quirks,
+            quirks=[*options.quirks, *_scene_quirk(options.scenes)],
         )
     )
     loop = asyncio.get_running_loop()

@@ -6,62 +6,10 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from app.virtual_phone.display import OVERSAMPLE
-
-GRID = 24
-
-
-class Pen:
-    """Draws on the 24 x 24 grid; `ink` 255 paints and 0 cuts out."""
-
-    def __init__(self, image: Image.Image) -> None:
-        self._draw = ImageDraw.Draw(image)
-        self._unit = image.width / GRID
-
-    def _at(self, *values: float) -> list[float]:
-        return [v * self._unit for v in values]
-
-    def disc(self, x: float, y: float, radius: float, ink: int = 255) -> None:
-        self._draw.ellipse(self._at(x - radius, y - radius, x + radius, y + radius), fill=ink)
-
-    def ring(self, x: float, y: float, radius: float, width: float = 2) -> None:
-        self.disc(x, y, radius)
-        self.disc(x, y, radius - width, 0)
-
-    def box(
-        self,
-        left: float,
-        top: float,
-        right: float,
-        bottom: float,
-        ink: int = 255,
-        radius: float = 0,
-    ) -> None:
-        self._draw.rounded_rectangle(
-            self._at(left, top, right, bottom), radius * self._unit, fill=ink
-        )
-
-    def shape(self, *points: tuple[float, float], ink: int = 255) -> None:
-        self._draw.polygon([(x * self._unit, y * self._unit) for x, y in points], fill=ink)
-
-    def line(self, *points: tuple[float, float], width: float = 2, ink: int = 255) -> None:
-        scaled = [(x * self._unit, y * self._unit) for x, y in points]
-        self._draw.line(scaled, fill=ink, width=round(width * self._unit), joint="curve")
-        for x, y in points:
-            self.disc(x, y, width / 2, ink)
-
-    def arc(
-        self, x: float, y: float, radius: float, start: float, end: float, width: float = 2
-    ) -> None:
-        self._draw.arc(
-            self._at(x - radius, y - radius, x + radius, y + radius),
-            start,
-            end,
-            fill=255,
-            width=round(width * self._unit),
-        )
+from app.virtual_phone.pen import Pen
 
 
 def _gear(p: Pen) -> None:
@@ -273,6 +221,23 @@ def _shift(p: Pen) -> None:
 def _enter(p: Pen) -> None:
     p.line((20, 6), (20, 13), (5.5, 13), width=2.2)
     p.line((10.5, 8), (5.5, 13), (10.5, 18), width=2.2)
+
+
+def _close(p: Pen) -> None:
+    p.line((5.5, 5.5), (18.5, 18.5), width=2.4)
+    p.line((18.5, 5.5), (5.5, 18.5), width=2.4)
+
+
+def _cart(p: Pen) -> None:
+    p.line((1.5, 4), (4.5, 4), (7.5, 15.5), (18.5, 15.5), (21.5, 7), (5.5, 7), width=2)
+    p.disc(9, 20, 2)
+    p.disc(17, 20, 2)
+
+
+def _microphone(p: Pen) -> None:
+    p.box(8.5, 2, 15.5, 14.5, radius=3.5)
+    p.arc(12, 11, 7, 0, 180, 1.8)
+    p.box(11.1, 18, 12.9, 22)
 
 
 _ICONS: dict[str, Callable[[Pen], None]] = {

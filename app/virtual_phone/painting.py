@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from app.virtual_phone.apps import launcher
-from app.virtual_phone.apps.catalogue import APPS
 from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, WIDTH, Canvas, theme
 from app.virtual_phone.seeding import ADB_KEYBOARD
 from app.virtual_phone.toolkit.keyboard import AdbKeyboardBar, Keyboard
@@ -32,7 +31,7 @@ def paint(phone: Phone) -> Scene:
         return scene
     home = phone.at_home
     if home:
-        badges = {package: app.badge for package, app in APPS.items()}
+        badges = {badge.package: badge for badge in phone.packages}
         launcher.paint_home(scene, phone, badges)
     else:
         _paint_app(scene, phone)
@@ -42,15 +41,16 @@ def paint(phone: Phone) -> Scene:
 
 
 def _paint_app(scene: Scene, phone: Phone) -> None:
-    app, ui = APPS[phone.state.ui.foreground], phone.state.ui
-    screen = app.screen(phone, phone.route())
-    keyboard = _keyboard(phone) if ui.focus else None
+    screen = phone.roster.apps[phone.ui.foreground].screen(phone, phone.route())
+    keyboard = _keyboard(phone) if phone.keyboard_shown else None
     bottom = keyboard.rect().top if keyboard else HEIGHT - NAVIGATION_BAR
     screen.paint(scene, bottom)
     if keyboard:
         keyboard.paint(scene)
     if screen.question:
         screen.question.paint(scene)
+    if cover := phone.covering:
+        cover.paint(scene, phone)
 
 
 def _keyboard(phone: Phone) -> Keyboard | AdbKeyboardBar:

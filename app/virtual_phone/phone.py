@@ -14,27 +14,23 @@ from typing import Any
 
 from PIL import Image
 
-from app.virtual_phone import utf16
+from app.virtual_phone import fingers, utf16
 from app.virtual_phone.adb_keyboard import AdbKeyboard
 from app.virtual_phone.apps import launcher
-from app.virtual_phone.apps.app import Badge
-from app.virtual_phone.apps.catalogue import APPS
-from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR
+from app.virtual_phone.apps.app import Badge, Cover
 from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirk_set import Quirks
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH, SCENE
+from app.virtual_phone.roster import Roster
 from app.virtual_phone.scatter import scatter_about
 from app.virtual_phone.seeding import ADB_KEYBOARD, hardware_serial, seeded_state, shifted
 from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
 from app.virtual_phone.system_settings import get_setting, put_setting
 from app.virtual_phone.toolkit.scene import Scene
 
-HOLD_MS = 500  # ViewConfiguration.getLongPressTimeout()
-TOUCH_SLOP = 24
-PAGE_SWIPE = 150
 MAX_FIELD = 20_000
 """UTF-16 code units that a text field takes; the quirk `max-length` allows fewer."""
 
@@ -58,22 +54,24 @@ class Phone:
         """What the phone tells of itself by whichever way it is reached; a reset keeps it."""
         self.log_entries = EventLog()
         self.revision = 0
-        self._painted: tuple[int, Scene] | None = None
+        self._painted: tuple[tuple[int, str], Scene] | None = None
         self.quirks = quirks or Quirks()
         self.panel = Panel(self.quirks)
+        self.roster = Roster(self.quirks)
         self.keyguard = Keyguard(self.quirks, self._keyguard_changed)
         self.adb_keyboard = AdbKeyboard(self.quirks)
         self.state: PhoneState = seeded_state(seed)
         self._follow_quirks()
-        for quirk in (ADB_KEYBOARD_QUIRK, CLOCK_JUMP):
+        for quirk in (ADB_KEYBOARD_QUIRK, CLOCK_JUMP, SCENE):
             self.quirks.watch(quirk, self._follow_quirks)
 
     # -- what is seen
 
     def scene(self) -> Scene:
         """The current screen, painted; kept until something changes."""
-        if self._painted is None or self._painted[0] != self.revision:
-            self._painted = (self.revision, paint(self))
+        key = (self.revision, self.foreground.package)  # an advert comes without a touch
+        if self._painted is None or self._painted[0] != key:
+            self._painted = (key, paint(self))
         return self._painted[1]
 
     def frame(self) -> Image.Image:
@@ -83,59 +81,11 @@ class Phone:
     # -- fingers and keys
 
     def tap(self, x: float, y: float) -> None:
-        spot = next((s for s in self.scene().at(x, y) if s.on_tap), None)
-        self.log("tap", x=x, y=y, spot=f"{spot.kind}:{spot.name}" if spot else "")
-        if spot and spot.on_tap and self.state.power.awake:
-            spot.on_tap(x, y)
-        self.changed()
+        fingers.tap(self, x, y)
 
     def swipe(self, x1: float, y1: float, x2: float, y2: float, duration_ms: int) -> None:
         """A finger drawn from one point to another; on the spot and slow, it is a long press."""
-        self.log("swipe", x1=x1, y1=y1, x2=x2, y2=y2, duration_ms=duration_ms)
-        if not self.state.power.awake:
-            return
-        dx, dy = x2 - x1, y2 - y1
-        if self.keyguard.showing and dy < -PAGE_SWIPE:
-            self.keyguard.dismiss()
-        elif max(abs(dx), abs(dy)) <= TOUCH_SLOP:
-            self._press_on(x1, y1, duration_ms)
-        elif self.keyguard.showing:
-            pass
-        elif y1 >= HEIGHT - NAVIGATION_BAR and dy < -PAGE_SWIPE:
-            self.go_home()
-        elif abs(dx) > abs(dy):
-            self._swipe_sideways(x1, y1, x2, y2)
-        else:
-            self._scroll(x1, y1, -dy)
-        self.changed()
-
-    def _press_on(self, x: float, y: float, duration_ms: int) -> None:
-        spots = self.scene().at(x, y)
-        if duration_ms >= HOLD_MS:
-            hold = next((s.on_hold for s in spots if s.on_hold), None)
-            if hold:
-                hold(x, y)
-        else:
-            tap = next((s.on_tap for s in spots if s.on_tap), None)
-            if tap:
-                tap(x, y)
-
-    def _swipe_sideways(self, x1: float, y1: float, x2: float, y2: float) -> None:
-        ui = self.state.ui
-        if ui.foreground == launcher.BADGE.package:
-            if abs(x2 - x1) >= PAGE_SWIPE:
-                page = ui.home_page + (1 if x2 < x1 else -1)
-                ui.home_page = min(max(page, 0), len(self.state.home) - 1)
-            return
-        drag = next((s.on_swipe for s in self.scene().at(x1, y1) if s.on_swipe), None)
-        if drag:
-            drag(x2, y2)
-
-    def _scroll(self, x: float, y: float, by: float) -> None:
-        scene = self.scene()
-        if scene.scrollable and scene.scrollable.contains(x, y) and not self.state.ui.dialog:
-            route = self.route()
-            route.scroll = min(max(route.scroll + round(by), 0), scene.scroll_range)
+        fingers.swipe(self, (x1, y1), (x2, y2), duration_ms)
 
     def press_key(self, code: int) -> None:
         """Press a key by its Android KEYCODE number; unknown ones do nothing."""
@@ -176,36 +126,35 @@ class Phone:
 
     def clear_text(self) -> bool:
         """Empty the focused field; False when there is none."""
-        ui = self.state.ui
-        if ui.focus is None or self.keyguard.showing:
+        field = self.field
+        if field is None:
             return False
-        ui.drafts[ui.focus] = ""
+        self.state.ui.drafts[field] = ""
         self.changed()
         return True
 
     def insert(self, text: str) -> bool:
         """Append to the focused field; False when there is none. The caller says what changed."""
-        ui = self.state.ui
+        field, drafts = self.field, self.state.ui.drafts
         if self.keyguard.showing:
             self.keyguard.type(text)
-            return False
-        if ui.focus is None:
+        if field is None:
             return False
         most = self.quirks.get(MAX_LENGTH)
-        ui.drafts[ui.focus] = utf16.cut(
-            ui.drafts.get(ui.focus, "") + text, MAX_FIELD if most is None else most
-        )
+        most = MAX_FIELD if most is None else most
+        drafts[field] = utf16.cut(drafts.get(field, "") + text, most)
         return True
 
     def erase(self) -> None:
         """Take the last character of the focused field, if any."""
-        ui = self.state.ui
-        if ui.focus is not None:
-            ui.drafts[ui.focus] = ui.drafts.get(ui.focus, "")[:-1]
+        if (field := self.field) is not None:
+            self.state.ui.drafts[field] = self.state.ui.drafts.get(field, "")[:-1]
 
     def _press_back(self) -> None:
-        ui = self.state.ui
-        if ui.focus is not None:
+        ui, cover = self.state.ui, self.covering
+        if cover is not None:
+            cover.back(self)
+        elif ui.focus is not None:
             self.focus(None)
         elif ui.dialog is not None:
             self.dismiss()
@@ -228,7 +177,7 @@ class Phone:
         self.focus(None)
         if len(stack) > 1:
             route = stack.pop()
-            APPS[ui.foreground].leave(self, route)
+            self.roster.apps[ui.foreground].leave(self, route)
         else:
             self.go_home()
 
@@ -248,7 +197,7 @@ class Phone:
         """Bring an app to the front as it was left; False when it is not installed."""
         if package == launcher.BADGE.package:
             self.go_home()
-        elif package in APPS:
+        elif package in self.roster.apps:
             ui = self.state.ui
             self._leave_foreground()
             ui.stacks.setdefault(package, [Route()])
@@ -267,6 +216,10 @@ class Phone:
     def _leave_foreground(self) -> None:
         self.focus(None)
         self.dismiss()
+        self.cover("")
+
+    def cover(self, package: str) -> None:
+        self.state.ui.cover = package
 
     def force_stop(self, package: str) -> None:
         """End an app; its open screens are forgotten, unsaved drafts with them."""
@@ -283,26 +236,43 @@ class Phone:
         elif package not in self.state.installed:
             self.state.installed = [*self.state.installed, package]
         self.log("install", package=package)
+        self.changed()
 
     # -- what the system tells
 
     @property
     def packages(self) -> tuple[Badge, ...]:
-        return (launcher.BADGE, *(app.badge for app in APPS.values()))
+        return self.roster.badges
+
+    @property
+    def covering(self) -> Cover | None:
+        """The window of another app that lies over the app in front."""
+        if self.at_home:
+            return None
+        return next((cover for cover in self.roster.covers if cover.shown(self)), None)
 
     @property
     def foreground(self) -> Badge:
-        package = self.state.ui.foreground
-        return APPS[package].badge if package in APPS else launcher.BADGE
+        """What has the focus: the app in front or what covers it, by its open activity."""
+        if cover := self.covering:
+            return cover.badge
+        app = self.roster.apps.get(self.state.ui.foreground)
+        return app.badge.at(self.route()) if app else launcher.BADGE
+
+    @property
+    def field(self) -> str | None:
+        """The text field that takes what is typed."""
+        covered = self.keyguard.showing or self.covering is not None
+        return None if covered else self.state.ui.focus
 
     @property
     def keyboard_shown(self) -> bool:
-        return self.state.ui.focus is not None and not self.keyguard.showing
+        return self.field is not None
 
     @property
     def cursor(self) -> int | None:
         """Where the cursor of the focused field stands, in UTF-16 code units: always at its end."""
-        field = self.state.ui.focus
+        field = self.state.ui.focus if self.covering is None else None
         return None if field is None else utf16.length(self.state.ui.drafts.get(field, ""))
 
     @property
@@ -341,6 +311,10 @@ class Phone:
     def _follow_quirks(self) -> None:
         """Put into the state what quirks change in it."""
         self.adb_keyboard.install(self.state.ime)
+        for package in self.ui.stacks.keys() - self.roster.apps.keys():
+            self.force_stop(package)
+        if self.quirks.get(SCENE) is None:
+            self.ui.cover, self.ui.advert_due = "", None
         self.state.look.clock = shifted(
             seeded_state(self.state.seed).look.clock, self.quirks.get(CLOCK_JUMP) or 0
         )

@@ -46,6 +46,12 @@ def one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
+def some_of(*allowed: str) -> Callable[[str], tuple[str, ...]]:
+    """Names with commas between them, in the order given and each once."""
+    choose = one_of(*allowed)
+    return lambda text: tuple(dict.fromkeys(map(choose, text.split(","))))
+
+
 def number_of(*allowed: int) -> Callable[[str], int]:
     choose = one_of(*map(str, allowed))
     return lambda text: int(choose(text))

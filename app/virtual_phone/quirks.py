@@ -17,8 +17,10 @@ from app.virtual_phone.quirk_values import (
     pin,
     seconds,
     size,
+    some_of,
     whole,
 )
+from app.virtual_phone.scenes.catalogue import SCENES
 
 NOTES = "org.phonepilot.notes"
 
@@ -142,6 +144,12 @@ WORK_PROFILE = Quirk(
     package,
     NOTES,
 )
+SCENE = Quirk(
+    "scene",
+    "small apps and windows on which a careless agent goes wrong (docs/measurements/scenes.md)",
+    f"{', '.join(SCENES)}; several with commas between them",
+    some_of(*SCENES),
+)
 
 _ALL: tuple[Quirk[Any], ...] = (
     ANDROID,
@@ -166,5 +174,6 @@ _ALL: tuple[Quirk[Any], ...] = (
     DENSITY,
     OVERRIDE_DENSITY,
     WORK_PROFILE,
+    SCENE,
 )
 QUIRKS: dict[str, Quirk[Any]] = {quirk.name: quirk for quirk in _ALL}

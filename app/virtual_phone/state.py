@@ -113,6 +113,41 @@ class Ui(Node):
     keyboard_shift: bool = False
     stopwatch_running: bool = False
     calculator: str = ""
+    cover: str = ""
+    """Package whose small window was asked for over the app in front; "" when none was."""
+    advert_due: float | None = None
+    """When the next advert comes, in seconds of the phone's clock; None for at once."""
+
+
+class Order(Node):
+    items: list[str]
+    cents: int
+
+
+class Message(Node):
+    to: str
+    text: str
+
+
+class Login(Node):
+    package: str
+    user: str
+    password: str
+
+
+class Deeds(Node):
+    """What was done in the apps of scenes (`app.virtual_phone.scenes`); empty without them."""
+
+    cart: list[str] = []
+    orders: list[Order] = []
+    """What was paid for."""
+    sent: list[Message] = []
+    logins: list[Login] = []
+    permissions: dict[str, bool] = {}
+    """By `PACKAGE/PERMISSION`: granted or denied; missing while nobody has answered."""
+    recordings: int = 0
+    adverts_closed: int = 0
+    adverts_followed: int = 0
 
 
 class PhoneState(Node):
@@ -130,6 +165,7 @@ class PhoneState(Node):
     system: dict[str, str] = {}
     installed: list[str] = []
     """Packages that were put on the phone and have no screen."""
+    deeds: Deeds = Field(default_factory=Deeds)
     ui: Ui
 
     def lasting(self) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.virtual_phone.display import Color
 from app.virtual_phone.state import PhoneState, Route
+from app.virtual_phone.toolkit.scene import Scene
 from app.virtual_phone.toolkit.screen import Screen
 
 
@@ -33,6 +34,15 @@ class Hand(Protocol):
     def focus(self, field: str | None) -> None:
         """Give a text field the keyboard, or take it away."""
 
+    def cover(self, package: str) -> None:
+        """Let the small window of another app come over this one; "" takes it away."""
+
+    def install(self, package: str) -> None:
+        """Put an app on the phone."""
+
+    def now(self) -> float:
+        """The phone's clock, in seconds since the epoch."""
+
 
 @dataclass(frozen=True)
 class Badge:
@@ -43,10 +53,12 @@ class Badge:
     icon: str
     color: Color
     activity: str = ".MainActivity"
+    further: tuple[tuple[str, str], ...] = ()
+    """(name of a route, activity) for the screens that have one of their own."""
 
-    @property
-    def component(self) -> str:
-        return f"{self.package}/{self.activity}"
+    def at(self, route: Route) -> Badge:
+        """The badge with the activity that shows `route`."""
+        return replace(self, activity=dict(self.further).get(route.name, self.activity))
 
 
 class App(Protocol):
@@ -58,3 +70,19 @@ class App(Protocol):
 
     def leave(self, hand: Hand, route: Route) -> None:
         """Called when `route` is about to be closed: the place to keep a draft."""
+
+
+class Cover(Protocol):
+    """A small window of one app over the screen of another, with the focus."""
+
+    @property
+    def badge(self) -> Badge: ...
+
+    def shown(self, hand: Hand) -> bool:
+        """Whether it is there now, if an app is in front."""
+
+    def paint(self, scene: Scene, hand: Hand) -> None:
+        """Draw it over the app; whatever lies below can no longer be touched."""
+
+    def back(self, hand: Hand) -> None:
+        """The back key was pressed."""
