@@ -177,6 +177,7 @@ def _assignments(settings: Settings, client: ChatClient) -> Assignments:
         Sensitive("a payment", guard.payment_apps, guard.payment_words, each_time=True),
         Sensitive("installing apps", guard.install_apps, guard.install_words),
         Sensitive("messages", guard.message_apps, guard.message_words),
+        Sensitive("signing in", guard.login_apps, guard.login_words),
         Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
     )
     return Assignments(chat, profile, sensitive, settings.agent.second_look, settings.prompts_dir)

@@ -126,6 +126,8 @@ class GuardSettings(Section):
     install_words: Words = ()
     message_apps: Words = ()
     message_words: Words = ()
+    login_apps: Words = ()
+    login_words: Words = ()
     system_apps: Words = ()
     system_words: Words = ()
 
