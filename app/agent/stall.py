@@ -35,6 +35,7 @@ class StallWatch:
 
     def __init__(self) -> None:
         self._past: deque[_Past] = deque(maxlen=_WINDOW)
+        self._stuck: set[bytes] = set()
         self._warned = False
 
     def acted(self, screen: bytes, action: Action) -> None:
@@ -49,9 +50,11 @@ class StallWatch:
         """
         sign = self._sign(screen)
         if sign:
+            self._stuck = {past.screen for past in list(self._past)[-2:]}
             self._past.clear()
         elif self._past and all(past.screen != screen for past in self._past):
-            self._warned = False  # a screen that is new: it goes on
+            # A screen that is new: it goes on. One of those it was stuck between is not.
+            self._warned = self._warned and screen in self._stuck
         return sign
 
     def warned(self) -> bool:
@@ -62,6 +65,7 @@ class StallWatch:
     def forgive(self) -> None:
         """Start anew: a person looked at it and wants the task to go on."""
         self._past.clear()
+        self._stuck.clear()
         self._warned = False
 
     def _sign(self, screen: bytes) -> str:

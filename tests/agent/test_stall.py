@@ -71,6 +71,16 @@ def test_the_second_warning_of_one_stall_is_the_last_and_progress_forgets_the_fi
     assert not watch.warned()
 
 
+def test_going_on_to_and_fro_after_a_warning_is_nothing_new() -> None:
+    watch, reported = StallWatch(), []
+    for number in range(4 * IN_TURN + 1):
+        screen, action = (A, TAP) if number % 2 == 0 else (B, Back())
+        if watch.check(screen):
+            reported.append(watch.warned())
+        watch.acted(screen, action)
+    assert reported == [False, True]
+
+
 @given(st.lists(st.tuples(st.binary(min_size=4), st.sampled_from([TAP, Back()])), unique=True))
 def test_a_task_that_sees_new_screens_all_the_time_is_never_stalled(
     past: list[tuple[bytes, Action]],
