@@ -29,6 +29,8 @@ export const engine = () => getJson('/engine');
 /** @returns {Promise<Device[]>} */
 export const devices = async () => (await getJson('/devices')).devices;
 
+export const deviceEventsUrl = '/devices/events';
+
 /** @returns {Promise<Task[]>} newest first */
 export const recentTasks = async () => (await getJson('/tasks?limit=20')).tasks;
 
@@ -39,13 +41,26 @@ export const task = (id) => getJson(taskPath(id));
 export const steps = async (id) => (await getJson(`${taskPath(id)}/steps`)).steps;
 
 /**
- * @param {{goal: string, device?: string, max_steps?: number}} wish
+ * @param {import('./types.js').Wish} wish
  * @returns {Promise<Task>}
  */
 export const createTask = (wish) => postJson('/tasks', wish);
 
 /** @param {string} id @returns {Promise<Task>} */
 export const cancelTask = (id) => postJson(`${taskPath(id)}/cancel`);
+
+/** @param {string} id @returns {Promise<Task>} */
+export const pauseTask = (id) => postJson(`${taskPath(id)}/pause`);
+
+/** @param {string} id @returns {Promise<Task>} */
+export const resumeTask = (id) => postJson(`${taskPath(id)}/resume`);
+
+/**
+ * @param {string} id
+ * @param {{allow: boolean, text?: string, question?: number}} reply
+ * @returns {Promise<Task>}
+ */
+export const replyToTask = (id, reply) => postJson(`${taskPath(id)}/reply`, reply);
 
 /** @param {string} id */
 export const eventsUrl = (id) => `${taskPath(id)}/events`;

@@ -1,17 +1,21 @@
-/** The goal box: examples, step limit, Run. */
+/** The goal box: examples, step limit, options, Run. */
 
 import { byId, el, faultNodes } from './dom.js';
+import { Options } from './options.js';
+
+/** @typedef {import('./types.js').Wish} Wish */
 
 const EXAMPLES = ['Turn on Bluetooth', 'Switch off Wi-Fi', 'Open Calendar'];
 
 export class Composer {
-  /** @param {(wish: {goal: string, max_steps?: number}) => Promise<void>} onRun */
+  /** @param {(wish: Wish) => Promise<void>} onRun */
   constructor(onRun) {
     this._onRun = onRun;
     this._goal = byId('goal');
     this._run = byId('run');
     this._steps = byId('max-steps');
     this._problem = byId('goal-error');
+    this._options = new Options();
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       this.submit();
@@ -35,10 +39,15 @@ export class Composer {
     const goal = this._goal.value.trim();
     if (!goal) return this._refuse({ message: 'The goal is empty.', hint: 'Say in plain words what the phone should do.' });
     if (!this._steps.checkValidity()) return this._refuse({ message: 'The step limit is a whole number from 1 to 500.', hint: 'Leave it empty for the usual limit.' });
+    await this.run({ goal, ...this._options.read(), ...(this._steps.value && { max_steps: Number(this._steps.value) }) });
+  }
+
+  /** Run this wish, whatever stands in the fields. @param {Wish} wish */
+  async run(wish) {
     this._showProblem(null);
     this._run.disabled = true;
     try {
-      await this._onRun({ goal, ...(this._steps.value && { max_steps: Number(this._steps.value) }) });
+      await this._onRun(wish);
     } catch (error) {
       this._showProblem(/** @type {Error} */ (error));
     } finally {

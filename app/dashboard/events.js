@@ -74,7 +74,9 @@ export function watchTask(id, onEvent, onConnection) {
   return stop;
 }
 
+const OPEN = ['queued', 'running', 'paused', 'needs_confirmation', 'needs_human'];
+
 /** @param {{status: string}} task */
 export function isFinal(task) {
-  return !['queued', 'running'].includes(task.status);
+  return !OPEN.includes(task.status);
 }

@@ -2,6 +2,7 @@
 
 import * as api from './api.js';
 import { Composer } from './composer.js';
+import { DeviceStream } from './devices.js';
 import { byId, setText } from './dom.js';
 import { LiveScreen } from './live.js';
 import { PhoneView } from './phone.js';
@@ -10,7 +11,7 @@ import { renderRecent, taskHash } from './recent.js';
 import { Session } from './session.js';
 import { deviceNote, renderDevices, renderEngine, renderNotices } from './status.js';
 import { TaskView, welcome } from './task.js';
-import { STATUS, stepTitle } from './words.js';
+import { statusOf, stepTitle } from './words.js';
 
 /** @typedef {import('./types.js').Task} Task */
 /** @typedef {import('./types.js').Device} Device */
@@ -33,7 +34,13 @@ class Dashboard {
     this.taskView = null;
     /** @type {number|null} the step being looked at; null follows the phone */
     this.selected = null;
+    /** @type {number|null} the question that was last announced */
+    this.attended = null;
     this.devicesKnown = false;
+    this.devicesAsked = 0;
+    /** @type {api.ApiError|null} why the list of phones is not known */
+    this.devicesFault = null;
+    this.deviceStream = new DeviceStream(() => this.refreshDevices());
     /** @type {api.ApiError|null} why the task in the address cannot be shown */
     this.lostTask = null;
     this.pictures = 0;
@@ -52,6 +59,7 @@ class Dashboard {
     document.addEventListener('visibilitychange', () => document.hidden || this.refresh());
     api.health().then(({ version }) => setText(byId('version'), version), () => {});
     this.route();
+    this.deviceStream.open();
     await this.refresh();
     setInterval(() => document.hidden || this.refresh(), REFRESH_MS);
   }
@@ -60,17 +68,40 @@ class Dashboard {
 
   async refresh() {
     const asked = ++this.asked;
-    const [engine, devices, recent] = await Promise.allSettled([api.engine(), api.devices(), api.recentTasks()]);
+    const phones = this.deviceStream.connected ? null : this.refreshDevices();
+    const [engine, recent] = await Promise.allSettled([api.engine(), api.recentTasks(), phones]);
     if (asked < this.answered) return; // a later question was answered sooner
     this.answered = asked;
     const status = engine.status === 'fulfilled' ? engine.value : null;
     renderEngine(status);
-    if (devices.status === 'fulfilled') this.setDevices(devices.value);
-    if (recent.status === 'fulfilled') this.recent = recent.value;
-    const failed = [recent, devices].find((answer) => answer.status === 'rejected');
-    renderNotices([failed?.status === 'rejected' && failed.reason, this.lostTask, status?.error].filter(Boolean));
+    if (recent.status === 'fulfilled') this.setRecent(recent.value);
+    const failed = recent.status === 'rejected' ? recent.reason : this.devicesFault;
+    renderNotices([failed, this.lostTask, status?.error].filter(Boolean));
     this.followRunningTask();
     this.render();
+  }
+
+  async refreshDevices() {
+    const asked = ++this.devicesAsked;
+    try {
+      const devices = await api.devices();
+      if (asked !== this.devicesAsked) return; // asked anew meanwhile
+      this.devicesFault = null;
+      this.setDevices(devices);
+    } catch (error) {
+      this.devicesFault = /** @type {api.ApiError} */ (error);
+    }
+    this.followRunningTask();
+    this.render();
+  }
+
+  /** A task that began or ended has taken or left its phone, which nothing else tells. @param {Task[]} tasks */
+  setRecent(tasks) {
+    const states = JSON.stringify(tasks.map(({ id, status }) => [id, status]));
+    const changed = this.recentStates !== undefined && states !== this.recentStates;
+    this.recentStates = states;
+    this.recent = tasks;
+    if (changed && this.deviceStream.connected) this.refreshDevices();
   }
 
   /** @param {Device[]} devices */
@@ -98,9 +129,9 @@ class Dashboard {
 
   // -- tasks
 
-  /** @param {{goal: string, max_steps?: number}} wish */
+  /** @param {import('./types.js').Wish} wish */
   async run(wish) {
-    const device = this.devices.length > 1 ? this.serial : null;
+    const device = this.devices.length > 1 && !wish.follows ? this.shownSerial : null;
     const task = await api.createTask({ ...wish, ...(device && { device }) });
     this.open(task);
     location.hash = taskHash(task.id);
@@ -129,11 +160,13 @@ class Dashboard {
     this.session = session;
     this.taskView = new TaskView(session, {
       select: (number) => this.select(number),
-      stop: () => session.cancel(),
       again: (again) => this.runAgain(again),
+      followUp: (goal) => this.run({ goal, follows: task.id, ...conditions(session.task) }),
     });
     byId('task').replaceChildren(this.taskView.root);
     byId('task').scrollTop = 0;
+    this.attend();
+    this.taskView.focusQuestion();
     this.render();
     session.start().then(
       () => this.session === session && session.final && this.select(session.ordered.at(-1)?.number ?? null),
@@ -149,6 +182,7 @@ class Dashboard {
     this.session = null;
     this.taskView = null;
     this.selected = null;
+    this.attended = null;
     byId('task').replaceChildren(welcome());
     this.render();
   }
@@ -156,7 +190,12 @@ class Dashboard {
   /** @param {Task} task */
   async runAgain(task) {
     this.composer.setGoal(task.goal);
-    await this.composer.submit();
+    const { max_steps } = task;
+    await this.composer.run({ goal: task.goal, max_steps, ...conditions(task), ...(task.mode === 'dry_run' && { mode: 'auto' }) });
+  }
+
+  get shownSerial() {
+    return this.session ? this.session.task.device : this.serial;
   }
 
   /** @param {import('./session.js').Change} change */
@@ -165,13 +204,25 @@ class Dashboard {
       this.taskView?.timeline.put(change.step);
       if (change.step.phase === 'acting') this.announce(`Step ${change.step.number}: ${stepTitle(change.step)}`);
     }
+    this.attend();
     this.taskView?.update();
     if (change.kind === 'end') {
-      const { status, message } = /** @type {Session} */ (this.session).task;
-      this.announce(`${STATUS[status]?.word ?? status}. ${message}`);
+      const { task } = /** @type {Session} */ (this.session);
+      this.announce(`${statusOf(task).word}. ${task.message}`);
       this.refresh();
     }
     this.render();
+  }
+
+  /** A new question is announced, and what it is about comes into view. */
+  attend() {
+    const question = this.session?.task.question ?? null;
+    if (question && question.number !== this.attended) {
+      this.player.pause();
+      this.selected = null;
+      this.announce(`${statusOf(/** @type {Session} */ (this.session).task).word}: ${question.text}`);
+    }
+    this.attended = question?.number ?? null;
   }
 
   // -- which step is shown
@@ -215,12 +266,21 @@ class Dashboard {
 
   render() {
     const { session, devices } = this;
-    renderDevices(devices, session ? session.task.device : this.serial);
+    renderDevices(devices, this.shownSerial);
     renderRecent(byId('recent'), this.recent.map((task) => this.newest(task)), session?.task.id ?? null);
     this.taskView?.timeline.select(this.selected);
     this.player.update({ count: session?.steps.size ?? 0, selected: this.selected });
     this.renderPhone();
-    document.title = session ? `${STATUS[session.task.status]?.word ?? ''}: ${session.task.goal} – phonepilot` : 'phonepilot';
+    this.renderTitle();
+  }
+
+  /** The tab says how the task in view stands, and how many tasks wait for the person. */
+  renderTitle() {
+    const { session } = this;
+    const asking = this.recent.map((task) => this.newest(task)).filter((task) => task.question);
+    const waiting = new Set([...asking.map((task) => task.id), ...(session?.task.question ? [session.task.id] : [])]).size;
+    const name = session ? `${statusOf(session.task).word}: ${session.task.goal} – phonepilot` : 'phonepilot';
+    document.title = waiting ? `(${waiting}) ${name}` : name;
   }
 
   /** The task in view is known better than the list knows it. @param {Task} task */
@@ -231,11 +291,13 @@ class Dashboard {
 
   renderPhone() {
     const { session } = this;
+    if (this.atThePhone) return this.renderLive(true, true);
     const step = this.stepInView();
     const following = Boolean(session && !session.final && this.selected === null);
-    this.phone.setBusy(following && step !== null && (step.phase === 'looking' || step.phase === 'thinking'));
+    this.phone.setBusy(following && !session?.task.question && step !== null && (step.phase === 'looking' || step.phase === 'thinking'));
     if (step && session && step.screenshot) {
-      this.setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
+      const waits = following && Boolean(session.task.question);
+      this.setMode(waits ? 'Waits for you' : following ? 'Following' : 'Replay', waits ? 'waits' : following ? 'live' : 'replay');
       this.live.watch(null);
       this.phone.show({
         key: `${session.task.id}/${step.number}`,
@@ -257,13 +319,24 @@ class Dashboard {
     this.phone.showNote({ icon: 'eye', title: 'No picture of this step', hint: 'The service keeps no screenshots.' });
   }
 
-  /** The screen as it is now, where no step has the word. @param {boolean} following */
-  renderLive(following) {
-    const serial = this.session ? this.session.task.device : this.serial;
+  /** Whether the person may be at the phone: what it shows now counts, not what the model saw. */
+  get atThePhone() {
+    const task = this.session?.task;
+    return this.selected === null && (task?.status === 'paused' || task?.question?.kind === 'take_over');
+  }
+
+  /**
+   * The screen as it is now, where no step has the word.
+   * @param {boolean} following
+   * @param {boolean} [byHand] the task stands still meanwhile
+   */
+  renderLive(following, byHand = false) {
+    const serial = this.shownSerial;
     const device = this.devices.find((each) => each.serial === serial);
     const busy = Boolean(device?.task && device.task !== this.session?.task.id);
     const note = this.devicesKnown ? deviceNote(device, busy && this.session !== null && !following) : null;
-    this.live.watch(device && !note && !following && !busy ? serial : null);
+    this.live.watch(device && !note && (!following || byHand) && !busy ? serial : null);
+    if (byHand) this.phone.setBusy(false);
     if (note) this.phone.showNote(note);
     this.setMode(note || !device ? '' : 'Live', 'live');
   }
@@ -298,6 +371,11 @@ class Dashboard {
   announce(text) {
     setText(byId('announcer'), text);
   }
+}
+
+/** What a task was allowed, for another one like it. @param {Task} task */
+function conditions({ confirm, mode, allowed_apps }) {
+  return { confirm, mode, allowed_apps };
 }
 
 /** The task that the address names, if it names one. */

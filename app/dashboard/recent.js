@@ -1,7 +1,7 @@
 /** The last tasks, newest first; each opens its replay. */
 
 import { el } from './dom.js';
-import { STATUS, ago, counted } from './words.js';
+import { ago, counted, statusOf } from './words.js';
 
 /** @typedef {import('./types.js').Task} Task */
 
@@ -21,7 +21,7 @@ export function renderRecent(list, tasks, selected) {
 
 /** @param {Task} task @param {boolean} selected */
 function entry(task, selected) {
-  const word = STATUS[task.status]?.word ?? task.status;
+  const word = statusOf(task).word;
   return el(
     'li',
     {},

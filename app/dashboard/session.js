@@ -61,6 +61,20 @@ export class Session {
     if (!this.final) this._setTask(task, 'task');
   }
 
+  /** What comes of these is told by the events. */
+  async pause() {
+    await api.pauseTask(this.task.id);
+  }
+
+  async resume() {
+    await api.resumeTask(this.task.id);
+  }
+
+  /** @param {{allow: boolean, text: string, question: number}} reply */
+  async reply(reply) {
+    await api.replyToTask(this.task.id, reply);
+  }
+
   async _loadSteps() {
     for (const step of await api.steps(this.task.id)) this._finishStep(step);
   }
@@ -122,6 +136,6 @@ export class Session {
 function blankStep(number) {
   return {
     number, app: '', width: 0, height: 0, thought: '', action: null, summary: '', raw: '', error: null,
-    timings_ms: {}, screenshot: '', phase: 'looking',
+    remark: '', timings_ms: {}, tokens: {}, screenshot: '', phase: 'looking',
   };
 }

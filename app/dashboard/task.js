@@ -1,8 +1,11 @@
 /** The task in view: its goal, how it stands, the verdict, and the steps below. */
 
 import { el, faultNodes, icon, setText } from './dom.js';
+import { FollowUp } from './followup.js';
+import { QuestionCard } from './question.js';
+import { taskHash } from './recent.js';
 import { Timeline } from './timeline.js';
-import { STATUS, counted, duration, stopReason } from './words.js';
+import { counted, duration, statusOf, stopReason } from './words.js';
 
 /** @typedef {import('./types.js').Task} Task */
 /** @typedef {import('./session.js').Session} Session */
@@ -10,14 +13,19 @@ import { STATUS, counted, duration, stopReason } from './words.js';
 export class TaskView {
   /**
    * @param {Session} session
-   * @param {{select: (number: number) => void, stop: () => Promise<void>, again: (task: Task) => void}} actions
+   * @param {{select: (number: number) => void, again: (task: Task) => void, followUp: (goal: string) => Promise<void>}} actions
    */
   constructor(session, actions) {
     this._session = session;
     this._state = el('span', { class: 'state' });
     this._meta = el('span', { class: 'meta' });
-    this._stop = el('button', { class: 'stop', type: 'button', onclick: () => this._cancel(actions.stop) }, icon('stop'), el('span', {}, 'Stop'));
+    this._pause = el('button', { class: 'quiet', type: 'button', onclick: () => this._do('pause') }, icon('pause'), el('span', {}, 'Pause'));
+    this._resume = el('button', { class: 'quiet', type: 'button', onclick: () => this._do('resume') }, icon('play'), el('span', {}, 'Resume'));
+    this._stop = el('button', { class: 'stop', type: 'button', onclick: () => this._do('cancel') }, icon('stop'), el('span', {}, 'Stop'));
     this._again = el('button', { class: 'quiet', type: 'button', onclick: () => actions.again(session.task) }, icon('again'), el('span', {}, 'Run again'));
+    this._goal = el('h2', { class: 'task-goal', dir: 'auto', tabindex: '-1' }, session.task.goal);
+    this._question = new QuestionCard((reply) => session.reply(reply));
+    this._followUp = new FollowUp(actions.followUp);
     this._verdict = el('div', { class: 'verdict', hidden: true });
     this._fault = el('div', { class: 'problem', role: 'alert', hidden: true });
     this._waiting = el('p', { class: 'waiting' });
@@ -28,31 +36,42 @@ export class TaskView {
       el(
         'header',
         { class: 'task-head' },
-        el('div', { class: 'task-line' }, this._state, this._meta, el('span', { class: 'spacer' }), this._stop, this._again),
-        el('h2', { class: 'task-goal', dir: 'auto' }, session.task.goal),
+        el('div', { class: 'task-line' }, this._state, this._meta, el('span', { class: 'spacer' }), this._pause, this._resume, this._stop, this._again),
+        this._goal,
+        earlier(session.task),
+        this._question.root,
         this._verdict,
+        this._followUp.root,
         this._fault,
       ),
       this.timeline.root,
       this._waiting,
     );
-    this._stopping = false;
+    /** @type {''|'pause'|'resume'|'cancel'} what was asked for and has not come about yet */
+    this._doing = '';
     this._clock = setInterval(() => this._updateMeta(), 250);
     this.update();
   }
 
   close() {
     clearInterval(this._clock);
+    this._question.close();
   }
 
   update() {
     const { task, final, connected } = this._session;
-    const status = STATUS[task.status] ?? { word: task.status, icon: 'alert' };
+    const status = statusOf(task);
     this.root.dataset.status = task.status;
+    this._pause.hidden = task.status !== 'running';
+    this._resume.hidden = task.status !== 'paused';
     this._stop.hidden = final;
-    this._stop.disabled = this._stopping;
     this._again.hidden = !final;
-    setText(this._stop.lastElementChild, this._stopping ? 'Stopping …' : 'Stop');
+    for (const button of [this._pause, this._resume, this._stop]) button.disabled = this._doing !== '';
+    setText(this._pause.lastElementChild, this._doing === 'pause' ? 'Pausing …' : 'Pause');
+    setText(this._stop.lastElementChild, this._doing === 'cancel' ? 'Stopping …' : 'Stop');
+    setText(this._again.lastElementChild, task.mode === 'dry_run' ? 'Run for real' : 'Run again');
+    this._ask(final ? null : task.question);
+    this._followUp.show(final && task.steps > 0);
     setText(this._state, status.word);
     this._state.hidden = final;
     this._updateMeta();
@@ -66,17 +85,32 @@ export class TaskView {
     this._fault.replaceChildren(...faultNodes(fault));
   }
 
-  /** @param {() => Promise<void>} stop */
-  async _cancel(stop) {
-    this._stopping = true;
+  focusQuestion() {
+    this._question.focus();
+  }
+
+  /** @param {import('./types.js').Question|null} question */
+  _ask(question) {
+    const answered = !question && this._question.root.contains(document.activeElement);
+    const before = this._question.number;
+    this._question.show(question);
+    if (question && question.number !== before) this._question.focus();
+    if (answered) this._goal.focus();
+  }
+
+  /** @param {'pause'|'resume'|'cancel'} what */
+  async _do(what) {
+    this._doing = what;
+    this._fault.hidden = true;
     this.update();
     try {
-      await stop();
+      await this._session[what]();
     } catch (error) {
-      this._stopping = false;
-      this.update();
       if (!this._session.final) this.showFault(/** @type {Error} */ (error));
     }
+    // A task that was told to stop stays so until its end is told.
+    if (what !== 'cancel' || !this._fault.hidden) this._doing = '';
+    this.update();
   }
 
   _updateMeta() {
@@ -92,6 +126,7 @@ export class TaskView {
     const { task, steps, final } = this._session;
     let text = '';
     if (!final && !connected) text = 'The connection broke; trying again …';
+    else if (task.status === 'paused') text = 'Paused: nothing is done on the phone. It looks at the screen anew when it goes on.';
     else if (task.status === 'queued') text = 'Waiting for the phone: another task comes first.';
     else if (!final && steps.size === 0) text = 'Taking a first look at the screen …';
     else if (final && steps.size === 0) text = 'This task ended before its first step.';
@@ -117,6 +152,11 @@ export class TaskView {
       ),
     );
   }
+}
+
+/** @param {Task} task */
+function earlier(task) {
+  return task.follows ? el('a', { class: 'earlier', href: taskHash(task.follows) }, 'Goes on from an earlier task') : null;
 }
 
 /** @param {Task} task */

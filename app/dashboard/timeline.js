@@ -4,7 +4,7 @@ import { screenshotUrl } from './api.js';
 import { el, faultNodes, icon, setText, svg } from './dom.js';
 import { drawAction } from './overlay.js';
 import { loadPicture } from './pictures.js';
-import { actionIcon, duration, stepTime, stepTitle } from './words.js';
+import { actionIcon, duration, stepTime, stepTitle, tokenText } from './words.js';
 
 /** @typedef {import('./types.js').StepRecord} StepRecord */
 
@@ -62,11 +62,13 @@ class StepCard {
     this._symbol = el('span', { class: 'symbol' });
     this._title = el('span', { class: 'title' });
     this._thought = el('p', { class: 'thought', dir: 'auto' });
+    this._remark = el('p', { class: 'remark', dir: 'auto', hidden: true });
     this._fault = el('p', { class: 'step-fault', hidden: true });
     this._app = el('span', { class: 'app' });
     this._time = el('span', { class: 'time' });
     this._raw = el('pre', { tabindex: '0' });
-    this._reply = el('details', { class: 'reply', hidden: true }, el('summary', {}, 'Model’s reply'), this._raw);
+    this._tokens = el('p', { class: 'tokens' });
+    this._reply = el('details', { class: 'reply', hidden: true }, el('summary', {}, 'Model’s reply'), this._raw, this._tokens);
     this._reply.addEventListener('click', (event) => event.stopPropagation());
     this.root = el(
       'li',
@@ -77,6 +79,7 @@ class StepCard {
         { class: 'step-text' },
         el('div', { class: 'step-head' }, el('span', { class: 'number' }, String(number)), this._symbol, this._title),
         this._thought,
+        this._remark,
         this._fault,
         el('div', { class: 'step-foot' }, this._app, this._time, this._reply),
       ),
@@ -95,6 +98,9 @@ class StepCard {
     this._setTime(step);
     this._reply.hidden = !step.raw;
     setText(this._raw, step.raw ?? '');
+    setText(this._tokens, tokenText(step.tokens ?? {}));
+    this._remark.hidden = !step.remark;
+    setText(this._remark, step.remark ?? '');
     this._fault.hidden = !step.error;
     if (step.error) this._fault.replaceChildren(...faultNodes(step.error));
     this._draw();

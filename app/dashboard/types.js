@@ -2,7 +2,27 @@
  * What the API sends, as JSDoc types. Nothing here runs.
  *
  * @typedef {{code: string, message: string, hint?: string}} ApiFault
- * @typedef {'queued'|'running'|'succeeded'|'failed'|'cancelled'|'interrupted'} Status
+ * @typedef {'queued'|'running'|'paused'|'needs_confirmation'|'needs_human'|'succeeded'|'failed'|'cancelled'|'interrupted'} Status
+ *
+ * `action` waits for the answer, which counts as a no after `timeout_s` seconds.
+ * @typedef {object} Question
+ * @property {number} number
+ * @property {'confirmation'|'step'|'question'|'take_over'|'stalled'|'doubt'} kind
+ * @property {string} text
+ * @property {string} hint
+ * @property {Action|null} action
+ * @property {string} asked_at
+ * @property {number} timeout_s
+ *
+ * What can be wished for besides the goal; what is left out is as the service is set up.
+ * @typedef {object} Wish
+ * @property {string} goal
+ * @property {number} [max_steps]
+ * @property {'ask'|'deny'|'allow'} [confirm]
+ * @property {'auto'|'step'|'dry_run'} [mode]
+ * @property {string[]} [allowed_apps]
+ * @property {string} [follows] id of an ended task
+ * @property {string} [device]
  *
  * @typedef {object} Task
  * @property {string} id
@@ -13,6 +33,11 @@
  * @property {string} message
  * @property {ApiFault|null} error
  * @property {number} max_steps
+ * @property {'ask'|'deny'|'allow'} confirm
+ * @property {'auto'|'step'|'dry_run'} mode
+ * @property {string[]} allowed_apps
+ * @property {string|null} follows
+ * @property {Question|null} question
  * @property {string} created_at
  * @property {string|null} started_at
  * @property {string|null} ended_at
@@ -35,7 +60,9 @@
  * @property {string} summary
  * @property {string} raw
  * @property {ApiFault|null} error
+ * @property {string} remark what happened besides the action
  * @property {Record<string, number>} timings_ms
+ * @property {{prompt?: number, cached?: number, completion?: number}} tokens
  * @property {string} screenshot empty when screenshots are not kept
  *
  * A step as the page knows it: `phase` says how far it has come.

@@ -4,9 +4,12 @@
 /** @typedef {import('./types.js').StepRecord} StepRecord */
 
 /** @type {Record<string, {word: string, icon: string}>} */
-export const STATUS = {
+const STATUS = {
   queued: { word: 'Queued', icon: 'wait' },
   running: { word: 'Running', icon: 'play' },
+  paused: { word: 'Paused', icon: 'pause' },
+  needs_confirmation: { word: 'Waits for your OK', icon: 'hand' },
+  needs_human: { word: 'Waits for you', icon: 'hand' },
   succeeded: { word: 'Succeeded', icon: 'check' },
   failed: { word: 'Failed', icon: 'cross' },
   cancelled: { word: 'Stopped', icon: 'stop' },
@@ -26,6 +29,23 @@ const STOP_REASONS = {
   engine_lost: 'The model’s engine went away.',
   context_full: 'The task grew too long for the model’s memory.',
   crashed: 'phonepilot ran into an error of its own.',
+  dry_run: 'A dry run: the model decided, and the phone was not touched.',
+};
+
+/**
+ * How a kind of question is put, and what its buttons say. `answer` marks a kind whose text is the
+ * answer itself; with `noWithWords` the words typed go to the model with a no, which then lets the
+ * task go on; a kind without `field` takes no words.
+ * @typedef {{title: string, icon: string, yes: string, no: string, field?: string, answer?: boolean, noWithWords?: string}} Asking
+ * @type {Record<string, Asking>}
+ */
+export const ASKING = {
+  confirmation: { title: 'May this be done?', icon: 'check', yes: 'Allow', no: 'Refuse and stop', field: 'Or say what to do instead', noWithWords: 'Refuse and go on' },
+  step: { title: 'Next step', icon: 'check', yes: 'Allow', no: 'Refuse and stop', field: 'Or say what to do instead', noWithWords: 'Refuse and go on' },
+  question: { title: 'The model asks', icon: 'check', yes: 'Send', no: 'Stop the task', field: 'Your answer', answer: true },
+  take_over: { title: 'Please do this on the phone', icon: 'check', yes: 'Done', no: 'Stop the task', field: 'A word to the model, if you like' },
+  stalled: { title: 'It gets nowhere', icon: 'play', yes: 'Go on', no: 'Stop the task', field: 'Advice to the model, if you like' },
+  doubt: { title: 'Is the goal reached?', icon: 'check', yes: 'It is reached', no: 'It is not' },
 };
 
 const ACTION_ICONS = {
@@ -35,6 +55,12 @@ const ACTION_ICONS = {
 
 /** Times that lie within another one: the first token comes during the request. */
 const PARTS_OF_OTHERS = new Set(['first_token']);
+
+/** What to call the state that a task is in. @param {import('./types.js').Task} task */
+export function statusOf(task) {
+  if (task.stop_reason === 'dry_run') return { word: 'Dry run', icon: 'eye' };
+  return STATUS[task.status] ?? { word: task.status, icon: 'alert' };
+}
 
 /** @param {string|null} reason */
 export function stopReason(reason) {
@@ -59,6 +85,13 @@ export function stepTime(step) {
   const times = step.timings_ms ?? {};
   const sum = Object.entries(times).reduce((total, [part, ms]) => total + (PARTS_OF_OTHERS.has(part) ? 0 : ms), 0);
   return sum > 0 ? sum : null;
+}
+
+/** @param {{prompt?: number, cached?: number, completion?: number}} tokens */
+export function tokenText(tokens) {
+  if (!tokens.prompt) return '';
+  const cached = tokens.cached ? `, ${tokens.cached} of them from the engine’s cache` : '';
+  return `${counted(tokens.prompt, 'token')} in the request${cached}; ${tokens.completion ?? 0} in the reply`;
 }
 
 /** @param {number} ms */

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +24,17 @@ from playwright.async_api import (
 )
 
 from tests.e2e.conftest import Stack
+from tests.e2e.test_questions import (
+    BLUETOOTH,
+    DONE,
+    OPEN_SETTINGS,
+    SENSITIVE_TAP,
+    TAP,
+    Held,
+    Scene,
+    open_scene,
+)
+from tests.phones import phone_process
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
@@ -85,6 +98,26 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def visit(browser: Browser, stack: Stack) -> AsyncIterator[Visit]:
+    async with visiting(browser, stack) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with open_scene(tmp_path_factory.mktemp("asking")) as scene:
+        yield scene
+
+
+@pytest.fixture
+async def asked(browser: Browser, scene: Scene) -> AsyncIterator[Visit]:
+    """A visit to a service whose model asks what the test wrote."""
+    scene.stack.phone.reset(7)
+    async with visiting(browser, scene.stack) as visit:
+        yield visit
+
+
+@asynccontextmanager
+async def visiting(browser: Browser, stack: Stack) -> AsyncIterator[Visit]:
     page = await browser.new_page(viewport={"width": 1600, "height": 1000})
     page.set_default_timeout(LOAD_MS)
     visit = Visit(page, stack)
@@ -125,6 +158,8 @@ async def test_a_goal_is_typed_and_its_steps_are_watched(visit: Visit) -> None:
         await expect(visit.steps.nth(number)).to_contain_text(step["thought"])
         await expect(visit.steps.nth(number)).to_contain_text(step["summary"])
         await expect(visit.steps.nth(number).locator("img")).to_be_visible()
+        tokens = visit.steps.nth(number).locator(".tokens")
+        await expect(tokens).to_contain_text(f"{step['tokens']['prompt']} tokens in the request")
     assert page.url.endswith(f"#/tasks/{task['id']}")
 
     await the_marks_lie_where_the_tap_went(visit, steps)
@@ -215,6 +250,34 @@ async def test_an_empty_goal_is_refused_with_a_hint(visit: Visit) -> None:
     assert visit.complaints == []
 
 
+async def test_a_phone_that_comes_is_seen_without_asking_for_the_list_again_and_again(
+    visit: Visit,
+) -> None:
+    page, stack = visit.page, visit.stack
+    asked: list[str] = []
+
+    async def ask(route: Route) -> None:
+        asked.append(route.request.url)
+        await route.continue_()
+
+    await page.route("**/devices", ask)
+    polled = asyncio.Event()
+    page.on("response", lambda answer: polled.set() if "/tasks?" in answer.url else None)
+    await visit.open()
+    await expect(visit.phone.get_by_alt_text("The phone’s screen now")).to_be_visible()
+    before = len(asked)
+    for _ in range(2):
+        polled.clear()
+        await asyncio.wait_for(polled.wait(), LOAD_MS / 1000)
+    assert len(asked) == before, "the changes are told"
+    with phone_process() as second:
+        stack.post("/devices/connect", {"address": second.serial}).raise_for_status()
+        await expect(page.locator(f"#device option[value='{second.serial}']")).to_have_count(1)
+        stack.post(f"/devices/{second.serial}/disconnect").raise_for_status()
+        await expect(page.locator("#device-picker")).to_be_hidden()
+    assert visit.complaints == []
+
+
 async def test_without_a_phone_the_page_says_what_to_do(visit: Visit) -> None:
     page = visit.page
     message, hint = "no phone is connected", "Connect one with a cable."
@@ -274,3 +337,173 @@ async def test_hostile_replies_of_the_model_stay_text(visit: Visit) -> None:
     await expect(visit.steps.nth(0).locator(".app")).to_have_text(HOSTILE)
     assert await page.locator("img[src=x], b").count() == 0
     assert visit.complaints == []
+
+
+async def test_a_confirmation_is_asked_where_it_would_touch_and_allowed(
+    asked: Visit, scene: Scene
+) -> None:
+    page = asked.page
+    task = scene.start(OPEN_SETTINGS, SENSITIVE_TAP, DONE)
+    await asked.open()
+    card = page.get_by_label("Question")
+    await expect(card.get_by_role("heading", name="Switch Bluetooth on?")).to_be_focused()
+    await expect(page).to_have_title("(1) Waits for your OK: Turn on Bluetooth – phonepilot")
+    await expect(page.get_by_role("status")).to_contain_text("Switch Bluetooth on?")
+    await expect(card.get_by_role("timer")).to_have_text(re.compile(r"^(5:00|4:\d\d) left$"))
+    await the_mark_lies_at(asked, BLUETOOTH)
+    await expect(page.get_by_role("button", name="Pause")).to_be_hidden()
+    assert not scene.bluetooth
+    await page.keyboard.press("Tab")
+    await expect(card.get_by_label("Or say what to do instead")).to_be_focused()
+    await page.keyboard.press("Enter")  # in the empty field it decides nothing
+    await page.keyboard.press("Tab")
+    await expect(card.get_by_role("button", name="Allow")).to_be_focused()
+    assert scene.stack.get(f"/tasks/{task}")["status"] == "needs_confirmation"
+    await page.keyboard.press("Enter")
+    await expect(asked.verdict("succeeded")).to_be_visible()
+    await expect(card).to_be_hidden()
+    await expect(page).to_have_title("Succeeded: Turn on Bluetooth – phonepilot")
+    assert scene.bluetooth
+    assert asked.complaints == []
+
+
+async def the_mark_lies_at(visit: Visit, place: list[int]) -> None:
+    frame = visit.phone.get_by_alt_text("The phone’s screen at step 2, in Settings")
+    await expect(frame).to_be_visible()
+    dot = visit.phone.locator(".mark .dot")
+    await expect(dot).to_have_count(1)
+    box, spot = await frame.bounding_box(), await dot.bounding_box()
+    assert box and spot
+    x = (spot["x"] + spot["width"] / 2 - box["x"]) / box["width"] * 1000
+    y = (spot["y"] + spot["height"] / 2 - box["y"]) / box["height"] * 1000
+    assert (x, y) == pytest.approx(place, abs=6)
+
+
+async def test_a_refusal_with_words_goes_to_the_model(asked: Visit, scene: Scene) -> None:
+    page = asked.page
+    scene.start(OPEN_SETTINGS, SENSITIVE_TAP, 'finish(message="Left as it was.")')
+    await asked.open()
+    await expect(page.get_by_role("button", name="Refuse and stop")).to_be_visible()
+    await page.get_by_label("Or say what to do instead").fill("Leave it off")
+    await expect(page.get_by_role("button", name="Allow")).to_be_disabled()
+    await page.get_by_role("button", name="Refuse and go on").click()
+    await expect(asked.verdict("succeeded")).to_contain_text("Left as it was.")
+    assert scene.engine.told()[-1].startswith("The person does not want that: Leave it off")
+    assert not scene.bluetooth
+
+
+async def test_each_kind_of_question_has_its_own_words(asked: Visit, scene: Scene) -> None:
+    page = asked.page
+    scene.start(
+        'do(action="Interact", message="Which one?")',
+        'do(action="Take_over", message="Please log in.")',
+        DONE,
+    )
+    await asked.open()
+    card = page.get_by_label("Question")
+    answer = card.get_by_label("Your answer")
+    await expect(answer).to_be_focused()
+    await expect(card.get_by_role("button", name="Send")).to_be_disabled()
+    await answer.fill("The second")
+    await page.keyboard.press("Enter")
+    await expect(card.get_by_role("heading", name="Please log in.")).to_be_focused()
+    assert "The second" in scene.engine.told()[-1]
+    # The person does it by hand, so the phone is shown as it is now.
+    await expect(asked.phone.get_by_alt_text("The phone’s screen now")).to_be_visible()
+    await card.get_by_role("button", name="Done").click()
+    await expect(asked.verdict("succeeded")).to_be_visible()
+    assert asked.complaints == []
+
+
+async def test_a_question_answered_elsewhere_leaves_the_page(asked: Visit, scene: Scene) -> None:
+    page = asked.page
+    last = Held(DONE)
+    task = scene.start(OPEN_SETTINGS, SENSITIVE_TAP, last)
+    await asked.open()
+    card = page.get_by_label("Question")
+    await expect(card.get_by_role("heading")).to_be_focused()
+    scene.reply(task, True).raise_for_status()
+    await expect(card).to_be_hidden()
+    await expect(page.locator(".task-goal")).to_be_focused()
+    await expect(page).to_have_title("Running: Turn on Bluetooth – phonepilot")
+    last.let.set()
+    await expect(asked.verdict("succeeded")).to_be_visible()
+
+
+async def test_a_question_does_not_take_what_is_typed_elsewhere(asked: Visit, scene: Scene) -> None:
+    page = asked.page
+    first = Held('do(action="Interact", message="Which one?")')
+    task = scene.start(first)
+    await asked.open()
+    await expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    goal = page.get_by_label("What should the phone do?")
+    await goal.fill("Open Cal")
+    first.let.set()
+    await expect(page.get_by_label("Question")).to_be_visible()
+    await expect(goal).to_be_focused()
+    scene.say(task, "cancel")
+
+
+async def test_pause_and_resume(asked: Visit, scene: Scene) -> None:
+    page = asked.page
+    second = Held(TAP)
+    scene.start(OPEN_SETTINGS, second, TAP, DONE)
+    await asked.open()
+    assert await asyncio.to_thread(second.asked.wait, LOAD_MS / 1000)
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_text("Paused: nothing is done on the phone.")).to_be_visible()
+    await expect(asked.phone.get_by_alt_text("The phone’s screen now")).to_be_visible()
+    second.let.set()
+    await page.get_by_role("button", name="Resume").click()
+    await expect(asked.verdict("succeeded")).to_be_visible()
+    assert scene.bluetooth
+
+
+async def test_a_dry_run_is_run_for_real_and_gone_on_with(asked: Visit, scene: Scene) -> None:
+    page = asked.page
+    scene.engine.requests.clear()
+    scene.engine.replies = [OPEN_SETTINGS]
+    await asked.open()
+    await page.get_by_text("Options").click()
+    await page.get_by_label("How it goes").select_option("dry_run")
+    await page.get_by_label("Only in these apps").fill("Settings, Notes")
+    await expect(page.locator("#options-chosen")).to_have_text("dry run · only in Settings, Notes")
+    await asked.run("Turn on Bluetooth")
+    await expect(asked.verdict("cancelled")).to_contain_text("Dry run")
+    await expect(asked.verdict("cancelled")).to_contain_text("Open the app 'Settings'")
+
+    scene.engine.replies = [OPEN_SETTINGS, TAP, DONE]
+    await page.get_by_role("button", name="Run for real").click()
+    await expect(asked.verdict("succeeded")).to_be_visible()
+    first = scene.stack.get("/tasks?limit=1")["tasks"][0]
+    assert (first["mode"], first["allowed_apps"]) == ("auto", ["Settings", "Notes"])
+
+    scene.engine.replies = ['do(action="Launch", app="Clock")', 'finish(message="Not allowed.")']
+    await page.get_by_label("Go on with").fill("Now the clock")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Now the clock")).to_be_visible()
+    await expect(asked.verdict("succeeded")).to_be_visible()
+    await expect(asked.steps.nth(0).locator(".remark")).to_contain_text("not allowed")
+    await expect(page.get_by_role("link", name="Goes on from an earlier task")).to_be_visible()
+    task = scene.stack.get("/tasks?limit=1")["tasks"][0]
+    assert (task["follows"], task["allowed_apps"]) == (first["id"], ["Settings", "Notes"])
+    assert asked.complaints == []
+
+
+async def test_on_a_narrow_page_the_question_leaves_the_phone_in_sight(
+    asked: Visit, scene: Scene
+) -> None:
+    page = asked.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.emulate_media(reduced_motion="reduce")
+    task = scene.start(OPEN_SETTINGS, SENSITIVE_TAP)
+    await asked.open()
+    card = page.get_by_label("Question")
+    await expect(card.get_by_role("heading")).to_be_focused()
+    dot = asked.phone.locator(".mark .dot")
+    await expect(dot).to_be_in_viewport()
+    spot, sheet = await dot.bounding_box(), await card.bounding_box()
+    assert spot and sheet
+    assert spot["y"] + spot["height"] < sheet["y"]
+    assert sheet["y"] + sheet["height"] == pytest.approx(844, abs=1)
+    scene.say(task, "cancel")

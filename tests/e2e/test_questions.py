@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -111,9 +112,9 @@ class Scene:
         return bool(self.stack.phone.state()["settings"]["bluetooth"])
 
 
-@pytest.fixture(scope="module")
-def shared_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("questions")
+@contextmanager
+def open_scene(folder: Path) -> Iterator[Scene]:
+    """A service with a scripted engine and a phone of its own."""
     with scripted_engine() as engine, phone_process() as phone:
         config = folder / "questions.toml"
         lines = ["[engine]", f'url = "{engine.url}"', "[profile]", "feedback = true"]
@@ -122,6 +123,12 @@ def shared_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             stack = Stack(url, phone, process)
             stack.post("/devices/connect", {"address": phone.serial}).raise_for_status()
             yield Scene(stack, engine)
+
+
+@pytest.fixture(scope="module")
+def shared_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with open_scene(tmp_path_factory.mktemp("questions")) as scene:
+        yield scene
 
 
 @pytest.fixture
