@@ -18,7 +18,9 @@ AppError(code, message, hint)
 │  └ ScreenshotUnavailable · SecureScreen
 ├ EngineError
 │  ├ EngineStartFailed(exit_code, log_tail)
-│  ├ EngineNotReady(retry_after) · EngineUnreachable · EngineTimeout · EngineRequestFailed
+│  ├ EngineNotReady(retry_after) · EngineUnreachable · EngineRequestFailed
+│  ├ EngineTimeout
+│  │  └ EngineHung
 │  └ ContextOverflow · ReplyTruncated
 └ PolicyError                    never leaves the loop: becomes feedback to the model
    └ ReplyUnparseable · UnknownAction · ActionOutOfBounds
@@ -171,8 +173,11 @@ class SecureScreen(DeviceError):
 
 
 class EngineError(AppError):
+    """`reason` is a stable word for the cause where it is known, as "out_of_memory"."""
+
     code = "engine_error"
     status = 502
+    reason: str = ""
 
 
 class EngineStartFailed(EngineError):
@@ -191,13 +196,20 @@ class EngineStartFailed(EngineError):
         *,
         exit_code: int | None = None,
         log_tail: tuple[str, ...] = (),
+        reason: str = "",
     ) -> None:
         super().__init__(message, hint)
+        self.reason = reason
         self.exit_code = exit_code
         self.log_tail = log_tail
 
     def as_dict(self) -> dict[str, Any]:
-        return {**super().as_dict(), "exit_code": self.exit_code, "log_tail": list(self.log_tail)}
+        return {
+            **super().as_dict(),
+            "reason": self.reason,
+            "exit_code": self.exit_code,
+            "log_tail": list(self.log_tail),
+        }
 
 
 class EngineNotReady(EngineError):
@@ -222,6 +234,11 @@ class EngineTimeout(EngineError):
     code = "engine_timeout"
     status = 504
     default_hint = "The engine sent nothing for too long; look at GET /engine/log."
+
+
+class EngineHung(EngineTimeout):
+    code = "engine_hung"
+    default_hint = "It is ended and started again; GET /engine/log shows what it did last."
 
 
 class EngineRequestFailed(EngineError):

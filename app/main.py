@@ -118,6 +118,7 @@ async def _start_parts(
         model=settings.engine.alias,
         api_key=api_key,
         idle_timeout_s=idle_timeout_s,
+        on_hang=engine.hung,
     )
     stack.push_async_callback(client.aclose)
     passthrough = Passthrough(engine, api_key=api_key, idle_timeout_s=idle_timeout_s)

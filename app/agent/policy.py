@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,15 @@ from app.agent.history import History, assistant_text
 from app.agent.ports import Chat, Completion, Observation
 from app.agent.reply import Decision, holds_action, parse_reply
 from app.agent.thought import ThoughtStream
-from app.errors import ContextOverflow, PolicyError, ReplyTruncated
+from app.errors import (
+    ContextOverflow,
+    EngineHung,
+    EngineUnreachable,
+    PolicyError,
+    ReplyTruncated,
+)
+
+log = logging.getLogger(__name__)
 
 KEPT_UNREADABLE = 500
 """Characters of a reply that was no action that stay in the conversation, to be repaired."""
@@ -74,6 +83,10 @@ class VisionPolicy:
         image = image_tokens(*self._size(observation))
         self._make_room(image)
         try:
+            completion = await self._ask(attempt, text, png, on_thought)
+        except (EngineUnreachable, EngineHung) as exc:
+            # Asking a model twice does no harm, and a supervised engine is started again for it.
+            log.warning("the engine was lost, asking again: %s", exc.message)
             completion = await self._ask(attempt, text, png, on_thought)
         except ContextOverflow:
             if not self._history.fold(self._budget.size if self._budget else 1 << 30):

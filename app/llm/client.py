@@ -17,6 +17,7 @@ import httpx
 from app.errors import (
     ContextOverflow,
     EngineError,
+    EngineHung,
     EngineNotReady,
     EngineRequestFailed,
     EngineTimeout,
@@ -46,16 +47,33 @@ class Sampling:
 class ReplyStream:
     """One reply while it comes. Iterate once; `completion` is what is known so far."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, idle_timeout_s: float) -> None:
         self._response = response
+        self._idle_timeout_s = idle_timeout_s
         self.completion = Completion()
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
-        """The text as it comes. Raises an `EngineError` when the engine breaks off."""
+        """The text as it comes. Raises an `EngineError` when the engine breaks off, EngineHung when
+        it says nothing of any worth for too long."""
         parser = SseParser()
         chunks = self._response.aiter_bytes()
-        async for chunk in chunks:
-            for data in _events(parser, chunk):
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while True:
+            try:
+                # The pings that keep the connection up come also from an engine that hangs.
+                async with asyncio.timeout_at(last + self._idle_timeout_s):
+                    chunk = await anext(chunks, None)
+            except TimeoutError as exc:
+                raise EngineHung(
+                    f"the engine made no progress for {self._idle_timeout_s:g} s"
+                ) from exc
+            if chunk is None:
+                break
+            events = _events(parser, chunk)
+            if events:
+                last = loop.time()
+            for data in events:
                 if data == "[DONE]":
                     await _drain(chunks)
                     return
@@ -70,7 +88,8 @@ class ChatClient:
 
     `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts.
     `local` says that the engine is a llama.cpp, which takes fields beyond OpenAI's. `model` is the
-    name to ask for, `idle_timeout_s` how long the engine may send no byte.
+    name to ask for, `idle_timeout_s` how long the engine may send no token and no progress before
+    `on_hang` is called.
     """
 
     def __init__(
@@ -81,11 +100,14 @@ class ChatClient:
         model: str = "",
         api_key: str = "",
         idle_timeout_s: float = 120.0,
+        on_hang: Callable[[], None] = lambda: None,
     ) -> None:
         self._base_url = base_url
         self._local = local
         self._model = model
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._idle_timeout_s = idle_timeout_s
+        self._on_hang = on_hang
         self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._http: httpx.AsyncClient | None = None
 
@@ -116,13 +138,15 @@ class ChatClient:
             async with aclosing(await send(client, request)) as response:
                 if not response.is_success:
                     raise refusal(response.status_code, await response.aread())
-                yield ReplyStream(response)
+                yield ReplyStream(response, self._idle_timeout_s)
+        except EngineHung:
+            self._on_hang()
+            raise
+        except httpx.ReadTimeout as exc:
+            self._on_hang()
+            raise EngineHung(f"the engine sent nothing for {self._timeout.read:g} s") from exc
         except httpx.TimeoutException as exc:
-            raise EngineTimeout(
-                f"the engine sent nothing for {self._timeout.read:g} s"
-                if isinstance(exc, httpx.ReadTimeout)
-                else "no connection to the engine in time"
-            ) from exc
+            raise EngineTimeout("no connection to the engine in time") from exc
         except httpx.HTTPError as exc:
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
 
@@ -183,7 +207,7 @@ class ChatClient:
             # llama-server's own top_k 40 and min_p 0.05 are not what the model was published with.
             body |= {"top_k": 0, "min_p": 0.0, "cache_prompt": True, "reasoning_format": "none"}
             # The counts come with every token, so they are known when a reply is left early.
-            body["timings_per_token"] = True
+            body |= {"timings_per_token": True, "return_progress": True}
             if slot is not None:
                 body["id_slot"] = slot
         return body

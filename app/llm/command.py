@@ -96,6 +96,8 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
         yield "--image-max-tokens", str(settings.image_max_tokens)
     if settings.batch:
         yield "--batch-size", str(settings.batch)
+    if settings.idle_unload_s:
+        yield "--sleep-idle-seconds", str(settings.idle_unload_s)
     yield "--reasoning-format", "none"  # the agent reads <think> itself
     yield "--metrics", None
     yield "--no-ui", None
@@ -136,6 +138,7 @@ def embedded_options(settings: EngineSettings, *, threads: int) -> dict[str, Any
         "cache_ram_mib": settings.cache_ram,
         "flash_attention": settings.flash_attention,
         "mmproj_use_gpu": settings.mmproj_offload,
+        "sleep_idle_seconds": settings.idle_unload_s or -1,
         "sse_ping_interval": SSE_PING_S,
         "url_line": URL_LINE,
         "hostname": LOOPBACK,

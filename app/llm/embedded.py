@@ -37,6 +37,7 @@ def server_params(options: dict[str, Any]) -> xllamacpp.CommonParams:
         "cache_ram_mib",
         "mmproj_use_gpu",
         "sse_ping_interval",
+        "sleep_idle_seconds",
         "port",
     ):
         setattr(params, name, options[name])

@@ -1,10 +1,17 @@
-"""The engine's supervisor: one owner task, five named states.
+"""The engine's supervisor: one owner task, six named states.
 
     stopped --ensure_ready--> starting --> ready --stop--> stopping --> stopped
+                                 |         |  ^
+                                 |         v  |    (llama.cpp lets go of the model when idle,
+                                 |       sleeping   and takes it again at the next request)
                                  |           |
                                  +-> failed <+    (not started, or the process ended by itself)
                                         |
                                         +--ensure_ready--> starting
+
+An engine that ends by itself is started again at the next request, after a pause that doubles from
+crash to crash. One that runs out of GPU memory is started again at once with the next cheaper
+settings (app/llm/memory.py), which the log and the status say aloud.
 
 All mutable state belongs to the owner task; the public methods send it messages, and the processes
 report to it by message too. So nobody ever checks the state and then acts on it: callers use
@@ -16,18 +23,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
-from app.llm.failure import diagnose
+from app.llm.failure import OUT_OF_MEMORY, diagnose
 from app.llm.launch import Running, bring_up, choose_kind
 from app.llm.log import LogRing
+from app.llm.memory import next_cheaper
+from app.llm.stage import stage_of
 from app.llm.status import EngineFault, EngineKind, EngineState, EngineStatus
 from app.settings import EngineSettings
 
 STATUS_LOG_LINES = 20
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+"""Before a start after a crash; doubled from one to the next."""
+HEALTHY_S = 300.0
+"""An engine that was ready for so long has not failed by its settings: the pauses begin anew."""
+_FELL_ASLEEP, _WOKE_UP = "entering sleeping state", "exiting sleeping state"
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +60,27 @@ class _Stop:
 
 
 @dataclass(frozen=True)
+class _Hung:
+    """A request saw no progress for too long."""
+
+
+@dataclass(frozen=True)
+class _Asleep:
+    """The engine of run `number` let go of its model, or took it again."""
+
+    number: int
+    asleep: bool
+
+
+@dataclass(frozen=True)
 class _Ended:
     """A task of run `number` is over: its start, or the watch over its process."""
 
     number: int
     task: asyncio.Task[Running] | asyncio.Task[int]
+
+
+_Message = _Ensure | _Stop | _Hung | _Asleep | _Ended
 
 
 @dataclass
@@ -60,6 +91,7 @@ class _Run:
     starting: asyncio.Task[Running]
     running: Running | None = None
     watch: asyncio.Task[int] | None = None
+    ready_at: float = 0.0
     waiters: list[asyncio.Future[str]] = field(default_factory=list)
 
 
@@ -68,8 +100,11 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+        self._effective = settings
+        self._adjusted: tuple[str, ...] = ()
+        self._crashes = 0
         self._log = LogRing()
-        self._inbox: asyncio.Queue[_Ensure | _Stop | _Ended] = asyncio.Queue()
+        self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
         self._owner: asyncio.Task[None] | None = None
         self._closed = False
         self._run: _Run | None = None
@@ -92,7 +127,8 @@ class Engine:
         return await reply
 
     async def stop(self) -> None:
-        """Stop the engine, or its start; returns when the process is gone."""
+        """Stop the engine, or its start; returns when the process is gone. The next start is one
+        without a pause and with the settings as configured."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._send(_Stop(reply))
         await reply
@@ -101,6 +137,12 @@ class Engine:
         """Stop, start again and return the base URL; raises as `ensure_ready` does."""
         await self.stop()
         return await self.ensure_ready()
+
+    def hung(self) -> None:
+        """A request saw neither token nor progress for too long: end the engine at once, as one
+        that hangs in a computation ignores SIGTERM. The next request starts it again."""
+        if self._owner is not None:
+            self._inbox.put_nowait(_Hung())
 
     async def aclose(self) -> None:
         """Stop for good; later calls raise `EngineNotReady`."""
@@ -132,7 +174,9 @@ class Engine:
             context=self._settings.context,
             parallel=self._settings.parallel,
             since=self._since,
-            error=EngineFault(error.code, error.message, error.hint) if error else None,
+            error=_fault(error) if error else None,
+            stage=stage_of(self._log.lines()) if self._state is EngineState.STARTING else "",
+            adjusted=self._adjusted,
             log_tail=self._log.lines(STATUS_LOG_LINES),
         )
 
@@ -173,7 +217,7 @@ class Engine:
                 if isinstance(message, _Ensure | _Stop) and not message.reply.done():
                     message.reply.set_exception(EngineStartFailed(f"{exc!r}"))
 
-    async def _handle(self, message: _Ensure | _Stop | _Ended) -> None:
+    async def _handle(self, message: _Message) -> None:
         match message:
             case _Ensure(reply):
                 self._ensure(reply)
@@ -181,6 +225,11 @@ class Engine:
                 await self._stop()
                 if not reply.done():
                     reply.set_result(None)
+            case _Hung() if self._run is not None and self._run.running is not None:
+                await self._kill(self._run)
+            case _Asleep(number, asleep) if self._run is not None and self._run.number == number:
+                if self._run.running is not None:
+                    self._enter(EngineState.SLEEPING if asleep else EngineState.READY)
             case _Ended(number, task) if self._run is not None and self._run.number == number:
                 if task is self._run.starting:
                     self._started(self._run)
@@ -202,14 +251,30 @@ class Engine:
         elif not reply.done():
             reply.set_result(self._run.running.url)
 
-    def _begin(self, kind: EngineKind) -> None:
+    def _begin(self, kind: EngineKind, waiters: Sequence[asyncio.Future[str]] = ()) -> None:
         self._log.clear()
         self._error = None
         self._runs += 1
-        task = asyncio.create_task(bring_up(self._settings, kind, self._log), name="engine-start")
-        self._run = _Run(self._runs, task)
+        number = self._runs
+
+        def watch_for_sleep(line: str) -> None:
+            if _FELL_ASLEEP in line or _WOKE_UP in line:
+                self._inbox.put_nowait(_Asleep(number, _FELL_ASLEEP in line))
+
+        for change in self._adjusted:
+            self._log.add(f"phonepilot: out of memory before; started with {change}")
+        start = self._start(kind, watch_for_sleep)
+        task = asyncio.create_task(start, name="engine-start")
+        self._run = _Run(self._runs, task, waiters=[*waiters])
         self._report_end(self._runs, task)
         self._enter(EngineState.STARTING)
+
+    async def _start(self, kind: EngineKind, on_line: Callable[[str], None]) -> Running:
+        if self._crashes:
+            pause = min(FIRST_PAUSE_S * 2 ** (self._crashes - 1), LONGEST_PAUSE_S)
+            self._log.add(f"phonepilot: {self._crashes} crashes in a row, waiting {pause:g} s")
+            await asyncio.sleep(pause)
+        return await bring_up(self._effective, kind, self._log, on_line)
 
     def _report_end(self, number: int, task: asyncio.Task[Running] | asyncio.Task[int]) -> None:
         message = _Ended(number, task)
@@ -220,10 +285,15 @@ class Engine:
             running = run.starting.result()
         except EngineError as exc:
             self._run = None
+            if exc.reason == OUT_OF_MEMORY and self._take_less():
+                assert self._kind is not None
+                self._begin(self._kind, run.waiters)
+                return
             self._fail(exc)
             _settle(run.waiters, exc)
             return
         run.running = running
+        run.ready_at = time.monotonic()
         if running.process is not None:
             run.watch = asyncio.create_task(running.process.wait(), name="engine-watch")
             self._report_end(run.number, run.watch)
@@ -238,14 +308,47 @@ class Engine:
         code = run.watch.result()
         failure = diagnose(self._log.lines(), code)
         self._run = None
-        self._fail(
-            EngineUnreachable(
-                f"the engine ended by itself with exit code {code}: {failure.message}",
-                failure.hint or "The next request starts it again; look at GET /engine/log.",
-            )
+        healthy = time.monotonic() - run.ready_at >= HEALTHY_S
+        self._crashes = 1 if healthy else self._crashes + 1
+        less = failure.reason == OUT_OF_MEMORY and self._take_less()
+        if less:
+            self._crashes = 0  # what it died of is put right
+        error = EngineUnreachable(
+            f"the engine ended by itself with exit code {code}: {failure.message}",
+            f"The next request starts it with {less}."
+            if less
+            else failure.hint or "The next request starts it again; look at GET /engine/log.",
         )
+        error.reason = failure.reason
+        self._fail(error)
+
+    async def _kill(self, run: _Run) -> None:
+        self._log.add("phonepilot: no token and no progress for too long; ending the engine")
+        logger.error("the engine hangs and is ended")
+        self._enter(EngineState.STOPPING)
+        await self._end_run(grace_s=0.0)
+        self._fail(EngineUnreachable("the engine hung", "The next request starts it again."))
+
+    def _take_less(self) -> str:
+        """Change the settings to the next cheaper ones; what changed, "" when nothing can."""
+        try:
+            cheaper = next_cheaper(self._effective)
+        except EngineError:
+            return ""  # files that cannot be read are the start's to complain about
+        if cheaper is None:
+            return ""
+        changed = [
+            f"{name} = {getattr(cheaper, name)}"
+            for name in type(cheaper).model_fields
+            if getattr(cheaper, name) != getattr(self._effective, name)
+        ]
+        self._effective = cheaper
+        self._adjusted = (*self._adjusted, ", ".join(changed))
+        logger.warning("out of GPU memory; next with %s", ", ".join(changed))
+        return ", ".join(changed)
 
     async def _stop(self) -> None:
+        self._crashes, self._effective, self._adjusted = 0, self._settings, ()
         if self._run is not None:
             self._enter(EngineState.STOPPING)
             await self._end_run()
@@ -253,7 +356,7 @@ class Engine:
             self._error = None
             self._enter(EngineState.STOPPED)
 
-    async def _end_run(self) -> None:
+    async def _end_run(self, grace_s: float | None = None) -> None:
         """Close the streams, end the process and forget the run."""
         run, self._run = self._run, None
         if run is None:
@@ -273,7 +376,8 @@ class Engine:
         if not run.starting.cancelled() and run.starting.exception() is None:
             process = run.starting.result().process
             if process is not None:
-                await process.stop(self._settings.stop_timeout_s)
+                grace = self._settings.stop_timeout_s if grace_s is None else grace_s
+                await process.stop(grace)
 
     def _fail(self, error: EngineError) -> None:
         self._error = error
@@ -286,6 +390,10 @@ class Engine:
         status = self.status()
         for listener in tuple(self._listeners):
             listener(status)
+
+
+def _fault(error: EngineError) -> EngineFault:
+    return EngineFault(error.code, error.message, error.hint, error.reason)
 
 
 def _settle(waiters: list[asyncio.Future[str]], error: EngineError) -> None:

@@ -19,60 +19,78 @@ _ERROR = re.compile(
 _SIGKILL_EXIT = 137
 _SIGABRT_EXIT = 134
 
-_HINTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), hint)
-    for pattern, hint in (
+OUT_OF_MEMORY = "out_of_memory"
+
+_CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (reason, re.compile(pattern), hint)
+    for reason, pattern, hint in (
         (
+            "out_of_memory",
             r"out of memory|failed to allocate \w+ buffer",
             "Out of GPU memory. Set cache_type_k/v = 'q8_0', image_max_tokens = 1024, fewer "
             "gpu_layers or mmproj_offload = false; configs/rtx-4060-8gb.toml shows a set that fits "
             "8 GB.",
         ),
         (
+            "file_missing",
             r"failed to open GGUF file",
             "Check engine.model and engine.mmproj in your configuration.",
         ),
         (
+            "file_truncated",
             r"not within the file bounds|corrupted or incomplete|"
             r"failed to read (header|key|tensor)",
             "The file is truncated; download or convert it again.",
         ),
-        (r"invalid magic", "The file is not a GGUF file; download or convert it again."),
         (
+            "not_gguf",
+            r"invalid magic",
+            "The file is not a GGUF file; download or convert it again.",
+        ),
+        (
+            "architecture_unknown",
             r"unknown model architecture",
             "This llama.cpp is older than the model; use a newer llama-server.",
         ),
         (
+            "files_swapped",
             r"CLIP cannot be used as main model",
             "engine.model names the projector; swap engine.model and engine.mmproj.",
         ),
         (
+            "pair_mismatch",
             r"mismatch between text model",
             "engine.mmproj belongs to another model; take both from the same conversion.",
         ),
         (
+            "no_image_positions",
             r"does not support multimodal",
             "The model was converted without image positions; convert it again with a llama.cpp "
             "of 2026 or later.",
         ),
         (
+            "projector_unreadable",
             r"failed to load multimodal model|Failed to load CLIP model",
             "engine.mmproj cannot be read as a vision projector; check the file.",
         ),
         (
+            "context_impossible",
             r"failed to create context",
             "This context or cache type cannot be made; lower engine.context or set "
             "engine.cache_type_k/v = 'f16'.",
         ),
         (
+            "port_taken",
             r"couldn't bind HTTP server socket",
             "The port is taken; set engine.port = 0 for a free one.",
         ),
         (
+            "argument_unknown",
             r"invalid argument: |error while handling argument",
             "llama-server does not take this argument; check engine.extra_args.",
         ),
         (
+            "binary_unfit",
             r"GLIBC|cannot open shared object|Illegal instruction",
             "The binary does not fit this machine; install another build of llama.cpp.",
         ),
@@ -85,27 +103,30 @@ _OTHERWISE = "GET /engine/log, or the engine's own console, shows all of its lin
 
 @dataclass(frozen=True)
 class Failure:
-    """`message` is the engine's own line without its time stamp."""
+    """`message` is the engine's own line without its time stamp, `reason` a stable word for the
+    cause, "" for one that is not known."""
 
     message: str
     hint: str
+    reason: str = ""
 
 
 def diagnose(lines: Sequence[str], exit_code: int | None) -> Failure:
     """The cause of an end with `exit_code` (128 + n for signal n), read from the log lines."""
     for line in lines:
-        for pattern, hint in _HINTS:
+        for reason, pattern, hint in _CAUSES:
             if pattern.search(line):
-                return Failure(_plain(line), hint)
+                return Failure(_plain(line), hint, reason)
     errors = [line for line in lines if _ERROR.search(line)]
     said = [line for line in lines if line.strip()]
     if exit_code == _SIGKILL_EXIT and not errors:
         hint = "Somebody killed it, often the system because memory ran out."
-        return Failure("the engine was killed", hint)
+        return Failure("the engine was killed", hint, "killed")
+    assertion = "assertion" if exit_code == _SIGABRT_EXIT else ""
     if errors:
-        return Failure(_plain(errors[0]), _OTHERWISE)
-    if exit_code == _SIGABRT_EXIT or not said:
-        return Failure(f"the engine ended with exit code {exit_code}", _OTHERWISE)
+        return Failure(_plain(errors[0]), _OTHERWISE, assertion)
+    if assertion or not said:
+        return Failure(f"the engine ended with exit code {exit_code}", _OTHERWISE, assertion)
     return Failure(_plain(said[-1]), _OTHERWISE)
 
 

@@ -102,6 +102,7 @@ def check_gguf(path: Path, key: str) -> None:
         raise EngineStartFailed(
             f"{what} file not found: {path}",
             f"Check {key}, or try the model that comes with phonepilot: --config demo.",
+            reason="file_missing",
         ) from exc
     except OSError as exc:
         raise EngineStartFailed(
@@ -111,6 +112,7 @@ def check_gguf(path: Path, key: str) -> None:
         raise EngineStartFailed(
             f"{what} file is not a GGUF file: {path}",
             "Download or convert it again; Safetensors files must be converted first.",
+            reason="not_gguf",
         )
 
 
@@ -134,7 +136,9 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
             yield file
     except (OSError, struct.error, ValueError, OverflowError, MemoryError) as exc:
         raise EngineStartFailed(
-            f"the head of {path} cannot be read: {exc}", "Download or convert the file again."
+            f"the head of {path} cannot be read: {exc}",
+            "Download or convert the file again.",
+            reason="file_truncated",
         ) from exc
 
 

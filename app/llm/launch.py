@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.errors import EngineStartFailed
 from app.llm.command import (
@@ -18,15 +21,22 @@ from app.llm.command import (
 )
 from app.llm.cores import engine_threads
 from app.llm.failure import diagnose
-from app.llm.gguf import check_gguf
+from app.llm.files import check_files
 from app.llm.log import LogRing
 from app.llm.process import EngineProcess
 from app.llm.readiness import check_remote, until_ready
+from app.llm.self_test import self_test, wanted
 from app.llm.status import EngineKind
 from app.settings import EngineSettings
 
 BINARY = "llama-server"
 HELP_TIMEOUT_S = 10.0
+_LAST_WORDS_S = 2.0
+"""For the end of a process whose request just broke off."""
+
+
+_help_texts: dict[tuple[str, int], str] = {}
+"""By program and time of its last change: what it said to --help."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +81,13 @@ def choose_kind(settings: EngineSettings) -> EngineKind:
     return kind
 
 
-async def bring_up(settings: EngineSettings, kind: EngineKind, log: LogRing) -> Running:
-    """Start an engine of `kind` and wait until it is ready.
+async def bring_up(
+    settings: EngineSettings,
+    kind: EngineKind,
+    log: LogRing,
+    on_line: Callable[[str], None] = lambda line: None,
+) -> Running:
+    """Start an engine of `kind` and wait until it is ready; `on_line` gets each line that it logs.
 
     Raises an `EngineError`; whatever was started is stopped before that, and on cancellation too.
     """
@@ -80,7 +95,7 @@ async def bring_up(settings: EngineSettings, kind: EngineKind, log: LogRing) -> 
         remote = settings.url.rstrip("/").removesuffix("/v1")
         await check_remote(remote, settings.api_key.get_secret_value())
         return Running(remote, None)
-    _check_files(settings)
+    check_files(settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:
         port = claim_port(settings.port)
@@ -92,6 +107,7 @@ async def bring_up(settings: EngineSettings, kind: EngineKind, log: LogRing) -> 
         log.add(f"phonepilot: {warning}")
 
     def watch_for_url(line: str) -> None:
+        on_line(line)
         # Not always at the start of a line: the engine's own log goes to the same pipe.
         _, found, address = line.partition(URL_LINE)
         if found and not url.done():
@@ -117,22 +133,12 @@ def claim_port(port: int) -> int:
             probe.bind((LOOPBACK, port))
         except OSError as exc:
             raise EngineStartFailed(
-                f"port {port} is in use", "Set engine.port = 0 for any free port."
+                f"port {port} is in use",
+                "Set engine.port = 0 for any free port.",
+                reason="port_taken",
             ) from exc
         claimed: int = probe.getsockname()[1]
         return claimed
-
-
-def _check_files(settings: EngineSettings) -> None:
-    if settings.model is None:
-        raise EngineStartFailed(
-            "no model is configured",
-            "Set engine.model and engine.mmproj, or try the model that comes with phonepilot: "
-            "--config demo.",
-        )
-    check_gguf(settings.model, "engine.model")
-    if settings.mmproj is not None:
-        check_gguf(settings.mmproj, "engine.mmproj")
 
 
 async def _llama_server(settings: EngineSettings, port: int) -> Command:
@@ -148,7 +154,18 @@ async def _llama_server(settings: EngineSettings, port: int) -> Command:
 
 
 async def _help_text(binary: str) -> str:
-    """What `binary --help` prints; empty when it cannot be had in time."""
+    """What `binary --help` prints; empty when it cannot be had in time. Asked once, until the
+    program is another one."""
+    stamp = (binary, (await asyncio.to_thread(Path(binary).stat)).st_mtime_ns)
+    if stamp not in _help_texts:
+        text = await _ask_for_help(binary)
+        if not text:
+            return ""
+        _help_texts[stamp] = text
+    return _help_texts[stamp]
+
+
+async def _ask_for_help(binary: str) -> str:
     log = LogRing(kept=5000)
     process = await EngineProcess.start((binary, "--help"), log)
     try:
@@ -164,32 +181,50 @@ async def _help_text(binary: str) -> str:
 async def _ready_url(
     settings: EngineSettings, process: EngineProcess, url: asyncio.Future[str], log: LogRing
 ) -> str:
-    """Whatever comes first: the engine is ready, it ends, or the time is up."""
-    ready = asyncio.create_task(until_ready(url, vision=settings.mmproj is not None))
+    """Whatever comes first: the engine is ready, it ends, or it says nothing for too long."""
+    ready = asyncio.create_task(_tested_url(settings, url, log))
     ended = asyncio.create_task(process.wait())
     try:
-        await asyncio.wait(
-            {ready, ended}, timeout=settings.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        if ready.done():
+        while not (ready.done() or ended.done()):
+            # A large model on a slow disk takes long and tells so: only silence is a bad sign.
+            left = log.last_at + settings.start_timeout_s - time.monotonic()
+            if left <= 0:
+                raise EngineStartFailed(
+                    f"the engine was not ready and said nothing for {settings.start_timeout_s:g} s",
+                    "Raise engine.start_timeout_s if the disk is slow; GET /engine/log shows how "
+                    "far it came.",
+                    log_tail=log.lines(40),
+                    reason="start_timeout",
+                )
+            await asyncio.wait({ready, ended}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and ready.exception() is None:
             return ready.result()
+        # An engine that dies of a request breaks it off first: its end tells more.
+        await asyncio.wait({ended}, timeout=0 if ended.done() else _LAST_WORDS_S)
         if ended.done():
             raise start_failure(log, ended.result())
-        raise EngineStartFailed(
-            f"the engine was not ready after {settings.start_timeout_s:g} s",
-            "Raise engine.start_timeout_s if the disk is slow; GET /engine/log shows how far "
-            "it came.",
-            log_tail=log.lines(40),
-        )
+        return ready.result()
     finally:
         for task in (ready, ended):
             task.cancel()
         await asyncio.wait({ready, ended})
 
 
+async def _tested_url(settings: EngineSettings, url: asyncio.Future[str], log: LogRing) -> str:
+    base = await until_ready(url, vision=settings.mmproj is not None)
+    if wanted(settings, log.lines()):
+        log.add("phonepilot: asking about a screenshot of real size")
+        await self_test(base, settings.start_timeout_s)
+    return base
+
+
 def start_failure(log: LogRing, exit_code: int) -> EngineStartFailed:
     """The error for an engine that ended by itself with `exit_code`."""
     failure = diagnose(log.lines(), exit_code)
     return EngineStartFailed(
-        failure.message, failure.hint, exit_code=exit_code, log_tail=log.lines(40)
+        failure.message,
+        failure.hint,
+        exit_code=exit_code,
+        log_tail=log.lines(40),
+        reason=failure.reason,
     )

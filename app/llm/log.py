@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 KEPT_LINES = 500
@@ -15,6 +16,8 @@ class LogRing:
     def __init__(self, kept: int = KEPT_LINES) -> None:
         self._lines: deque[str] = deque(maxlen=kept)
         self._partial = b""
+        self.last_at = time.monotonic()
+        """When the last line came, by the monotonic clock."""
 
     def feed(self, data: bytes) -> list[str]:
         """Add what was read; returns the lines that it completed."""
@@ -33,6 +36,7 @@ class LogRing:
         """Add one line of our own or of the engine; returns it as kept."""
         line = line[:LONGEST_LINE]
         self._lines.append(line)
+        self.last_at = time.monotonic()
         return line
 
     def lines(self, count: int | None = None) -> tuple[str, ...]:
@@ -42,5 +46,6 @@ class LogRing:
 
     def clear(self) -> None:
         """Forget everything: a new run begins."""
+        self.last_at = time.monotonic()
         self._lines.clear()
         self._partial = b""

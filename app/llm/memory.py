@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.errors import ConfigError
-from app.llm.gguf import TENSOR_TYPES, Header, Tensor
-from app.settings import ModelMemory
+from app.llm.gguf import TENSOR_TYPES, Header, Tensor, read_header
+from app.settings import EngineSettings, ModelMemory
 
 MIB = 1 << 20
 CUDA_CONTEXT = 400 * MIB
@@ -214,6 +214,32 @@ def best(found: Sequence[Plan]) -> Plan:
         f"{least.vram // MIB}, of which {usable(least.vram) // MIB} may be used",
         "Use a smaller quantisation or context, or leave layers on the CPU: engine.gpu_layers.",
     )
+
+
+def next_cheaper(settings: EngineSettings) -> EngineSettings | None:
+    """The settings with the next cheaper choice for an engine that ran out of memory, None when
+    nothing cheaper is left. Raises EngineStartFailed when the files cannot be read."""
+    if settings.model is None:
+        return None
+    projector = read_header(settings.mmproj) if settings.mmproj else None
+    try:
+        shapes = shapes_of(read_header(settings.model), projector)
+    except ConfigError:
+        return None
+    kind = "f16" if settings.cache_type_k in ("f32", "f16", "bf16") else "q8_0"
+    now = Choice(kind, settings.image_max_tokens, shapes.projector_kind, settings.mmproj_offload)
+    less = cheaper(shapes, now)
+    if less is None:
+        return None
+    changes: dict[str, object] = {
+        "cache_type_k": less.cache_type,
+        "cache_type_v": less.cache_type,
+        "image_max_tokens": less.image_max_tokens,
+        "mmproj_offload": less.mmproj_offload,
+    }
+    if less.cache_type != "f16":
+        changes["flash_attention"] = "on"
+    return settings.model_copy(update=changes)
 
 
 def cheaper(shapes: Shapes, choice: Choice) -> Choice | None:

@@ -11,6 +11,8 @@ class EngineState(StrEnum):
     STOPPED = "stopped"
     STARTING = "starting"
     READY = "ready"
+    SLEEPING = "sleeping"
+    """Up, with the model put out of memory until the next request."""
     STOPPING = "stopping"
     FAILED = "failed"
 
@@ -23,11 +25,13 @@ class EngineKind(StrEnum):
 
 @dataclass(frozen=True)
 class EngineFault:
-    """Why the state is `failed`; the same three fields as every error of the API."""
+    """Why the state is `failed`: the three fields of every error of the API, and a stable word for
+    the cause where it is known."""
 
     code: str
     message: str
     hint: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,9 @@ class EngineStatus:
     """A snapshot.
 
     `pid` is the process that we started: the guard around the engine. `context` is in tokens and
-    shared by the `parallel` slots. `since` (UTC) is when the state was entered. `log_tail` is
-    oldest first.
+    shared by the `parallel` slots. `since` (UTC) is when the state was entered. `stage` says how
+    far a start is, `adjusted` what was changed in the settings because memory ran out. `log_tail`
+    is oldest first.
     """
 
     state: EngineState
@@ -49,4 +54,6 @@ class EngineStatus:
     parallel: int
     since: datetime
     error: EngineFault | None
+    stage: str
+    adjusted: tuple[str, ...]
     log_tail: tuple[str, ...]

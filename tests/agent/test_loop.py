@@ -16,6 +16,7 @@ from app.errors import (
     DeviceLocked,
     DeviceOffline,
     DeviceUnauthorized,
+    EngineHung,
     EngineTimeout,
     EngineUnreachable,
     InputRefused,
@@ -168,7 +169,13 @@ async def test_a_phone_that_drops_off_at_every_look_is_lost() -> None:
     ],
 )
 async def test_a_fault_of_the_engine_ends_the_task(fault: EngineTimeout, reason: str) -> None:
-    assert (await Scene(ScriptedChat(fault)).run()).reason == reason
+    assert (await Scene(ScriptedChat(fault, fault)).run()).reason == reason
+
+
+async def test_an_engine_that_was_lost_is_asked_once_more() -> None:
+    scene = Scene(ScriptedChat(EngineUnreachable("gone"), TAP, EngineHung("hung"), DONE))
+    assert (await scene.run()).reason == "finished"
+    assert scene.device.calls == [("tap", 540, 600)]
 
 
 async def test_a_cancel_while_the_model_thinks_touches_nothing_afterwards() -> None:

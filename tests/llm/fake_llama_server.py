@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ HELP = """----- common params -----
 -m,    --model FNAME                    model path to load; see --not-a-flag
 -c,    --ctx-size N                     size of the prompt context
 -fa,   --flash-attn [on|off|auto]       set Flash Attention use
+-ctk,  --cache-type-k TYPE              KV cache data type for K
 -ngl,  --gpu-layers, --n-gpu-layers N   max. number of layers to store in VRAM
 -np,   --parallel N                     number of slots
 -t,    --threads N                      number of CPU threads
@@ -36,6 +38,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--fake-loading", type=int, default=0, help="answers 503 so many times")
     parser.add_argument("--fake-die", default="", help="log these lines and exit")
+    parser.add_argument("--cache-type-k", default="f16")
+    parser.add_argument("--fake-oom-above", default="", help="dies unless the cache has this type")
+    parser.add_argument("--fake-sleep-log", action="store_true", help="says that it falls asleep")
+    parser.add_argument("--fake-gpu", action="store_true", help="says that it uses one")
+    parser.add_argument("--fake-no-screenshots", action="store_true", help="dies of an image")
     parser.add_argument("--fake-exit", type=int, default=1)
     parser.add_argument("--fake-ignore-sigterm", action="store_true")
     parser.add_argument("--fake-blind", action="store_true", help="serves without a projector")
@@ -43,8 +50,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(argv)
 
 
-def main() -> int:
-    options, _ = parse(sys.argv[1:])
+def end_early(options: argparse.Namespace) -> int | None:
+    """What a start comes to that is no start."""
     if options.help:
         print(HELP)
         return 0
@@ -53,8 +60,13 @@ def main() -> int:
     if options.fake_die:
         print(options.fake_die, file=sys.stderr, flush=True)
         return int(options.fake_exit)
-    if options.fake_ignore_sigterm:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if options.fake_oom_above and options.cache_type_k != options.fake_oom_above:
+        print("0.00.002.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
+        return 1
+    return None
+
+
+def handler(options: argparse.Namespace) -> type[BaseHTTPRequestHandler]:
     loading = iter(range(options.fake_loading))
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,10 +78,19 @@ def main() -> int:
                 self.answer(503, {"error": message})
             elif self.path == "/health":
                 self.answer(200, {"status": "ok"})
+                if options.fake_sleep_log:
+                    print("0.00.003.000 I srv: server is entering sleeping state", flush=True)
             elif self.path == "/props":
                 self.answer(200, {"modalities": {"vision": not options.fake_blind}})
             else:
                 self.answer(404, {"error": {"message": "File Not Found", "code": 404}})
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if options.fake_no_screenshots and options.cache_type_k == "f16":
+                print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
+                os._exit(1)
+            self.answer(200, {"choices": []})
 
         def answer(self, status: int, document: object) -> None:
             body = json.dumps(document).encode()
@@ -82,7 +103,19 @@ def main() -> int:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer((options.host, options.port), Handler) as server:
+    return Handler
+
+
+def main() -> int:
+    options, _ = parse(sys.argv[1:])
+    early = end_early(options)
+    if early is not None:
+        return early
+    if options.fake_gpu:
+        print("0.00.001.000 I load_tensors: offloaded 41/41 layers to GPU", flush=True)
+    if options.fake_ignore_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with ThreadingHTTPServer((options.host, options.port), handler(options)) as server:
         print("fake: listening", flush=True)
         server.serve_forever()
     return 0

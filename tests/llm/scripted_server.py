@@ -17,7 +17,7 @@ class Script:
     `chunks` are written one by one as HTTP chunks. With `hang` the answer then stays open until
     the client closes, which sets `left`; with `broken` the connection is closed without the end;
     with `silent` nothing at all is answered. The connections of the requests in `vanish`, counted
-    from 1, end without an answer.
+    from 1, end without an answer. `pause_s` is how long it takes to have each chunk.
     """
 
     chunks: Sequence[bytes] = ()
@@ -27,6 +27,7 @@ class Script:
     broken: bool = False
     silent: bool = False
     vanish: Sequence[int] = ()
+    pause_s: float = 0.0
     headers: str = ""
     bodies: list[bytes] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -82,6 +83,7 @@ async def _exchange(
         f"Transfer-Encoding: chunked\r\n{script.headers}\r\n".encode()
     )
     for chunk in script.chunks:
+        await asyncio.sleep(script.pause_s)
         writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         await writer.drain()
     if script.hang:

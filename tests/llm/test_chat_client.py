@@ -15,9 +15,9 @@ from scripted_server import Script, serve
 from app.errors import (
     ContextOverflow,
     EngineError,
+    EngineHung,
     EngineNotReady,
     EngineRequestFailed,
-    EngineTimeout,
     EngineUnreachable,
 )
 from app.llm.client import ChatClient, ReplyStream, Sampling, refusal
@@ -144,6 +144,7 @@ async def test_what_a_local_engine_is_asked() -> None:
         "min_p": 0.0,
         "cache_prompt": True,
         "timings_per_token": True,
+        "return_progress": True,
         "reasoning_format": "none",
         "id_slot": 1,
         "grammar": "root ::= x",
@@ -255,11 +256,23 @@ async def test_bad_answers_become_typed_errors(
         await chat.aclose()
 
 
-async def test_silence_is_a_timeout() -> None:
-    async with serve(Script([STREAM[:300]], hang=True)) as script:
-        chat = client(script, idle_timeout_s=0.2)
-        with pytest.raises(EngineTimeout, match=r"sent nothing for 0\.2 s"):
+@pytest.mark.parametrize("said", [STREAM[:300], b": ping\n\n"])
+async def test_an_engine_that_gets_nowhere_has_hung(said: bytes) -> None:
+    hung: list[bool] = []
+    async with serve(Script([said], hang=True)) as script:
+        chat = client(script, idle_timeout_s=0.2, on_hang=lambda: hung.append(True))
+        with pytest.raises(EngineHung, match=r"(no progress|sent nothing) for 0\.2 s"):
             await read(chat)
+        await chat.aclose()
+    assert hung == [True]
+
+
+async def test_progress_with_the_prompt_is_progress() -> None:
+    event = b'data: {"choices":[],"prompt_progress":{"total":9,"processed":%d}}\n\n'
+    chunks = [event % number for number in range(8)]
+    async with serve(Script([*chunks, STREAM], pause_s=0.1)) as script:
+        chat = client(script, idle_timeout_s=0.4)
+        assert (await read(chat))[1].finish_reason == "stop"
         await chat.aclose()
 
 

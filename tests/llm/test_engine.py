@@ -14,6 +14,7 @@ import psutil
 import pytest
 from supervised import Supervised, engine_process, image_message
 
+import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.llm.client import ChatClient, Sampling
 from app.llm.status import EngineKind, EngineState
@@ -29,6 +30,7 @@ SERVICE = """
 import asyncio, sys
 from pathlib import Path
 import psutil
+from app.llm import engine as engine_module
 from app.llm.engine import Engine
 from app.settings import EngineSettings
 
@@ -235,9 +237,10 @@ async def test_model_and_projector_of_different_sizes(
     supervise: Supervise, embedded: EngineSettings
 ) -> None:
     engine = supervise(embedded.model_copy(update={"model": embedded.mmproj})).engine
-    with pytest.raises(EngineStartFailed, match="CLIP cannot be used") as caught:
+    with pytest.raises(EngineStartFailed, match="is a vision projector") as caught:
         await engine.ensure_ready()
     assert "swap" in caught.value.hint
+    assert caught.value.reason == "files_swapped"
 
 
 async def test_no_model_configured(supervise: Supervise) -> None:
@@ -268,16 +271,98 @@ async def test_a_death_at_start_shows_the_first_error_not_the_last(
 ) -> None:
     lines = (
         "0.00.001.000 I srv  load_model: loading\n"
-        "0.00.002.000 E ggml_cuda: cudaMalloc failed: out of memory\n"
+        "0.00.002.000 E llama_init_from_model: failed to create context with model\n"
         "0.00.003.000 E srv  llama_server: exiting due to model loading error"
     )
     engine = supervise(fake("--fake-die", lines, "--fake-exit", "3")).engine
     with pytest.raises(EngineStartFailed) as caught:
         await engine.ensure_ready()
-    assert caught.value.message == "ggml_cuda: cudaMalloc failed: out of memory"
-    assert "image_max_tokens" in caught.value.hint
+    assert caught.value.message.endswith("failed to create context with model")
+    assert "engine.context" in caught.value.hint
+    assert caught.value.reason == "context_impossible"
     assert caught.value.exit_code == 3
     assert caught.value.log_tail[-1].endswith("model loading error")
+
+
+async def test_out_of_memory_takes_the_next_cheaper_settings_and_says_so(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake("--fake-oom-above", "q8_0"))
+    await supervised.engine.ensure_ready()
+    status = supervised.engine.status()
+    assert supervised.states == ["starting", "starting", "ready"]
+    assert len(status.adjusted) == 1
+    assert "cache_type_k = q8_0" in status.adjusted[0]
+    assert any("out of memory" in line for line in supervised.engine.log_lines())
+
+
+async def test_out_of_memory_with_nothing_cheaper_left_fails_with_the_reason(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake("--fake-oom-above", "no such type"))
+    with pytest.raises(EngineStartFailed) as caught:
+        await supervised.engine.ensure_ready()
+    assert caught.value.reason == "out_of_memory"
+    assert "image_max_tokens" in caught.value.hint
+    assert len(supervised.engine.status().adjusted) >= 3
+    await supervised.engine.stop()
+    assert supervised.engine.status().adjusted == ()
+
+
+async def test_memory_that_only_a_real_screenshot_takes_is_found_before_ready(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake("--fake-gpu", "--fake-no-screenshots"))
+    await supervised.engine.ensure_ready()
+    assert supervised.states == ["starting", "starting", "ready"]
+    assert supervised.engine.status().adjusted
+
+
+async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
+    supervise: Supervise, fake: Fake
+) -> None:
+    await supervise(fake("--fake-no-screenshots")).engine.ensure_ready()
+    wished = supervise(fake("--fake-no-screenshots", self_test="on"))
+    await wished.engine.ensure_ready()
+    assert wished.engine.status().adjusted
+
+
+async def test_an_engine_that_crashes_again_and_again_is_given_time(
+    supervise: Supervise, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.05)
+    supervised = supervise(fake())
+    for crashes in range(3):
+        await supervised.engine.ensure_ready()
+        paused = [line for line in supervised.engine.log_lines() if "crashes in a row" in line]
+        assert bool(paused) is (crashes > 0)
+        engine_process(supervised.engine.status()).kill()
+        await supervised.reached(EngineState.FAILED)
+    fault = supervised.engine.status().error
+    assert fault is not None
+    assert (fault.code, fault.reason) == ("engine_unreachable", "killed")
+
+
+async def test_an_engine_that_hangs_is_ended_and_comes_back(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake("--fake-ignore-sigterm"))
+    await supervised.engine.ensure_ready()
+    child = engine_process(supervised.engine.status())
+    supervised.engine.hung()
+    await supervised.reached(EngineState.FAILED)
+    assert not child.is_running()
+    await supervised.engine.ensure_ready()
+    assert supervised.engine.status().state is EngineState.READY
+
+
+async def test_a_model_that_was_let_go_of_is_told(supervise: Supervise, fake: Fake) -> None:
+    supervised = supervise(fake("--fake-sleep-log"))
+    url = await supervised.engine.ensure_ready()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.get(f"{url}/health")
+    await supervised.reached(EngineState.SLEEPING)
+    assert await supervised.engine.ensure_ready() == url
 
 
 async def test_an_engine_that_ignores_sigterm_is_killed(supervise: Supervise, fake: Fake) -> None:
@@ -316,7 +401,7 @@ async def test_a_start_asked_for_during_the_stop_follows_it(
 async def test_a_start_that_takes_too_long(supervise: Supervise, fake: Fake) -> None:
     before = psutil.Process().children(recursive=True)
     engine = supervise(fake("--fake-loading", "1000000", start_timeout_s=0.5)).engine
-    with pytest.raises(EngineStartFailed, match="not ready after 0.5 s"):
+    with pytest.raises(EngineStartFailed, match="said nothing for 0.5 s"):
         await engine.ensure_ready()
     assert not set(psutil.Process().children(recursive=True)) - set(before)
 

@@ -1,0 +1,75 @@
+"""What is wrong with a pair of model files, told before llama.cpp aborts on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.errors import EngineStartFailed
+from app.llm.gguf import PROJECTOR, Array, Header, check_gguf, read_header
+
+_NEED_IMAGE_POSITIONS = ("glm4", "glm4moe")
+"""Text models whose images have positions of their own (m-rope). llama.cpp aborts at the first
+image when `rope.dimension_sections` is missing (src/models/glm4.cpp)."""
+_GLM4V = "glm4v"
+_GATE = "mm.gate.weight"
+"""The matrix that conversions of Glm4v as an INTERNVL projector have lost."""
+
+
+def check_files(model: Path | None, mmproj: Path | None) -> None:
+    """Raises EngineStartFailed, with a reason, for files that an engine could not work with."""
+    if model is None:
+        raise EngineStartFailed(
+            "no model is configured",
+            "Set engine.model and engine.mmproj, or try the model that comes with phonepilot: "
+            "--config demo.",
+            reason="no_model",
+        )
+    check_gguf(model, "engine.model")
+    if mmproj is not None:
+        check_gguf(mmproj, "engine.mmproj")
+        _check_pair(read_header(model), read_header(mmproj))
+    else:
+        _check_model(read_header(model))
+
+
+def _check_model(text: Header) -> None:
+    if text.architecture == PROJECTOR:
+        raise EngineStartFailed(
+            "engine.model is a vision projector",
+            "It belongs into engine.mmproj; swap the two.",
+            reason="files_swapped",
+        )
+
+
+def _check_pair(text: Header, vision: Header) -> None:
+    _check_model(text)
+    if vision.architecture != PROJECTOR:
+        raise EngineStartFailed(
+            f"engine.mmproj is no vision projector but a model ({vision.architecture})",
+            "Projectors are the files named mmproj-*.gguf.",
+            reason="projector_unreadable",
+        )
+    kind = vision.metadata.get("clip.projector_type", "")
+    names = {tensor.name for tensor in vision.tensors}
+    if text.architecture in _NEED_IMAGE_POSITIONS and (
+        kind == "internvl" or (kind == _GLM4V and _GATE not in names)
+    ):
+        raise EngineStartFailed(
+            f"the projector is damaged: converted as {kind!r}, it lacks a matrix of the merger",
+            "Convert it again with a llama.cpp of 2026: phonepilot models convert.",
+            reason="projector_damaged",
+        )
+    sections = text.metadata.get(f"{text.architecture}.rope.dimension_sections")
+    if text.architecture in _NEED_IMAGE_POSITIONS and not isinstance(sections, Array):
+        raise EngineStartFailed(
+            "the model was converted without image positions (rope.dimension_sections)",
+            "Convert it again with a llama.cpp of 2026: phonepilot models convert.",
+            reason="no_image_positions",
+        )
+    width, wanted = text.number("embedding_length"), vision.number("vision.projection_dim")
+    if width and wanted and width != wanted:
+        raise EngineStartFailed(
+            f"engine.mmproj gives vectors of {wanted} numbers, engine.model takes {width}",
+            "They belong to different models; take both from the same conversion.",
+            reason="pair_mismatch",
+        )
