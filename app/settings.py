@@ -104,6 +104,8 @@ class EngineSettings(Section):
     batch: Count = 0
     extra_args: Words = ()
     port: AnyPort = 0
+    self_test: Literal["auto", "on", "off"] = "auto"
+    idle_unload_s: Count = 0
     start_timeout_s: Seconds = 300.0
     request_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 5.0
