@@ -11,7 +11,8 @@ from typing import Any
 
 
 class ScriptedEngine(ThreadingHTTPServer):
-    """Answers each chat completion with the next of `replies`, as an event stream.
+    """Answers each chat completion with the next of `replies`, as an event stream, and goes round
+    in `habit` when there is none left.
 
     A reply may also be a function that makes the text: what it does happens while the task waits
     for its model.
@@ -22,11 +23,20 @@ class ScriptedEngine(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replies: list[str | Callable[[], str]] = []
+        self.habit: list[str] = []
         self.requests: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def say(self) -> str:
+        """The next reply; raises IndexError when there is nothing more to say."""
+        if self.replies:
+            reply = self.replies.pop(0)
+            return reply if isinstance(reply, str) else reply()
+        self.habit = [*self.habit[1:], self.habit[0]]
+        return self.habit[-1]
 
     def told(self) -> list[str]:
         """The text of the last user turn of each request."""
@@ -43,8 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(
             json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         )
-        reply = self.server.replies.pop(0)
-        text = reply if isinstance(reply, str) else reply()
+        text = self.server.say()
         chunks = (
             {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
