@@ -24,7 +24,7 @@ test: ready ## all tests, end to end included
 test-llama-server: .venv/ready-dev ## the engine's tests with the real binary, built once (7 minutes)
 	@server=$$(PYTHON="$(CURDIR)/$(PY)" scripts/llama_server.sh) && \
 		PHONEPILOT_TEST_LLAMA_SERVER="$$server" $(PY) -m pytest \
-		tests/llm/test_llama_server.py tests/agent/test_grammar.py $(ARGS)
+		tests/llm tests/agent/test_grammar.py $(ARGS)
 
 check: .venv/ready-dev ## format, lint and types, as in CI
 	@$(PY) -m ruff format --check --quiet .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -20,11 +21,18 @@ def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> ModelPair:
     return write_pair(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture
-def embedded(tiny_pair: ModelPair) -> EngineSettings:
-    """The real engine with the tiny model; the context is large so that replies can be long."""
+KINDS = ["embedded", *(["llama-server"] if os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER") else [])]
+
+
+@pytest.fixture(params=KINDS)
+def real(request: pytest.FixtureRequest, tiny_pair: ModelPair) -> EngineSettings:
+    """A real engine with the tiny model: the embedded one, and llama-server where it was built.
+
+    The context is large so that replies can be long.
+    """
     return EngineSettings(
-        kind="embedded",
+        kind=request.param,
+        binary=os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER", ""),
         model=tiny_pair.model,
         mmproj=tiny_pair.mmproj,
         alias="tiny",

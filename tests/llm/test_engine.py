@@ -1,4 +1,4 @@
-"""The supervisor, with the real embedded engine wherever it can show the behaviour."""
+"""The supervisor, with real engines wherever they can show the behaviour."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ asyncio.run(main())
 """
 
 
-async def test_the_embedded_engine_looks_at_an_image_and_streams(
-    supervise: Supervise, embedded: EngineSettings
+async def test_an_engine_looks_at_an_image_and_streams(
+    supervise: Supervise, real: EngineSettings
 ) -> None:
-    engine = supervise(embedded).engine
+    engine = supervise(real).engine
     client = ChatClient(engine.ensure_ready, local=True)
     async with client.stream([image_message("What is this?")], sampling=GREEDY) as reply:
         pieces = [piece.text async for piece in reply]
@@ -63,12 +63,12 @@ async def test_the_embedded_engine_looks_at_an_image_and_streams(
     assert completion.model == "tiny"
 
 
-async def test_status_tells_what_runs(supervise: Supervise, embedded: EngineSettings) -> None:
-    supervised = supervise(embedded)
+async def test_status_tells_what_runs(supervise: Supervise, real: EngineSettings) -> None:
+    supervised = supervise(real)
     url = await supervised.engine.ensure_ready()
     status = supervised.engine.status()
-    assert (status.state, status.kind, status.url) == (EngineState.READY, EngineKind.EMBEDDED, url)
-    assert status.model == str(embedded.model)
+    assert (status.state, status.kind, status.url) == (EngineState.READY, real.kind, url)
+    assert status.model == str(real.model)
     assert (status.context, status.parallel, status.error) == (32768, 1, None)
     async with httpx.AsyncClient() as http:
         props = (await http.get(f"{url}/props")).json()
@@ -79,18 +79,18 @@ async def test_status_tells_what_runs(supervise: Supervise, embedded: EngineSett
 
 
 async def test_concurrent_callers_share_one_start(
-    supervise: Supervise, embedded: EngineSettings
+    supervise: Supervise, real: EngineSettings
 ) -> None:
-    supervised = supervise(embedded)
+    supervised = supervise(real)
     urls = await asyncio.gather(*(supervised.engine.ensure_ready() for _ in range(8)))
     assert len(set(urls)) == 1
     assert supervised.states == ["starting", "ready"]
 
 
 async def test_a_caller_that_gives_up_does_not_end_the_start(
-    supervise: Supervise, embedded: EngineSettings
+    supervise: Supervise, real: EngineSettings
 ) -> None:
-    supervised = supervise(embedded)
+    supervised = supervise(real)
     caller = asyncio.create_task(supervised.engine.ensure_ready())
     await supervised.reached(EngineState.STARTING)
     caller.cancel()
@@ -99,8 +99,8 @@ async def test_a_caller_that_gives_up_does_not_end_the_start(
         await caller
 
 
-async def test_stop_leaves_no_process(supervise: Supervise, embedded: EngineSettings) -> None:
-    supervised = supervise(embedded)
+async def test_stop_leaves_no_process(supervise: Supervise, real: EngineSettings) -> None:
+    supervised = supervise(real)
     await supervised.engine.ensure_ready()
     status = supervised.engine.status()
     child = engine_process(status)
@@ -113,8 +113,8 @@ async def test_stop_leaves_no_process(supervise: Supervise, embedded: EngineSett
     assert supervised.states[-1] == "stopped"
 
 
-async def test_restart_gives_a_new_process(supervise: Supervise, embedded: EngineSettings) -> None:
-    engine = supervise(embedded).engine
+async def test_restart_gives_a_new_process(supervise: Supervise, real: EngineSettings) -> None:
+    engine = supervise(real).engine
     await engine.ensure_ready()
     before = engine.status().pid
     await engine.restart()
@@ -123,9 +123,9 @@ async def test_restart_gives_a_new_process(supervise: Supervise, embedded: Engin
 
 
 async def test_a_crash_is_told_and_the_next_request_starts_again(
-    supervise: Supervise, embedded: EngineSettings
+    supervise: Supervise, real: EngineSettings
 ) -> None:
-    supervised = supervise(embedded)
+    supervised = supervise(real)
     await supervised.engine.ensure_ready()
     engine_process(supervised.engine.status()).kill()
     status = await supervised.reached(EngineState.FAILED)
@@ -139,9 +139,9 @@ async def test_a_crash_is_told_and_the_next_request_starts_again(
 
 
 async def test_a_stream_breaks_with_a_typed_error_when_the_engine_dies(
-    supervise: Supervise, embedded: EngineSettings
+    supervise: Supervise, real: EngineSettings
 ) -> None:
-    supervised = supervise(embedded)
+    supervised = supervise(real)
     client = ChatClient(supervised.engine.ensure_ready, local=True)
     sampling = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=30000)
     with pytest.raises(EngineUnreachable):
@@ -153,10 +153,8 @@ async def test_a_stream_breaks_with_a_typed_error_when_the_engine_dies(
     await client.aclose()
 
 
-async def test_stop_closes_the_streams_first(
-    supervise: Supervise, embedded: EngineSettings
-) -> None:
-    supervised = supervise(embedded)
+async def test_stop_closes_the_streams_first(supervise: Supervise, real: EngineSettings) -> None:
+    supervised = supervise(real)
     client = ChatClient(supervised.engine.ensure_ready, local=True)
     alive: list[bool] = []
 
@@ -177,10 +175,10 @@ async def test_stop_closes_the_streams_first(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-async def test_no_orphan_when_the_service_is_killed(embedded: EngineSettings) -> None:
+async def test_no_orphan_when_the_service_is_killed(real: EngineSettings) -> None:
     service = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", SERVICE, str(embedded.model), str(embedded.mmproj)),
+        *("-c", SERVICE, str(real.model), str(real.mmproj)),
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
     )
@@ -195,9 +193,9 @@ async def test_no_orphan_when_the_service_is_killed(embedded: EngineSettings) ->
 
 @pytest.mark.parametrize("key", ["model", "mmproj"])
 async def test_a_missing_file_is_named(
-    supervise: Supervise, embedded: EngineSettings, key: str, tmp_path: Path
+    supervise: Supervise, real: EngineSettings, key: str, tmp_path: Path
 ) -> None:
-    settings = embedded.model_copy(update={key: tmp_path / "none.gguf"})
+    settings = real.model_copy(update={key: tmp_path / "none.gguf"})
     supervised = supervise(settings)
     with pytest.raises(EngineStartFailed, match="file not found: .*none.gguf") as caught:
         await supervised.engine.ensure_ready()
@@ -206,22 +204,22 @@ async def test_a_missing_file_is_named(
 
 
 async def test_garbage_is_refused_before_the_start(
-    supervise: Supervise, embedded: EngineSettings, tmp_path: Path
+    supervise: Supervise, real: EngineSettings, tmp_path: Path
 ) -> None:
     garbage = tmp_path / "garbage.gguf"
     garbage.write_bytes(b"PK\x03\x04" * 100)
-    engine = supervise(embedded.model_copy(update={"model": garbage})).engine
+    engine = supervise(real.model_copy(update={"model": garbage})).engine
     with pytest.raises(EngineStartFailed, match="not a GGUF file"):
         await engine.ensure_ready()
 
 
 async def test_a_truncated_model_is_explained_by_the_engines_own_line(
-    supervise: Supervise, embedded: EngineSettings, tmp_path: Path
+    supervise: Supervise, real: EngineSettings, tmp_path: Path
 ) -> None:
-    assert embedded.model is not None
+    assert real.model is not None
     truncated = tmp_path / "truncated.gguf"
-    truncated.write_bytes(embedded.model.read_bytes()[:100_000])
-    engine = supervise(embedded.model_copy(update={"model": truncated})).engine
+    truncated.write_bytes(real.model.read_bytes()[:100_000])
+    engine = supervise(real.model_copy(update={"model": truncated})).engine
     with pytest.raises(EngineStartFailed, match="not within the file bounds") as caught:
         await engine.ensure_ready()
     error = caught.value
@@ -234,9 +232,9 @@ async def test_a_truncated_model_is_explained_by_the_engines_own_line(
 
 
 async def test_model_and_projector_of_different_sizes(
-    supervise: Supervise, embedded: EngineSettings
+    supervise: Supervise, real: EngineSettings
 ) -> None:
-    engine = supervise(embedded.model_copy(update={"model": embedded.mmproj})).engine
+    engine = supervise(real.model_copy(update={"model": real.mmproj})).engine
     with pytest.raises(EngineStartFailed, match="is a vision projector") as caught:
         await engine.ensure_ready()
     assert "swap" in caught.value.hint

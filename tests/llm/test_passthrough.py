@@ -81,9 +81,9 @@ async def service(
 
 
 async def test_the_openai_client_works(
-    supervise: Callable[[EngineSettings], Supervised], embedded: EngineSettings
+    supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
-    engine = supervise(embedded).engine
+    engine = supervise(real).engine
     async with (
         service(engine) as http,
         openai.AsyncOpenAI(
@@ -110,9 +110,9 @@ async def test_the_openai_client_works(
 
 
 async def test_the_engines_answer_is_the_same_directly_and_through_us(
-    supervise: Callable[[EngineSettings], Supervised], embedded: EngineSettings
+    supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
-    engine = supervise(embedded).engine
+    engine = supervise(real).engine
     url = await engine.ensure_ready()
     async with service(engine) as http:
         for path, body in (
@@ -342,9 +342,9 @@ async def test_a_broken_document_is_visibly_not_whole() -> None:
 
 
 async def test_stopping_the_engine_breaks_streams_off(
-    supervise: Callable[[EngineSettings], Supervised], embedded: EngineSettings
+    supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
-    engine = supervise(embedded).engine
+    engine = supervise(real).engine
     passthrough = Passthrough(engine)
     engine.before_stop(passthrough.close_streams)
     body = {"messages": [image_message("go on")], "max_tokens": 30000, "stream": True}
