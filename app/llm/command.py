@@ -30,6 +30,20 @@ _OPTION_LINE = re.compile(r"^(-{1,2}[a-zA-Z][\w-]*(?:,\s+-{1,2}[a-zA-Z][\w-]*)*)
 _ESSENTIAL = frozenset({"--host", "--port", "--model", "--mmproj", "--ctx-size", "--parallel"})
 
 
+_OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "--gpu-layers": ("--n-gpu-layers",),
+    "--no-ui": ("--no-webui",),
+    "--no-webui": ("--no-ui",),
+    "--mmap": ("--load-mode mmap",),
+    "--no-mmap": ("--load-mode none",),
+    "--mlock": ("--load-mode mlock",),
+    "--draft-max": ("--spec-draft-n-max",),
+    "--draft-min": ("--spec-draft-n-min",),
+}
+"""What the same was called before or is called since (llama.cpp's arg.cpp, December 2025 to October
+2026); the first one that the binary knows is taken."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A command line, and what had to be left out of it."""
@@ -55,20 +69,35 @@ def llama_server_command(
 ) -> Command:
     """The llama-server command line for `settings`.
 
-    A flag that is not in `supported` is dropped with a warning; an empty set means unknown, and
-    then everything is passed.
+    A flag that is not in `supported` is replaced by its other name, or dropped, with a warning; an
+    empty set means unknown, and then everything is passed. The person's own `extra_args` are
+    renamed likewise and never dropped: a mistake in them is theirs to see.
     """
     argv = [binary]
     warnings = []
     for flag, value in _flags(settings, port, threads):
-        if supported and flag not in supported and flag not in _ESSENTIAL:
-            said = flag if value is None else f"{flag} {value}"
+        said = flag if value is None else f"{flag} {value}"
+        other = _renamed(flag, supported)
+        if other:
+            warnings.append(f"this llama-server calls {flag} {other}")
+        elif supported and flag not in supported and flag not in _ESSENTIAL:
             warnings.append(f"this llama-server does not know {said}; started without it")
             continue
-        argv.append(flag)
-        if value is not None:
-            argv.append(value)
-    return Command((*argv, *settings.extra_args), tuple(warnings))
+        argv += [*(other or flag).split(), *([value] if value is not None else [])]
+    for argument in settings.extra_args:
+        other = _renamed(argument, supported)
+        if other:
+            warnings.append(f"this llama-server calls {argument} {other}")
+        argv += other.split() if other else [argument]
+    return Command(tuple(argv), tuple(warnings))
+
+
+def _renamed(flag: str, supported: frozenset[str]) -> str:
+    """The name under which the binary knows a flag that it does not know as it is, or ""."""
+    if not supported or flag in supported:
+        return ""
+    names = _OTHER_NAMES.get(flag, ())
+    return next((name for name in names if name.split()[0] in supported), "")
 
 
 def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[str, str | None]]:

@@ -116,3 +116,18 @@ def test_the_embedded_engine_says_what_it_ignores() -> None:
 def test_threads_leave_a_core_to_the_rest() -> None:
     assert engine_threads(6) == 6
     assert 1 <= engine_threads(0) <= max(1, (os.cpu_count() or 1) - 1)
+
+
+def test_a_flag_under_another_name_is_renamed_and_said() -> None:
+    known = frozenset({"--n-gpu-layers", "--no-webui", "--load-mode", "--spec-draft-n-max"})
+    settings = EngineSettings(
+        model=Path("m.gguf"), gpu_layers=3, extra_args=("--no-mmap", "--draft-max", "4", "--own")
+    )
+    command = llama_server_command(
+        settings, binary="llama-server", port=1, threads=1, supported=known
+    )
+    line = " ".join(command.argv)
+    assert "--n-gpu-layers 3" in line
+    assert "--no-webui" in line
+    assert line.endswith("--load-mode none --spec-draft-n-max 4 --own")
+    assert "this llama-server calls --no-mmap --load-mode none" in command.warnings
