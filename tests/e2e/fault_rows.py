@@ -189,4 +189,16 @@ TYPING_ROWS = (
     TypingRow(
         "hears no broadcast", ("adbkeyboard=inactive",), UNICODE_TEXT, "types nothing", False
     ),
+    TypingRow(
+        "installed, and the phone does not tell the cursor",
+        ("no-cursor",),
+        UNICODE_TEXT,
+        "types through it, proved by pictures of the screen",
+    ),
+    TypingRow(
+        "hears no broadcast, and the phone does not tell the cursor",
+        ("adbkeyboard=inactive", "no-cursor"),
+        ASCII_TEXT,
+        "sees nothing change and falls back to `input text`",
+    ),
 )
