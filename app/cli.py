@@ -16,9 +16,11 @@ from rich.logging import RichHandler
 from app import __version__
 from app.cli_bench import bench_app
 from app.cli_engine import engine_app
+from app.cli_goal import EXAMPLES, run
 from app.cli_phones import devices_app
 from app.cli_prompts import prompts_app
-from app.cli_run import MARKS, Config, Json, run_to_end
+from app.cli_run import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
+from app.cli_tasks import tasks_app
 from app.errors import AppError
 from app.show import Terminal, print_error, print_json, shown
 
@@ -38,7 +40,8 @@ app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(engine_app, name="engine")
-SERVICE_URL = "http://127.0.0.1:8770"
+app.add_typer(tasks_app, name="tasks")
+app.command(epilog=EXAMPLES)(run)
 
 
 def main() -> None:
@@ -153,43 +156,10 @@ def serve(
     )
 
 
-@app.command(epilog="Example: `phonepilot run 'Turn on Wi-Fi' --device emulator-5554`")
-def run(
-    goal: Annotated[str, typer.Argument(help="What should be done on the phone.")],
-    device: Annotated[str | None, typer.Option(help="Serial of the phone.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
-    url: Annotated[str, typer.Option(help="Where the service runs.")] = SERVICE_URL,
-    json_: Json = False,
-) -> None:
-    """Give a goal to the running service and follow it; exit code 0 when it succeeded."""
-    raise typer.Exit(
-        run_to_end(_run_goal(goal, device, max_steps, url, Terminal(json_lines=json_)))
-    )
-
-
-async def _run_goal(
-    goal: str, device: str | None, max_steps: int | None, url: str, terminal: Terminal
-) -> int:
-    from app.client import ServiceClient
-
-    wanted = {"goal": goal, "device": device, "max_steps": max_steps}
-    async with ServiceClient(url) as service:
-        task = await service.post("/tasks", {k: v for k, v in wanted.items() if v is not None})
-        try:
-            task = await terminal.follow(service.events(task["id"]))
-        except asyncio.CancelledError:
-            await service.post(f"/tasks/{task['id']}/cancel")
-            raise
-    terminal.say(f"\n[bold]{task['status']}[/] {shown(task['message'])}", event="end", **task)
-    if task["error"] and task["error"]["hint"]:
-        terminal.say(shown(task["error"]["hint"]))
-    return 0 if task["status"] == "succeeded" else 1
-
-
 @app.command(epilog="Example: `phonepilot connect 192.168.1.20:5555`")
 def connect(
     address: Annotated[str, typer.Argument(help="host:port of a phone with adb over TCP.")],
-    url: Annotated[str, typer.Option(help="Where the service runs.")] = SERVICE_URL,
+    url: Url = SERVICE_URL,
 ) -> None:
     """Have the running service connect to a phone over the network."""
     serial = run_to_end(_connect(address, url))["serial"]

@@ -14,6 +14,8 @@ Config = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", help="A TOML file or a shipped one: demo, rtx-4060-8gb, ..."),
 ]
+SERVICE_URL = "http://127.0.0.1:8770"
+Url = Annotated[str, typer.Option("--url", help="Where the service runs.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
 MARKS = {
     "ok": "[green]ok[/]     ",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +20,7 @@ def shown(text: str) -> str:
 
 
 Events = AsyncIterator[tuple[str, dict[str, Any]]]
+OnTask = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Terminal:
@@ -29,7 +30,7 @@ class Terminal:
         self.json_lines = json_lines
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def say(self, text: str = "", **data: Any) -> None:
+    def say(self, text: str = "", /, **data: Any) -> None:
         """A line for people; with --json, `data` as an object when there is any."""
         if not self.json_lines:
             self._console.print(text)
@@ -42,14 +43,29 @@ class Terminal:
         console = Console(stderr=True) if self.json_lines else self._console
         return console.status(shown(text))
 
-    async def follow(self, events: Events) -> dict[str, Any]:
-        """Print a task's events until its end, and return the task as it ended."""
+    def prompt(self, text: str) -> None:
+        """What the person types comes after it, on the same line."""
+        self._console.print(shown(text), end="")
+
+    async def follow(self, events: Events, on_task: OnTask | None = None) -> dict[str, Any]:
+        """Print a task's events until its end, and return the task as it ended.
+
+        `on_task` is told each change; while a question is open the live line is away.
+        """
         task: dict[str, Any] = {}
         thought = ""
         with self.working("waiting for the phone") as status:
             async for kind, data in events:
                 if kind in ("task", "end"):
                     task = data
+                    if task["question"]:
+                        status.stop()
+                    if on_task is not None:
+                        await on_task(task)
+                    if kind == "task" and not task["question"]:
+                        waits = task["status"] == "queued"
+                        status.update("waiting for the phone" if waits else task["status"])
+                        status.start()
                 elif kind == "observed":
                     thought = ""
                     status.update(f"step {data['step']}: looking at {shown(data['app'])}")
@@ -57,10 +73,10 @@ class Terminal:
                     thought += data["text"]
                     status.update(f"step {data['step']}: {shown(thought[-60:])}")
                 elif kind == "step":
-                    self._step(data)
+                    self.show_step(data)
         return task
 
-    def _step(self, step: dict[str, Any]) -> None:
+    def show_step(self, step: dict[str, Any]) -> None:
         seconds = sum(v for k, v in step["timings_ms"].items() if k != "first_token") / 1000
         head = f"[bold]{step['number']:>3}[/]  [cyan]{shown(step['app']):<12}[/]"
         self.say(f"{head} {shown(step['thought'])}", event="step", **step)
@@ -68,6 +84,8 @@ class Terminal:
             return
         what = shown(step["summary"] or "no usable action")
         self._console.print(f"{'':>18} [green]{what}[/]  [dim]{seconds:.2f} s[/]")
+        if step["remark"]:
+            self._console.print(f"{'':>18} [yellow]{shown(step['remark'])}[/]")
         if error := step["error"]:
             self._console.print(f"{'':>18} [red]{shown(error['message'])}[/]")
 

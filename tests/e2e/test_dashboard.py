@@ -352,7 +352,7 @@ async def test_a_confirmation_is_asked_where_it_would_touch_and_allowed(
     await expect(card.get_by_role("timer")).to_have_text(re.compile(r"^(5:00|4:\d\d) left$"))
     await the_mark_lies_at(asked, BLUETOOTH)
     await expect(page.get_by_role("button", name="Pause")).to_be_hidden()
-    assert not scene.bluetooth
+    assert not scene.bluetooth()
     await page.keyboard.press("Tab")
     await expect(card.get_by_label("Or say what to do instead")).to_be_focused()
     await page.keyboard.press("Enter")  # in the empty field it decides nothing
@@ -363,7 +363,7 @@ async def test_a_confirmation_is_asked_where_it_would_touch_and_allowed(
     await expect(asked.verdict("succeeded")).to_be_visible()
     await expect(card).to_be_hidden()
     await expect(page).to_have_title("Succeeded: Turn on Bluetooth – phonepilot")
-    assert scene.bluetooth
+    assert scene.bluetooth()
     assert asked.complaints == []
 
 
@@ -389,7 +389,7 @@ async def test_a_refusal_with_words_goes_to_the_model(asked: Visit, scene: Scene
     await page.get_by_role("button", name="Refuse and go on").click()
     await expect(asked.verdict("succeeded")).to_contain_text("Left as it was.")
     assert scene.engine.told()[-1].startswith("The person does not want that: Leave it off")
-    assert not scene.bluetooth
+    assert not scene.bluetooth()
 
 
 async def test_each_kind_of_question_has_its_own_words(asked: Visit, scene: Scene) -> None:
@@ -456,7 +456,7 @@ async def test_pause_and_resume(asked: Visit, scene: Scene) -> None:
     second.let.set()
     await page.get_by_role("button", name="Resume").click()
     await expect(asked.verdict("succeeded")).to_be_visible()
-    assert scene.bluetooth
+    assert scene.bluetooth()
 
 
 async def test_a_dry_run_is_run_for_real_and_gone_on_with(asked: Visit, scene: Scene) -> None:

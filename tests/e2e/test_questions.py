@@ -107,7 +107,6 @@ class Scene:
         events = self.stack.phone.events()[self.seen :]
         return [event for event in events if event["kind"] in TOUCHES]
 
-    @property
     def bluetooth(self) -> bool:
         return bool(self.stack.phone.state()["settings"]["bluetooth"])
 
@@ -157,7 +156,7 @@ def test_what_is_allowed_is_done_and_nothing_before(scene: Scene) -> None:
     assert scene.reply(task, True, question=1).status_code == 200
     ended = scene.end(task)
     assert (ended["status"], ended["question"]) == ("succeeded", None)
-    assert scene.bluetooth
+    assert scene.bluetooth()
     assert [touch["spot"] for touch in scene.touches()] == ["switch:Bluetooth"]
 
 
@@ -226,7 +225,7 @@ def test_a_second_answer_is_refused_and_changes_nothing(scene: Scene) -> None:
     assert (second.status_code, second.json()["error"]["code"]) == (409, "no_open_question")
     last.let.set()
     assert scene.end(task)["status"] == "succeeded"
-    assert scene.bluetooth
+    assert scene.bluetooth()
 
 
 def test_an_answer_to_another_question_is_refused_and_the_open_one_stays(scene: Scene) -> None:
@@ -289,7 +288,7 @@ def test_a_task_that_gets_nowhere_asks_and_goes_on_by_the_persons_word(scene: Sc
     scene.reply(task, True, text="Use the switch").raise_for_status()
     assert scene.end(task)["status"] == "succeeded"
     assert any("The person says: Use the switch" in text for text in scene.engine.told())
-    assert scene.bluetooth
+    assert scene.bluetooth()
 
 
 def test_step_mode_asks_before_each_action_and_not_for_the_end(scene: Scene) -> None:
@@ -304,7 +303,7 @@ def test_step_mode_asks_before_each_action_and_not_for_the_end(scene: Scene) -> 
         scene.reply(task, True, question=number).raise_for_status()
     ended = scene.end(task)
     assert (ended["status"], ended["steps"]) == ("succeeded", 3)
-    assert scene.bluetooth
+    assert scene.bluetooth()
 
 
 def test_a_dry_run_touches_nothing_and_says_what_would_come(scene: Scene) -> None:
@@ -408,7 +407,7 @@ def test_a_cancel_while_the_model_thinks_leaves_the_phone_alone(
         late = scene.stack.post(f"/tasks/{task}/{word}", {"allow": True})
         assert late.json()["error"]["code"] == "task_not_running"
     assert len(scene.stack.phone.events()) == seen
-    assert not scene.bluetooth
+    assert not scene.bluetooth()
 
 
 def test_a_cancel_while_a_question_is_open_closes_it(scene: Scene) -> None:

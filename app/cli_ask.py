@@ -1,0 +1,153 @@
+"""The questions of a task, put to the person at the terminal; elsewhere, how to answer them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from app.client import ServiceClient, ServiceRefused
+from app.errors import AppError
+from app.show import Terminal, shown
+
+STOP = "/stop"
+MAX_LINE = 4096
+"""Bytes that a terminal gives at once: the longest line in canonical mode, termios(3)."""
+
+_PROMPTS = {
+    "confirmation": "Allow? y, or n, or n and what to do instead: ",
+    "step": "Allow? y, or n, or n and what to do instead: ",
+    "question": f"Your answer, or {STOP} to end the task: ",
+    "take_over": "Done? y or n, and a word to the model if you like: ",
+    "stalled": "Go on? y or n, and advice to the model if you like: ",
+    "doubt": "Is it reached? y or n: ",
+}
+_YES_ALONE = ("confirmation", "step", "doubt")
+"""Kinds in which words after a yes would reach nobody."""
+
+
+def read_answer(kind: str, line: str) -> dict[str, Any] | None:
+    """What a line means as an answer to a question of that kind; None when it means nothing."""
+    line = line.strip()
+    if kind == "question":
+        if line == STOP:
+            return {"allow": False}
+        return {"allow": True, "text": line} if line else None
+    word, _, rest = line.partition(" ")
+    word = word.rstrip(",.:;").casefold()
+    if word in ("n", "no"):
+        return {"allow": False, "text": rest.strip()}
+    if word in ("y", "yes") and not (rest and kind in _YES_ALONE):
+        return {"allow": True, "text": rest.strip()}
+    return None
+
+
+@dataclass(frozen=True)
+class Keyboard:
+    """Lines from the terminal `fd`; no thread reads them, since none could be ended early."""
+
+    fd: int
+
+    @classmethod
+    def at_hand(cls) -> Self | None:
+        """The person's keyboard; None where nobody sits at a terminal, and on Windows."""
+        if os.name != "posix" or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return None
+        return cls(sys.stdin.fileno())
+
+    def forget(self) -> None:
+        """Drop what was typed and not read: it was not meant for what is asked next."""
+        import termios
+
+        termios.tcflush(self.fd, termios.TCIFLUSH)
+
+    async def line(self) -> str:
+        """The next line; raises EOFError when there will be none."""
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        loop.add_reader(self.fd, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(self.fd)
+        line = os.read(self.fd, MAX_LINE)
+        if not line:
+            raise EOFError
+        return line.decode("utf-8", "replace")
+
+
+class Asking:
+    """The questions of one task. `update` is told the task whenever it has changed."""
+
+    def __init__(
+        self, service: ServiceClient, terminal: Terminal, keyboard: Keyboard | None
+    ) -> None:
+        self._service = service
+        self._terminal = terminal
+        self._keyboard = keyboard
+        self._number: int | None = None
+        self._prompt: asyncio.Task[None] | None = None
+
+    async def update(self, task: dict[str, Any]) -> None:
+        question = task["question"]
+        number = question["number"] if question else None
+        if number == self._number:
+            return
+        self._number = number
+        await self.close()
+        if question is None:
+            return
+        self._show(task["id"], question)
+        if self._keyboard is not None:
+            self._prompt = asyncio.create_task(self._ask(self._keyboard, task["id"], question))
+
+    async def close(self) -> None:
+        """End a prompt that stands open, and say so."""
+        prompt, self._prompt = self._prompt, None
+        if prompt is None:
+            return
+        if not prompt.done():
+            prompt.cancel()
+            self._terminal.say("\n[dim]No longer asked: answered elsewhere, or too late.[/]")
+        with suppress(asyncio.CancelledError):
+            await prompt
+
+    def _show(self, task_id: str, question: dict[str, Any]) -> None:
+        say = self._terminal.say
+        head = f"\n[bold yellow]?[/] [bold]{shown(question['text'])}[/]"
+        say(head, event="question", task=task_id, **question)
+        if question["hint"]:
+            say(f"  {shown(question['hint'])}")
+        if self._keyboard is None:
+            body = shown(json.dumps({"allow": True, "question": question["number"]}))
+            say(f"  Waits {question['timeout_s']:g} s for an answer in the dashboard, or by:")
+            say(f"  curl -X POST {shown(self._service.url)}/tasks/{shown(task_id)}/reply \\")
+            say(f"    -H 'Content-Type: application/json' -d '{body}'")
+
+    async def _ask(self, keyboard: Keyboard, task_id: str, question: dict[str, Any]) -> None:
+        kind = question["kind"]
+        keyboard.forget()
+        try:
+            while True:
+                self._terminal.prompt(f"  {_PROMPTS.get(kind, _PROMPTS['confirmation'])}")
+                answer = read_answer(kind, await keyboard.line())
+                if answer is not None and await self._reply(task_id, question["number"], answer):
+                    return
+        except EOFError:
+            self._terminal.say("\n  Nothing more can be typed here; answer in the dashboard.")
+        finally:
+            keyboard.forget()
+
+    async def _reply(self, task_id: str, number: int, answer: dict[str, Any]) -> bool:
+        """Whether the question is answered; if not, it has to be asked again."""
+        try:
+            await self._service.post(f"/tasks/{task_id}/reply", {**answer, "question": number})
+        except AppError as exc:
+            self._terminal.say(f"  [red]{shown(exc.message)}[/]")
+            refused = exc.body.get("code") if isinstance(exc, ServiceRefused) else None
+            return refused != "input_invalid"
+        return True

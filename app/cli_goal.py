@@ -1,0 +1,87 @@
+"""The command `phonepilot run`: a goal to the running service, followed and answered to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli_run import SERVICE_URL, Json, Url, run_to_end
+from app.show import Terminal, shown
+
+EXAMPLES = (
+    "Examples: `phonepilot run 'Turn on Wi-Fi' --device emulator-5554`, "
+    "`phonepilot run 'Send Ann the address' --step --allow-app Messages`, "
+    "`phonepilot run 'And now back to Home' --follow 0123456789abcdef`"
+)
+
+
+class Consent(StrEnum):
+    """Who decides on sensitive actions."""
+
+    ASK = "ask"
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+def run(
+    goal: Annotated[str, typer.Argument(help="What should be done on the phone.")],
+    device: Annotated[str | None, typer.Option(help="Serial of the phone.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    confirm: Annotated[
+        Consent | None, typer.Option(help="Who decides on sensitive actions. Default: the service.")
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Ask before each action.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide one action and touch nothing.")
+    ] = False,
+    allow_app: Annotated[
+        list[str] | None,
+        typer.Option(help="An app that may be touched, and no other; may be repeated."),
+    ] = None,
+    follow: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on where this ended task has stopped.")
+    ] = None,
+    url: Url = SERVICE_URL,
+    json_: Json = False,
+) -> None:
+    """Give a goal to the running service, follow it, and answer what it asks.
+
+    The exit code is 0 when it succeeded, or when a dry run came to its end.
+    """
+    if step and dry_run:
+        raise typer.BadParameter("--step and --dry-run exclude each other.")
+    wish = {
+        "goal": goal,
+        "device": device,
+        "max_steps": max_steps,
+        "confirm": confirm and confirm.value,
+        "mode": "step" if step else "dry_run" if dry_run else None,
+        "allowed_apps": allow_app or None,
+        "follows": follow,
+    }
+    known = {name: value for name, value in wish.items() if value is not None}
+    raise typer.Exit(run_to_end(_run_goal(known, url, Terminal(json_lines=json_))))
+
+
+async def _run_goal(wish: dict[str, Any], url: str, terminal: Terminal) -> int:
+    from app.cli_ask import Asking, Keyboard
+    from app.client import ServiceClient
+
+    keyboard = None if terminal.json_lines else Keyboard.at_hand()
+    async with ServiceClient(url) as service:
+        task = await service.post("/tasks", wish)
+        asking = Asking(service, terminal, keyboard)
+        try:
+            task = await terminal.follow(service.events(task["id"]), asking.update)
+        except asyncio.CancelledError:
+            await service.post(f"/tasks/{task['id']}/cancel")
+            raise
+        finally:
+            await asking.close()
+    terminal.say(f"\n[bold]{task['status']}[/] {shown(task['message'])}", event="end", **task)
+    if task["error"] and task["error"]["hint"]:
+        terminal.say(shown(task["error"]["hint"]))
+    return 0 if task["status"] == "succeeded" or task["stop_reason"] == "dry_run" else 1
