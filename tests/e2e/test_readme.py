@@ -17,6 +17,8 @@ SAID = (
     "event: end",
     '"serial":',
     "data: [DONE]",
+    '"kind":"step"',
+    '"stop_reason":"dry_run"',
 )
 
 
