@@ -4,18 +4,16 @@ import * as api from './api.js';
 import { Composer } from './composer.js';
 import { DeviceStream } from './devices.js';
 import { byId, setText } from './dom.js';
-import { LiveScreen } from './live.js';
-import { PhoneView } from './phone.js';
 import { Player } from './player.js';
 import { renderRecent, taskHash } from './recent.js';
 import { Session } from './session.js';
-import { deviceNote, renderDevices, renderEngine, renderNotices } from './status.js';
+import { Stage } from './stage.js';
+import { renderDevices, renderEngine, renderNotices } from './status.js';
 import { TaskView, welcome } from './task.js';
 import { statusOf, stepTitle } from './words.js';
 
 /** @typedef {import('./types.js').Task} Task */
 /** @typedef {import('./types.js').Device} Device */
-/** @typedef {import('./types.js').StepRecord} StepRecord */
 
 const REFRESH_MS = 3_000;
 const DEVICE_KEY = 'phonepilot.device';
@@ -43,13 +41,11 @@ class Dashboard {
     this.deviceStream = new DeviceStream(() => this.refreshDevices());
     /** @type {api.ApiError|null} why the task in the address cannot be shown */
     this.lostTask = null;
-    this.pictures = 0;
     this.asked = 0;
     this.answered = 0;
-    this.phone = new PhoneView(byId('phone'));
+    this.stage = new Stage();
     this.composer = new Composer((wish) => this.run(wish));
     this.player = new Player(byId('player'), { move: (by) => this.move(by), first: () => this.select(1), live: () => this.follow() });
-    this.live = new LiveScreen((picture) => this.showLive(picture), (error) => this.showLiveError(error));
   }
 
   async start() {
@@ -270,7 +266,7 @@ class Dashboard {
     renderRecent(byId('recent'), this.recent.map((task) => this.newest(task)), session?.task.id ?? null);
     this.taskView?.timeline.select(this.selected);
     this.player.update({ count: session?.steps.size ?? 0, selected: this.selected });
-    this.renderPhone();
+    this.stage.update({ session, selected: this.selected, serial: this.shownSerial, devices: this.devicesKnown ? devices : null });
     this.renderTitle();
   }
 
@@ -287,84 +283,6 @@ class Dashboard {
   newest(task) {
     const { session } = this;
     return task.id === session?.task.id ? { ...session.task, steps: Math.max(session.steps.size, session.task.steps) } : task;
-  }
-
-  renderPhone() {
-    const { session } = this;
-    if (this.atThePhone) return this.renderLive(true, true);
-    const step = this.stepInView();
-    const following = Boolean(session && !session.final && this.selected === null);
-    this.phone.setBusy(following && !session?.task.question && step !== null && (step.phase === 'looking' || step.phase === 'thinking'));
-    if (step && session && step.screenshot) {
-      const waits = following && Boolean(session.task.question);
-      this.setMode(waits ? 'Waits for you' : following ? 'Following' : 'Replay', waits ? 'waits' : following ? 'live' : 'replay');
-      this.live.watch(null);
-      this.phone.show({
-        key: `${session.task.id}/${step.number}`,
-        url: api.screenshotUrl(session.task.id, step.number),
-        label: `The phone’s screen at step ${step.number}${step.app ? `, in ${step.app}` : ''}`,
-        action: step.action,
-        summary: stepTitle(step),
-      });
-      return;
-    }
-    if (step) return this.renderWithoutPicture(following);
-    this.renderLive(following);
-  }
-
-  /** @param {boolean} following */
-  renderWithoutPicture(following) {
-    this.setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
-    this.live.watch(null);
-    this.phone.showNote({ icon: 'eye', title: 'No picture of this step', hint: 'The service keeps no screenshots.' });
-  }
-
-  /** Whether the person may be at the phone: what it shows now counts, not what the model saw. */
-  get atThePhone() {
-    const task = this.session?.task;
-    return this.selected === null && (task?.status === 'paused' || task?.question?.kind === 'take_over');
-  }
-
-  /**
-   * The screen as it is now, where no step has the word.
-   * @param {boolean} following
-   * @param {boolean} [byHand] the task stands still meanwhile
-   */
-  renderLive(following, byHand = false) {
-    const serial = this.shownSerial;
-    const device = this.devices.find((each) => each.serial === serial);
-    const busy = Boolean(device?.task && device.task !== this.session?.task.id);
-    const note = this.devicesKnown ? deviceNote(device, busy && this.session !== null && !following) : null;
-    this.live.watch(device && !note && (!following || byHand) && !busy ? serial : null);
-    if (byHand) this.phone.setBusy(false);
-    if (note) this.phone.showNote(note);
-    this.setMode(note || !device ? '' : 'Live', 'live');
-  }
-
-  /** @returns {StepRecord|null} */
-  stepInView() {
-    if (!this.session) return null;
-    if (this.selected !== null) return this.session.steps.get(this.selected) ?? null;
-    return this.session.final ? null : this.session.ordered.at(-1) ?? null;
-  }
-
-  /** @param {string} text @param {'live'|'replay'} kind */
-  setMode(text, kind) {
-    const badge = byId('mode');
-    badge.hidden = !text;
-    badge.dataset.kind = kind;
-    setText(badge, text);
-  }
-
-  /** @param {Blob} picture */
-  showLive(picture) {
-    this.pictures += 1;
-    this.phone.show({ key: `live/${this.pictures}`, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true });
-  }
-
-  /** @param {{message: string, hint?: string}} error */
-  showLiveError(error) {
-    this.phone.showNote({ icon: 'eye', title: error.message, hint: error.hint });
   }
 
   /** @param {string} text */

@@ -82,6 +82,7 @@ export class Session {
   /** @param {string} kind @param {any} data */
   _receive(kind, data) {
     if (this._closed) return;
+    if (kind === 'task' && data.steps < this.task.steps) return; // told again from the beginning
     if (kind === 'task') this._setTask(data, 'task');
     else if (kind === 'step') this._finishStep(data);
     else if (kind === 'lost') this._loadSteps().catch(() => {});

@@ -430,6 +430,38 @@ async def test_a_question_answered_elsewhere_leaves_the_page(asked: Visit, scene
     await expect(asked.verdict("succeeded")).to_be_visible()
 
 
+async def test_a_page_that_is_opened_later_shows_only_the_open_question(
+    asked: Visit, scene: Scene
+) -> None:
+    page = asked.page
+    await page.add_init_script(
+        """window.shown = [];
+        const note = () => window.shown.push(document.querySelector('.question h3')?.textContent);
+        new MutationObserver(note).observe(document, {childList: true, subtree: true});"""
+    )
+    task = scene.start(OPEN_SETTINGS, TAP, DONE, mode="step")
+    first = scene.question(task, 1)["question"]["text"]
+    scene.reply(task, True).raise_for_status()
+    second = scene.question(task, 2)["question"]["text"]
+    await asked.open()
+    card = page.get_by_label("Question")
+    await expect(card.get_by_role("heading", name=second)).to_be_focused()
+    await card.get_by_role("button", name="Allow").click()
+    await expect(asked.verdict("succeeded")).to_be_visible()  # all events have come
+    shown = await page.evaluate("window.shown")
+    assert second in shown and first not in shown
+
+
+async def test_a_hostile_question_stays_text(asked: Visit, scene: Scene) -> None:
+    hostile = HOSTILE.replace('"', "'")
+    task = scene.start(f'do(action="Interact", message="{hostile}")')
+    await asked.open()
+    await expect(asked.page.get_by_label("Question").get_by_role("heading")).to_have_text(hostile)
+    assert await asked.page.locator("img[src=x], b").count() == 0
+    assert asked.complaints == []
+    scene.say(task, "cancel")
+
+
 async def test_a_question_does_not_take_what_is_typed_elsewhere(asked: Visit, scene: Scene) -> None:
     page = asked.page
     first = Held('do(action="Interact", message="Which one?")')

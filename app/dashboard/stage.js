@@ -1,0 +1,92 @@
+/** What the phone on the page shows: a step as the model saw it, or the screen as it is now. */
+
+import * as api from './api.js';
+import { byId, setText } from './dom.js';
+import { LiveScreen } from './live.js';
+import { PhoneView } from './phone.js';
+import { deviceNote } from './status.js';
+import { stepTitle } from './words.js';
+
+/** @typedef {import('./types.js').Device} Device */
+/** @typedef {import('./types.js').StepRecord} StepRecord */
+/** @typedef {import('./session.js').Session} Session */
+/**
+ * @typedef {object} View
+ * @property {Session|null} session the task in view
+ * @property {number|null} selected the step being looked at; null follows the phone
+ * @property {string|null} serial
+ * @property {Device[]|null} devices null while they are not known
+ */
+
+export class Stage {
+  constructor() {
+    this._phone = new PhoneView(byId('phone'));
+    this._live = new LiveScreen((picture) => this._showLive(picture), (error) => this._showLiveError(error));
+    this._pictures = 0;
+  }
+
+  /** @param {View} view */
+  update(view) {
+    const { session, selected } = view;
+    const following = Boolean(session && !session.final && selected === null);
+    const step = stepInView(view);
+    const asking = following && Boolean(session?.task.question);
+    this._phone.setBusy(following && !asking && !byHand(view) && (step?.phase === 'looking' || step?.phase === 'thinking'));
+    if (!session || !step || byHand(view)) return this._updateLive(view, following);
+    this._live.watch(null);
+    if (asking) this._setMode('Waits for you', 'waits');
+    else this._setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
+    if (!step.screenshot) return this._phone.showNote({ icon: 'eye', title: 'No picture of this step', hint: 'The service keeps no screenshots.' });
+    this._phone.show({
+      key: `${session.task.id}/${step.number}`,
+      url: api.screenshotUrl(session.task.id, step.number),
+      label: `The phone’s screen at step ${step.number}${step.app ? `, in ${step.app}` : ''}`,
+      action: step.action,
+      summary: stepTitle(step),
+    });
+  }
+
+  /** @param {View} view @param {boolean} following */
+  _updateLive(view, following) {
+    const { session, serial, devices } = view;
+    const device = devices?.find((each) => each.serial === serial);
+    const busy = Boolean(device?.task && device.task !== session?.task.id);
+    const note = devices ? deviceNote(device, busy && session !== null && !following) : null;
+    const still = !following || byHand(view);
+    this._live.watch(device && !note && still && !busy ? serial : null);
+    if (note) this._phone.showNote(note);
+    this._setMode(note || !device ? '' : 'Live', 'live');
+  }
+
+  /** @param {string} text @param {'live'|'replay'|'waits'} kind */
+  _setMode(text, kind) {
+    const badge = byId('mode');
+    badge.hidden = !text;
+    badge.dataset.kind = kind;
+    setText(badge, text);
+  }
+
+  /** @param {Blob} picture */
+  _showLive(picture) {
+    this._pictures += 1;
+    this._phone.show({ key: `live/${this._pictures}`, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true });
+  }
+
+  /** @param {{message: string, hint?: string}} error */
+  _showLiveError(error) {
+    this._phone.showNote({ icon: 'eye', title: error.message, hint: error.hint });
+  }
+}
+
+/** Whether the person may be at the phone: what it shows now counts, not what the model saw. @param {View} view */
+function byHand({ session, selected }) {
+  const task = session?.task;
+  return selected === null && (task?.status === 'paused' || task?.question?.kind === 'take_over');
+}
+
+/** @param {View} view @returns {StepRecord|null} */
+function stepInView({ session, selected }) {
+  if (!session) return null;
+  if (selected !== null) return session.steps.get(selected) ?? null;
+  return session.final ? null : session.ordered.at(-1) ?? null;
+}
