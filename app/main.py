@@ -40,6 +40,7 @@ from app.llm.engine import Engine
 from app.settings import Settings, load_apps
 from app.tasks.assignment import Assignments
 from app.tasks.runner import Runner
+from app.tasks.slots import Slots
 from app.tasks.store import Store
 
 log = logging.getLogger(__name__)
@@ -59,13 +60,13 @@ class ProfiledChat:
         self.context = context
 
     def ask(
-        self, messages: Sequence[Message], *, grammar: str = ""
+        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
     ) -> AbstractAsyncContextManager[ReplyStream]:
         extra = {"grammar": grammar} if grammar and self._knows_grammar else None
-        return self._client.stream(messages, sampling=self._sampling, extra=extra)
+        return self._client.stream(messages, sampling=self._sampling, slot=slot, extra=extra)
 
-    async def warm(self, messages: Sequence[Message]) -> None:
-        await self._client.warm(messages)
+    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
+        await self._client.warm(messages, slot=slot)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -181,7 +182,14 @@ def _assignments(settings: Settings, client: ChatClient) -> Assignments:
         Sensitive("signing in", guard.login_apps, guard.login_words),
         Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
     )
-    return Assignments(chat, profile, sensitive, settings.agent.second_look, settings.prompts_dir)
+    return Assignments(
+        chat,
+        profile,
+        sensitive,
+        settings.agent.second_look,
+        settings.prompts_dir,
+        Slots(engine.parallel),
+    )
 
 
 def sampling_of(settings: Settings) -> Sampling:

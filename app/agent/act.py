@@ -241,6 +241,8 @@ class Actor:
             self._progress.feedback = f"The person does not want that: {answer.text}"
             return None, False
         self._conduct.guard.grant(ruling)
+        if answer.text:
+            self._progress.feedback = f"The person says: {answer.text}"
         now = await self._device.screenshot()
         if now.fingerprint() == step.observation.frame.fingerprint():
             return None, True

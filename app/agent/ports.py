@@ -135,11 +135,11 @@ class Chat(Protocol):
         """Tokens of one sequence, prompt and reply together; 0 when it is not known."""
 
     def ask(
-        self, messages: Sequence[Message], *, grammar: str = ""
+        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
     ) -> AbstractAsyncContextManager[ReplyStream]:
-        """`grammar` (GBNF) is left out for an engine that does not know such."""
+        """`grammar` (GBNF) and `slot` are left out for an engine that does not know such."""
 
-    async def warm(self, messages: Sequence[Message]) -> None:
+    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
         """Have the engine read the beginning of the next request ahead, where it can keep it."""
 
 

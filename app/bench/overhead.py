@@ -82,11 +82,11 @@ class _Chat:
         self._client = client
 
     def ask(
-        self, messages: Sequence[Message], *, grammar: str = ""
+        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
     ) -> AbstractAsyncContextManager[ReplyStream]:
         return self._client.stream(messages, sampling=Sampling(0.0, 0.85, 0.2, 3000))
 
-    async def warm(self, messages: Sequence[Message]) -> None:
+    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
         await self._client.warm(messages)
 
 

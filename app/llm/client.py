@@ -150,7 +150,7 @@ class ChatClient:
         except httpx.HTTPError as exc:
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
 
-    async def warm(self, messages: Sequence[Mapping[str, Any]]) -> None:
+    async def warm(self, messages: Sequence[Mapping[str, Any]], *, slot: int | None = None) -> None:
         """Have a local engine read a prompt ahead of the request that begins with it.
 
         llama.cpp then keeps it in the slot's cache; `max_tokens` 0 has it answer nothing. For other
@@ -159,7 +159,7 @@ class ChatClient:
         if not self._local:
             return
         url = f"{await self._base_url()}/v1/chat/completions"
-        body = self._body(messages, Sampling(0.0, 1.0, 0.0, max_tokens=0), None)
+        body = self._body(messages, Sampling(0.0, 1.0, 0.0, max_tokens=0), slot)
         try:
             client = self._client()
             request = client.build_request("POST", url, json=body)

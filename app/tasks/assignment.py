@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -21,6 +21,7 @@ from app.agent.reply import parse_reply
 from app.agent.verify import FreshLook, JudgeLook, SecondLook
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
+from app.tasks.slots import Slots
 
 SecondLookKind = Literal["off", "judge", "fresh"]
 
@@ -59,8 +60,11 @@ class Assignments:
     sensitive: Sequence[Sensitive] = ()
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
+    slots: Slots = field(default_factory=lambda: Slots(1))
 
-    def policy(self, task: Task, earlier: Sequence[Turn] = ()) -> VisionPolicy:
+    def policy(
+        self, task: Task, earlier: Sequence[Turn] = (), slot: int | None = None
+    ) -> VisionPolicy:
         """Raises ConfigError when there is no prompt in the task's language."""
         return VisionPolicy(
             self.chat,
@@ -69,6 +73,7 @@ class Assignments:
             feedback=self.profile.feedback,
             grammar=self._grammar,
             max_reply=self.profile.max_tokens,
+            slot=slot,
         )
 
     async def conduct(

@@ -184,16 +184,17 @@ class Runner:
                 task.status, task.started_at = "running", datetime.now(UTC)
                 await self._store.save_task(task)
                 topic.publish("task", task.model_dump(mode="json"))
-                return await self._work(task, topic, lease)
+                with self._assignments.slots.hold(phone) as slot:
+                    return await self._work(task, topic, lease, slot)
         except AppError as exc:
             return Outcome("device_lost", exc.message, exc)
         except Exception as exc:
             log.exception("task %s crashed", task.id)
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
-    async def _work(self, task: Task, topic: Topic, lease: Lease) -> Outcome:
+    async def _work(self, task: Task, topic: Topic, lease: Lease, slot: int | None) -> Outcome:
         device = await lease.device()
-        policy = self._assignments.policy(task, await self._earlier(task))
+        policy = self._assignments.policy(task, await self._earlier(task), slot)
         switches = self._switches_of(task, topic)
         conduct = await self._assignments.conduct(task, device, switches.person, switches.control)
         trajectory = Trajectory(task, topic, self._store, keep_screenshots=self._keep_screenshots)

@@ -150,11 +150,13 @@ class ScriptedChat:
         self.asking = asyncio.Event()
         self._script = list(script)
 
-    async def warm(self, messages: Sequence[Message]) -> None:
+    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
         self.warmed.append(list(messages))
 
     @asynccontextmanager
-    async def ask(self, messages: Sequence[Message], *, grammar: str = "") -> AsyncIterator[Spoken]:
+    async def ask(
+        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
+    ) -> AsyncIterator[Spoken]:
         self.requests.append(list(messages))
         self.asking.set()
         if not self._script:

@@ -52,6 +52,14 @@ async def test_a_payment_that_nobody_allows_is_not_done(conduct: Conduct) -> Non
     assert scene.device.calls == []
 
 
+async def test_a_yes_with_a_word_is_told_to_the_model() -> None:
+    _, conduct = asking(Answer(True, "But only once."), guard=Guard([PAY]))
+    scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(app=SHOP), conduct=conduct)
+    assert (await scene.run()).reason == "finished"
+    assert scene.device.calls == [("tap", 540, 600)]
+    assert "The person says: But only once." in last_text(scene)
+
+
 async def test_a_no_with_a_word_goes_on_another_way() -> None:
     person, conduct = asking(Answer(False, "Take the cheaper one."), guard=Guard([PAY]))
     scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(app=SHOP), conduct=conduct)

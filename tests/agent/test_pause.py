@@ -64,7 +64,9 @@ class HeldChat(ScriptedChat):
         self.gate = Gate()
 
     @asynccontextmanager
-    async def ask(self, messages: Sequence[Message], *, grammar: str = "") -> AsyncIterator[Spoken]:
+    async def ask(
+        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
+    ) -> AsyncIterator[Spoken]:
         await self.gate()
         async with super().ask(messages, grammar=grammar) as reply:
             yield reply
