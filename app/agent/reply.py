@@ -253,7 +253,7 @@ def _number(value: Value, key: str) -> float:
 
 
 def _clamp(value: float) -> int:
-    return min(max(round(value), 0), 999)
+    return round(min(max(value, 0.0), 999.0))  # infinity, the sum of two huge sides, included
 
 
 def _wait(arguments: Mapping[str, Value]) -> Wait:

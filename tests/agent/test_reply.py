@@ -115,6 +115,10 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "app with spaces around": ('do(action="Launch", app="wechat ")', Launch(app="wechat")),
     "package name": ('do(action="Launch", app="com.tencent.mm")', Launch(app="com.tencent.mm")),
     # points
+    "box of huge numbers": (
+        'do(action="Tap", element=[0,9e307,0,9e307])',
+        Tap(element=(0, 999)),
+    ),
     "box becomes its centre": (
         'do(action="Tap", element=[100,200,300,400])',
         Tap(element=(200, 300)),
