@@ -17,6 +17,7 @@ from app import __version__
 from app.cli_bench import bench_app
 from app.cli_engine import engine_app
 from app.cli_goal import EXAMPLES, run
+from app.cli_models import models_app
 from app.cli_phones import devices_app
 from app.cli_prompts import prompts_app
 from app.cli_run import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
@@ -40,6 +41,7 @@ app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(engine_app, name="engine")
+app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.command(epilog=EXAMPLES)(run)
 

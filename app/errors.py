@@ -22,6 +22,7 @@ AppError(code, message, hint)
 │  ├ EngineTimeout
 │  │  └ EngineHung
 │  └ ContextOverflow · ReplyTruncated
+├ ModelError                     pulling or converting a model: the operator
 └ PolicyError                    never leaves the loop: becomes feedback to the model
    └ ReplyUnparseable · UnknownAction · ActionOutOfBounds
 
@@ -253,6 +254,12 @@ class ContextOverflow(EngineError):
 class ReplyTruncated(EngineError):
     code = "reply_truncated"
     default_hint = "Raise profile.max_tokens."
+
+
+class ModelError(AppError):
+    """A model could not be pulled, checked, converted or removed."""
+
+    code = "model_error"
 
 
 class PolicyError(AppError):

@@ -33,6 +33,9 @@ from app.errors import ConfigError
 
 ENV_PREFIX = "PHONEPILOT_"
 PACKAGE_PREFIX = "package:"
+MODEL_PREFIX = "model:"
+PULLED_FILE = "pulled.toml"
+"""In a model's folder: what was pulled or converted into it."""
 
 
 def _optional_path(raw: object) -> object:
@@ -57,6 +60,10 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_optional_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+Repository = Annotated[
+    str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*)?$")
+]
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
 
 
@@ -170,6 +177,11 @@ class Settings(Section):
         """Where imported prompts lie."""
         return self.service.data_dir / "prompts"
 
+    @property
+    def models_dir(self) -> Path:
+        """Where pulled models lie, each in a folder of its name."""
+        return _models_dir(self.service.data_dir)
+
 
 class AppEntry(Section):
     """An app as people call it and as Android names it."""
@@ -198,12 +210,30 @@ class ModelEntry(Section):
     original, to be converted; `repository` one that holds ready GGUF files.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    name: ModelName
     title: Annotated[str, Field(min_length=1)]
     config: str = ""
-    checkpoint: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
-    repository: Annotated[str, Field(pattern=r"^([\w.-]+/[\w.-]+)?$")] = ""
+    checkpoint: Repository = ""
+    repository: Repository = ""
     memory: ModelMemory | None = None
+
+
+class PulledFile(Section):
+    """A file in a model's folder: bytes, and the hash that it had when it was put there."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*\.gguf$", max_length=200)]
+    size: Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PulledModel(Section):
+    """A pair of files that is ready to run; `repository` and `revision` are empty for files that
+    were converted here."""
+
+    repository: Repository = ""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
+    model: PulledFile
+    mmproj: PulledFile
 
 
 E = TypeVar("E", AppEntry, ModelEntry)
@@ -259,6 +289,29 @@ def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
 def load_models(settings: ModelsSettings) -> tuple[ModelEntry, ...]:
     """The shipped `models.toml`, likewise; raises `ConfigError`."""
     return _load_entries(ModelEntry, "model", "models.toml", settings.file)
+
+
+def load_pulled(models_dir: Path, name: str) -> PulledModel | None:
+    """What lies ready in the folder of a model; None for nothing, or only a part of it.
+
+    Raises `ConfigError` for a name that is none and for a record that was damaged.
+    """
+    try:
+        TypeAdapter(ModelName).validate_python(name)
+    except ValidationError as exc:
+        raise ConfigError(
+            f"{name!r} is no name of a model", "`phonepilot models list` has them all."
+        ) from exc
+    record = models_dir / name / PULLED_FILE
+    if not record.is_file():
+        return None
+    try:
+        return PulledModel.model_validate(_read_toml(record))
+    except ValidationError as exc:
+        raise ConfigError(
+            f"{record}: not what `models pull` wrote",
+            f"Pull it again: phonepilot models pull {name}.",
+        ) from exc
 
 
 def configs_folder() -> Path:
@@ -340,7 +393,9 @@ class _Layers:
         allowed = [name for name in fields if name != "api_key"]
         self._check_name(key, allowed, f"{origin}: {section}", "key")
         if isinstance(value, str):
-            if (section, key) in _PATH_KEYS:
+            if (section, key) == ("engine", "model") and value.startswith(MODEL_PREFIX):
+                value = value.strip()
+            elif (section, key) in _PATH_KEYS:
                 value = _resolve_path(value, base or Path.cwd())
             elif (section, key) in _BINARY_KEYS:
                 bare = "/" not in value and os.sep not in value
@@ -360,10 +415,33 @@ class _Layers:
                     f"Set {variable} to the key of the remote engine.",
                 )
             self._values["engine"]["api_key"] = SecretStr(environ[variable])
+        self._resolve_model()
         try:
             return Settings.model_validate(self._values)
         except ValidationError as exc:
             raise self._explain(exc) from exc
+
+    def _resolve_model(self) -> None:
+        """`model:NAME` becomes the files that were pulled under that name; a known name of which
+        nothing is here yet is no model, which the engine explains when it is to start."""
+        engine = self._values["engine"]
+        value = engine.get("model")
+        if not (isinstance(value, str) and value.startswith(MODEL_PREFIX)):
+            return
+        name, origin = value.removeprefix(MODEL_PREFIX), self._origins["engine", "model"]
+        chosen = self._values["service"].get("data_dir")
+        models_dir = _models_dir(Path(str(chosen)) if chosen else _platform_data_dir())
+        pulled = load_pulled(models_dir, name)
+        if pulled is None:
+            own = self._values["models"].get("file")
+            known = load_models(ModelsSettings(file=Path(str(own)) if own else None))
+            names = [entry.name for entry in known]
+            self._check_name(name, names, f"{origin}: engine.model", "model")
+            engine["model"] = ""
+            return
+        engine["model"] = str(models_dir / name / pulled.model.name)
+        if not engine.get("mmproj"):
+            engine["mmproj"] = str(models_dir / name / pulled.mmproj.name)
 
     def _explain(self, exc: ValidationError) -> ConfigError:
         errors = exc.errors()
@@ -385,6 +463,10 @@ class _Layers:
         raise ConfigError(
             f"{origin}: unknown {what} {name!r}", f"{guess}Allowed: {', '.join(known)}."
         )
+
+
+def _models_dir(data_dir: Path) -> Path:
+    return data_dir / "models"
 
 
 def _resolve_path(text: str, base: Path) -> str:

@@ -20,8 +20,8 @@ def check_files(model: Path | None, mmproj: Path | None) -> None:
     if model is None:
         raise EngineStartFailed(
             "no model is configured",
-            "Set engine.model and engine.mmproj, or try the model that comes with phonepilot: "
-            "--config demo.",
+            "Pull one (phonepilot models list), set engine.model and engine.mmproj, or try the "
+            "model that comes with phonepilot: --config demo.",
             reason="no_model",
         )
     check_gguf(model, "engine.model")
