@@ -10,6 +10,7 @@ const ENGINE_WORDS = {
   stopped: 'Engine stopped',
   starting: 'Engine starting …',
   ready: 'Engine ready',
+  sleeping: 'Engine asleep',
   stopping: 'Engine stopping …',
   failed: 'Engine failed',
   unknown: 'Engine unknown',
@@ -19,7 +20,8 @@ const ENGINE_WORDS = {
 export function renderEngine(engine) {
   const pill = byId('engine');
   const state = engine?.state ?? 'unknown';
-  const key = JSON.stringify([state, engine?.kind, engine?.model, engine?.context, engine?.error]);
+  const { kind, model, context, error, stage, adjusted } = engine ?? {};
+  const key = JSON.stringify([state, kind, model, context, error, stage, adjusted]);
   if (pill.dataset.key === key) return;
   pill.dataset.key = key;
   pill.dataset.state = state;
@@ -38,6 +40,8 @@ function engineDetails(engine) {
       row('Model', fileName(engine.model) || '–'),
       row('Runs in', engine.kind ?? '–'),
       row('Context', engine.context ? `${engine.context.toLocaleString('en')} tokens` : '–'),
+      ...(engine.stage ? [row('Start', engine.stage)] : []),
+      ...(engine.adjusted ?? []).map((change) => row('For want of memory', change)),
     ),
   ];
 }

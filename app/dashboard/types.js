@@ -76,11 +76,13 @@
  * @property {string|null} task
  *
  * @typedef {object} Engine
- * @property {'stopped'|'starting'|'ready'|'stopping'|'failed'} state
+ * @property {'stopped'|'starting'|'ready'|'sleeping'|'stopping'|'failed'} state
  * @property {string|null} kind
  * @property {string} model
  * @property {number} context
  * @property {ApiFault|null} error
+ * @property {string} stage how far a start is, '' otherwise
+ * @property {string[]} adjusted what was changed because memory ran out
  */
 
 export {};

@@ -292,6 +292,15 @@ async def test_without_a_phone_the_page_says_what_to_do(visit: Visit) -> None:
     await expect(problem).to_contain_text(hint)
 
 
+async def test_an_engine_that_had_to_take_less_memory_says_so(visit: Visit) -> None:
+    engine = {"state": "sleeping", "kind": "llama-server", "model": "m.gguf", "context": 16384}
+    engine |= {"error": None, "stage": "", "adjusted": ["cache_type_k = q8_0"]}
+    await visit.page.route("**/engine", lambda route: answer(route, 200, engine))
+    await visit.open()
+    await visit.page.get_by_text("Engine asleep").click()
+    await expect(visit.page.get_by_text("cache_type_k = q8_0")).to_be_visible()
+
+
 async def test_a_failed_engine_is_explained(visit: Visit) -> None:
     error = fault("engine_start_failed", "the model file is broken", "Pull it again.")["error"]
     engine = {"state": "failed", "kind": "embedded", "model": "demo", "context": 1, "error": error}
