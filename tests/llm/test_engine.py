@@ -30,13 +30,13 @@ SERVICE = """
 import asyncio, sys
 from pathlib import Path
 import psutil
-from app.llm import engine as engine_module
 from app.llm.engine import Engine
 from app.settings import EngineSettings
 
 async def main():
-    model, mmproj = map(Path, sys.argv[1:])
-    engine = Engine(EngineSettings(kind="embedded", model=model, mmproj=mmproj, threads=1))
+    kind, binary = sys.argv[1:3]
+    model, mmproj = map(Path, sys.argv[3:])
+    engine = Engine(EngineSettings(kind=kind, binary=binary, model=model, mmproj=mmproj, threads=1))
     await engine.ensure_ready()
     print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
     await asyncio.Event().wait()
@@ -153,6 +153,22 @@ async def test_a_stream_breaks_with_a_typed_error_when_the_engine_dies(
     await client.aclose()
 
 
+async def test_leaving_a_reply_frees_the_engine_at_once(
+    supervise: Supervise, real: EngineSettings
+) -> None:
+    """A second request on the only slot would otherwise wait for thousands of tokens."""
+    engine = supervise(real).engine
+    client = ChatClient(engine.ensure_ready, local=True)
+    long = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=30000)
+    async with client.stream([image_message("go on")], sampling=long) as reply:
+        async for _ in reply:
+            break
+    async with asyncio.timeout(10):
+        async with client.stream([image_message("again")], sampling=GREEDY) as reply:
+            assert [piece async for piece in reply]
+    await client.aclose()
+
+
 async def test_stop_closes_the_streams_first(supervise: Supervise, real: EngineSettings) -> None:
     supervised = supervise(real)
     client = ChatClient(supervised.engine.ensure_ready, local=True)
@@ -178,7 +194,7 @@ async def test_stop_closes_the_streams_first(supervise: Supervise, real: EngineS
 async def test_no_orphan_when_the_service_is_killed(real: EngineSettings) -> None:
     service = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", SERVICE, str(real.model), str(real.mmproj)),
+        *("-c", SERVICE, real.kind, real.binary, str(real.model), str(real.mmproj)),
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
     )
