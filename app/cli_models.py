@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli_convert import CONVERT_EXAMPLES, QUANTISE_EXAMPLES, convert, quantise
 from app.cli_run import Config, Json
 from app.errors import InputError
 from app.progress import Bars
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 models_app = typer.Typer(
     help="Find, pull, check and convert models.", no_args_is_help=True, rich_markup_mode="markdown"
 )
+models_app.command(epilog=CONVERT_EXAMPLES)(convert)
+models_app.command(epilog=QUANTISE_EXAMPLES)(quantise)
 Name = Annotated[str, typer.Argument(help="As in `phonepilot models list`.")]
 TEMPLATE_LINES = 6
 _TEXT = 160

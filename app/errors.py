@@ -257,9 +257,19 @@ class ReplyTruncated(EngineError):
 
 
 class ModelError(AppError):
-    """A model could not be pulled, checked, converted or removed."""
+    """A model could not be pulled, checked, converted or removed.
+
+    `log_tail` holds the last lines of a program that failed, oldest first.
+    """
 
     code = "model_error"
+
+    def __init__(self, message: str, hint: str = "", *, log_tail: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.log_tail = log_tail
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "log_tail": list(self.log_tail)}
 
 
 class PolicyError(AppError):

@@ -63,20 +63,21 @@ def places(entries: Sequence[ModelEntry], models_dir: Path) -> list[Place]:
     return [place(entries, models_dir, name) for name in names]
 
 
-def record(folder: Path, pulled: PulledModel) -> None:
-    """From now on the files in `folder` are a pair that can be run; files of an older pair and
-    parts go. Raises ModelError."""
+def record(folder: Path, pulled: PulledModel, *, keep: bool = False) -> None:
+    """From now on the files in `folder` are a pair that can be run; parts and, but for `keep`,
+    other models' files go. Raises ModelError."""
     lines = [f'repository = "{pulled.repository}"', f'revision = "{pulled.revision}"']
     for key, file in (("model", pulled.model), ("mmproj", pulled.mmproj)):
         lines += ["", f"[{key}]", f'name = "{file.name}"', f"size = {file.size}"]
         lines += [f'sha256 = "{file.sha256}"']
     new = folder / f"{PULLED_FILE}{PART}"
-    keep = {PULLED_FILE, pulled.model.name, pulled.mmproj.name}
+    ours = {pulled.model.name, pulled.mmproj.name}
+    old = (PART,) if keep else (PART, ".gguf")
     try:
         new.write_text("\n".join(lines) + "\n", encoding="utf-8")
         new.replace(folder / PULLED_FILE)
         for path in folder.iterdir():
-            if path.suffix in (".gguf", PART) and path.name not in keep:
+            if path.suffix in old and path.name not in ours:
                 path.unlink()
     except OSError as exc:
         raise ModelError(f"{folder}: cannot be written: {exc.strerror}") from exc

@@ -1,0 +1,154 @@
+"""The commands `phonepilot models convert` and `phonepilot models quantise`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli_run import Config, Json
+from app.errors import InputError
+from app.progress import Bars
+from app.show import Terminal, print_json, shown
+
+if TYPE_CHECKING:
+    from app.llm.catalogue import Place
+
+CONVERT_EXAMPLES = (
+    "Examples: `phonepilot models convert --model-path AutoGLM-Phone-9B --name autoglm-phone-9b`, "
+    "`phonepilot models convert --model-path AutoGLM-Phone-9B "
+    "--output-path models/AutoGLM-Phone-9B-Q8_0.gguf --quantize q8_0 --mmproj q8_0`"
+)
+QUANTISE_EXAMPLES = (
+    "Example: `phonepilot models quantise mmproj-AutoGLM-Phone-9B-f16.gguf --to q8_0`"
+)
+LlamaCpp = Annotated[
+    Path | None,
+    typer.Option(
+        "--llama-cpp-path",
+        "--llama_cpp_path",
+        envvar="LLAMA_CPP_PATH",
+        help="A checkout of llama.cpp; its llama-quantize is used where it was built.",
+    ),
+]
+
+
+def convert(
+    model_path: Annotated[
+        Path,
+        typer.Option("--model-path", "--model_path", help="Folder of the original checkpoint."),
+    ],
+    output_path: Annotated[
+        Path | None,
+        typer.Option("--output-path", "--output_path", help="The GGUF file to write."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="In place of --output-path: put it where `models pull` would."),
+    ] = None,
+    quantize: Annotated[
+        str,
+        typer.Option(help="q8_0, q5_k_m, q5_k_s, q4_k_m, q4_k_s, q4_0, q3_k_m, q2_k, f16, bf16."),
+    ] = "q4_k_s",
+    mmproj: Annotated[str, typer.Option(help="The projector: f16, bf16 or q8_0.")] = "f16",
+    llama_cpp_path: LlamaCpp = None,
+    python: Annotated[
+        str | None, typer.Option(help="A Python with torch and transformers; default: ours.")
+    ] = None,
+    pre_tokenizer: Annotated[
+        str, typer.Option(help="For a tokenizer that llama.cpp does not know: glm4, ...")
+    ] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the 16-bit files.")] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run Python code that the checkpoint brings.")
+    ] = False,
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Make GGUF files of a checkpoint: the model, quantised, and its projector."""
+    from app.llm.catalogue import measured, record
+    from app.llm.convert import convert as convert_files
+    from app.llm.convert import find_converter, read_checkpoint
+    from app.llm.quantise import find_quantizer
+    from app.settings import PulledModel
+
+    if (output_path is None) == (name is None):
+        raise InputError("say where to: either --output-path or --name")
+    checkpoint = read_checkpoint(model_path, trust_code=trust_code)
+    place = _place(name, config) if name is not None else None
+    if place is not None:
+        if not checkpoint.sees:
+            raise InputError("the checkpoint is a blind model", "Give --output-path instead.")
+        output_path = place.folder / f"{place.name}-{quantize.upper()}.gguf"
+    assert output_path is not None
+    converter = find_converter(llama_cpp_path, python or sys.executable, pre_tokenizer)
+    half = {"f16", "bf16"}
+    needed = quantize.lower() not in half or (checkpoint.sees and mmproj.lower() not in half)
+    quantizer = find_quantizer(llama_cpp_path) if needed else None
+    with Bars() as bars:
+        model, projector = convert_files(
+            converter,
+            quantizer,
+            checkpoint,
+            output_path,
+            quantize,
+            mmproj,
+            bars.tell,
+            keep=keep,
+        )
+        if place is not None:
+            assert projector is not None
+            pair = PulledModel(
+                model=measured(model, bars.tell), mmproj=measured(projector, bars.tell)
+            )
+            record(place.folder, pair, keep=keep)
+    files = [path for path in (model, projector) if path is not None]
+    if json_:
+        print_json({"files": [{"path": str(p), "bytes": p.stat().st_size} for p in files]})
+        return
+    terminal = Terminal()
+    for path in files:
+        terminal.say(f"{shown(str(path))}  {path.stat().st_size / (1 << 20):.1f} MiB")
+    if place is not None:
+        terminal.say(f'In a configuration: engine.model = "model:{shown(place.name)}"')
+
+
+def quantise(
+    file: Annotated[Path, typer.Argument(help="A GGUF file of 16 bits.")],
+    to: Annotated[str, typer.Option("--to", help="q8_0, q4_k_s, ...; q8_0 for projectors.")],
+    output_path: Annotated[
+        Path | None, typer.Option(help="Default: beside it, with the quantisation in its name.")
+    ] = None,
+    llama_cpp_path: LlamaCpp = None,
+    json_: Json = False,
+) -> None:
+    """Make a smaller file of one of 16 bits."""
+    from app.llm.quantise import find_quantizer, known_type
+    from app.llm.quantise import quantise as quantise_file
+
+    kind = known_type(to)
+    target = output_path or file.with_name(f"{_bare(file.stem)}-{kind}.gguf")
+    if target.exists():
+        raise InputError(f"{target} is there already", "Name another file with --output-path.")
+    with Bars() as bars:
+        quantise_file(find_quantizer(llama_cpp_path), file, target, kind, bars.tell)
+    size = target.stat().st_size
+    if json_:
+        print_json({"file": str(target), "bytes": size})
+    else:
+        Terminal().say(f"{shown(str(target))}  {size / (1 << 20):.1f} MiB")
+
+
+def _bare(stem: str) -> str:
+    head, _, last = stem.rpartition("-")
+    return head if head and last.lower() in ("f16", "bf16", "f32") else stem
+
+
+def _place(name: str, config: list[str] | None) -> Place:
+    from app.llm.catalogue import place
+    from app.settings import load_models, load_settings
+
+    settings = load_settings(config or ())
+    return place(load_models(settings.models), settings.models_dir, name)

@@ -1,0 +1,250 @@
+"""A checkpoint of Hugging Face's transformers as GGUF files, with llama.cpp's own converter."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import EngineStartFailed, InputError, ModelError
+from app.llm.catalogue import PART, Progress, need_space
+from app.llm.files import check_files
+from app.llm.gguf import read_header
+from app.llm.quantise import TYPES, known_type, quantise
+from app.llm.tool import KILLED, Finished, run_tool
+
+DIRECT = ("BF16", "F16")
+"""What the converter writes itself; all else is quantised from BF16."""
+PROJECTORS = ("F16", "BF16", "Q8_0")
+SCRIPT = "convert_hf_to_gguf.py"
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,150}\.gguf")
+_WRITING = re.compile(r"Writing:\s+(\d+)%")
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+"""All that is needed lies in the checkpoint. Its tokenizer may name code elsewhere; with these it
+is not fetched."""
+# The converter knows a tokenizer by a hash of how it cuts a text, which depends on its vocabulary.
+_NAMED_PRE_TOKENIZER = """
+import runpy, sys
+folder, name, script = sys.argv[1:4]
+sys.path.insert(0, folder)
+from conversion.base import TextModel
+TextModel.get_vocab_base_pre = lambda self, tokenizer: name
+sys.argv = sys.argv[3:]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@dataclass(frozen=True)
+class Converter:
+    """llama.cpp's checkout and a Python with torch and transformers to run its script.
+
+    `pre_tokenizer` replaces the converter's guess, for tokenizers that it does not know.
+    """
+
+    llama_cpp: Path
+    python: str
+    pre_tokenizer: str = ""
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        script = str(self.llama_cpp / SCRIPT)
+        if not self.pre_tokenizer:
+            return [self.python, script, *arguments]
+        own = ["-c", _NAMED_PRE_TOKENIZER, str(self.llama_cpp), self.pre_tokenizer]
+        return [self.python, *own, script, *arguments]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with weights; `size` is theirs in bytes, `architecture` transformers' name."""
+
+    folder: Path
+    architecture: str
+    size: int
+    sees: bool
+
+
+def find_converter(llama_cpp: Path | None, python: str, pre_tokenizer: str = "") -> Converter:
+    """Raises ModelError for a folder that is no checkout of llama.cpp."""
+    if llama_cpp is None:
+        raise ModelError(
+            "converting needs a checkout of llama.cpp",
+            "git clone https://github.com/ggml-org/llama.cpp, and give its folder with "
+            "--llama-cpp-path or LLAMA_CPP_PATH.",
+        )
+    if not (llama_cpp / SCRIPT).is_file():
+        raise ModelError(
+            f"{llama_cpp} is no checkout of llama.cpp: {SCRIPT} is not there",
+            "Give the folder of the sources; a folder of built programs does not hold it.",
+        )
+    return Converter(llama_cpp.resolve(), python, pre_tokenizer)
+
+
+def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:
+    """Look at a checkpoint before hours are spent on it.
+
+    Raises InputError for a folder that is none, and for one that brings code of its own, which
+    the converter would run.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "Give the folder of the checkpoint.")
+    config = _json(folder / "config.json")
+    weights = [path for pattern in _WEIGHTS for path in folder.glob(pattern)]
+    if not weights:
+        gguf = any(folder.glob("*.gguf"))
+        raise InputError(
+            f"{folder} holds no weights (*.safetensors)",
+            "It holds GGUF files already." if gguf else "Download all files of the checkpoint.",
+        )
+    tokenizer = folder / "tokenizer_config.json"
+    code = {**config, **(_json(tokenizer) if tokenizer.exists() else {})}.get("auto_map")
+    if code and not trust_code:
+        raise InputError(
+            "the checkpoint brings Python code of its own, which the converter would run",
+            "Read it; if you trust it, add --trust-code.",
+        )
+    names = config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else ""
+    size = sum(path.stat().st_size for path in weights)
+    return Checkpoint(folder.resolve(), str(name), size, "vision_config" in config)
+
+
+def convert(
+    converter: Converter,
+    quantizer: Path | None,
+    checkpoint: Checkpoint,
+    target: Path,
+    kind: str,
+    projector: str,
+    on_progress: Progress,
+    *,
+    keep: bool = False,
+) -> tuple[Path, Path | None]:
+    """Write `target` in `kind` and the projector beside it; both paths, None for a blind model.
+
+    The BF16 file between is kept until the end, so that a run that broke off goes on with it, and
+    afterwards with `keep`. Raises InputError, ModelError, and EngineStartFailed for a pair that no
+    engine could work with.
+    """
+    kind, projector = known_type(kind, (*TYPES, *DIRECT)), known_type(projector, PROJECTORS)
+    if not _FILE_NAME.fullmatch(target.name):
+        raise InputError(f"{target.name!r} is no name for a GGUF file", "Name it MODEL.gguf.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    bare = re.sub(rf"[-_.]?{kind}$", "", target.stem, flags=re.IGNORECASE) or "model"
+    mmproj = target.with_name(f"mmproj-{bare}-{projector.lower()}.gguf")
+    if kind in DIRECT:
+        _once(converter, checkpoint, target, ["--outtype", kind.lower()], on_progress)
+    else:
+        assert quantizer is not None
+        between = target.with_name(f"{bare}-BF16.gguf")
+        _once(converter, checkpoint, between, ["--outtype", "bf16"], on_progress)
+        quantise(quantizer, between, target, kind, on_progress)
+        if not keep:
+            between.unlink()
+    if not checkpoint.sees:
+        check_files(target, None)
+        return target, None
+    if projector in DIRECT:
+        options = ["--mmproj", "--outtype", projector.lower()]
+        _once(converter, checkpoint, mmproj, options, on_progress)
+    else:
+        assert quantizer is not None
+        half = target.with_name(f"mmproj-{bare}-f16.gguf")
+        _once(converter, checkpoint, half, ["--mmproj", "--outtype", "f16"], on_progress)
+        quantise(quantizer, half, mmproj, projector, on_progress)
+        if not keep:
+            half.unlink()
+    check_files(target, mmproj)
+    return target, mmproj
+
+
+def _once(
+    converter: Converter,
+    checkpoint: Checkpoint,
+    target: Path,
+    options: Sequence[str],
+    on_progress: Progress,
+) -> None:
+    """Run the converter, unless an earlier run has written the file after the checkpoint."""
+    if _finished(target, checkpoint):
+        return
+    size = checkpoint.size
+    need_space(target.parent, 0 if "--mmproj" in options else size, target.name)
+    part = target.with_name(target.name + PART)
+
+    def line(text: str) -> None:
+        if percent := _WRITING.search(text):
+            on_progress(f"converting {target.name}", size * int(percent[1]) // 100, size)
+
+    arguments = [str(checkpoint.folder), *options, "--outfile", str(part)]
+    try:
+        done = run_tool(converter.command(arguments), line, _OFFLINE)
+        if done.code:
+            raise _failure(done, checkpoint)
+        try:
+            read_header(part)
+        except EngineStartFailed as exc:
+            raise _failure(done, checkpoint) from exc
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _finished(target: Path, checkpoint: Checkpoint) -> bool:
+    """Files get their names when they are whole, so what is left to see is whether this one was
+    made from the checkpoint as it is now, and has not been cut since."""
+    if not target.is_file():
+        return False
+    made = target.stat()
+    if any(path.stat().st_mtime > made.st_mtime for path in checkpoint.folder.iterdir()):
+        return False
+    try:
+        header = read_header(target)
+    except EngineStartFailed:
+        return False
+    return made.st_size > sum(tensor.nbytes for tensor in header.tensors)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise InputError(
+            f"{path} cannot be read: {exc}", "Download all files of the checkpoint."
+        ) from exc
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is no JSON object", "Download the checkpoint again.")
+    return value
+
+
+def _failure(done: Finished, checkpoint: Checkpoint) -> ModelError:
+    """What the converter's last words mean; each pattern is what llama.cpp b11434 prints."""
+    newer = "A newer llama.cpp may know it: git pull in its folder."
+    text, module = done.text, re.search(r"No module named '([\w.]+)'", done.text)
+    if module:
+        what = f"the converter's Python lacks the package {module[1]}"
+        hint = (
+            "Give one that has torch, transformers, sentencepiece and protobuf with --python; "
+            "llama.cpp lists them in requirements/requirements-convert_hf_to_gguf.txt."
+        )
+    elif "BPE pre-tokenizer was not recognized" in text:
+        what = "the converter does not know this tokenizer"
+        hint = f"{newer} Where it cuts text as a known one does: --pre-tokenizer glm4."
+    elif re.search(r"Model \S+ is not supported|Architecture \S+ not supported", text):
+        what, hint = f"llama.cpp cannot convert {checkpoint.architecture or 'this model'}", newer
+    elif done.code == 2 and "error: " in text:
+        what = f"the converter does not understand us: {done.last}"
+        hint = "It is too old or too new; checkouts of late 2026 are known to work."
+    elif "No space left on device" in text:
+        what, hint = "the disk is full", "Make room and give the command again."
+    elif done.code == KILLED or "MemoryError" in text:
+        what = "the converter ran out of memory"
+        hint = "Close other programs, or add swap; it needs as much as the largest tensors."
+    elif done.code in (126, 127):
+        what, hint = "the converter's Python cannot be run", "Give another one with --python."
+    else:
+        what, hint = f"the converter ended with {done.code}: {done.last}", "Its last lines tell."
+    return ModelError(what, hint, log_tail=done.tail)

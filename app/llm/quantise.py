@@ -1,0 +1,99 @@
+"""A GGUF file of 16 bits made smaller, with llama.cpp's own `llama-quantize`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from app.errors import EngineStartFailed, InputError, ModelError
+from app.llm.catalogue import PART, Progress, need_space
+from app.llm.gguf import check_gguf
+from app.llm.tool import KILLED, Finished, run_tool
+
+TYPES = ("Q8_0", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K")
+"""From the largest to the smallest."""
+PROGRAM = "llama-quantize"
+# tools/quantize of llama.cpp b11434: "[  24/  29] blk.0.attn_k.weight - [...], type = bf16, ..."
+_STEP = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")
+_SIZE = re.compile(r"quant size\s*=\s*([\d.]+) MiB")
+_BUILT = ("build/bin", "build/bin/Release", "bin", ".")
+"""Where a checkout of llama.cpp has its programs, built with CMake on each system."""
+
+
+def find_quantizer(llama_cpp: Path | None) -> Path:
+    """The program, in the checkout or else in PATH; raises ModelError."""
+    name = f"{PROGRAM}.exe" if sys.platform == "win32" else PROGRAM
+    for folder in _BUILT if llama_cpp is not None else ():
+        candidate = llama_cpp / folder / name  # type: ignore[operator]
+        if candidate.is_file():
+            return candidate
+    found = shutil.which(PROGRAM)
+    if found is None:
+        raise ModelError(
+            f"{PROGRAM} was not found" + (f" in {llama_cpp}" if llama_cpp else ""),
+            "Build it: cmake -B build && cmake --build build --target llama-quantize in a checkout "
+            "of llama.cpp, and give that with --llama-cpp-path; or put it into PATH.",
+        )
+    return Path(found)
+
+
+def known_type(text: str, allowed: tuple[str, ...] = TYPES) -> str:
+    """A quantisation as llama.cpp spells it; raises InputError."""
+    if text.upper() not in allowed:
+        raise InputError(f"{text!r} is no quantisation", f"There are {', '.join(allowed)}.")
+    return text.upper()
+
+
+def quantised_size(quantizer: Path, source: Path, kind: str) -> int:
+    """Bytes that the weights of `source` will take; reads only its header. Raises ModelError."""
+    done = run_tool([str(quantizer), "--dry-run", str(source), kind])
+    found = _SIZE.search(done.text)
+    if done.code or found is None:
+        raise _failure(done, source, kind)
+    return int(float(found[1]) * (1 << 20))
+
+
+def quantise(quantizer: Path, source: Path, target: Path, kind: str, on_progress: Progress) -> Path:
+    """Write `source` as `kind` to `target`, which gets its name when it is whole.
+
+    Raises ModelError, and EngineStartFailed when `source` is no GGUF file.
+    """
+    check_gguf(source, "engine.model")
+    size = quantised_size(quantizer, source, kind)
+    need_space(target.parent, size, f"{kind} of {source.name}")
+    part = target.with_name(target.name + PART)
+
+    def line(text: str) -> None:
+        if step := _STEP.match(text):
+            number, count = int(step[1]), int(step[2])
+            on_progress(f"{kind} {target.name}", size * number // max(count, 1), size)
+
+    try:
+        done = run_tool([str(quantizer), str(source), str(part), kind], line)
+        if done.code:
+            raise _failure(done, source, kind)
+        try:
+            check_gguf(part, "engine.model")
+        except EngineStartFailed as exc:
+            raise _failure(done, source, kind) from exc
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _failure(done: Finished, source: Path, kind: str) -> ModelError:
+    what, hint = f"{PROGRAM} could not make {kind} of {source.name}: {done.last}", ""
+    if done.code == KILLED:
+        what, hint = f"{PROGRAM} was killed", "The computer ran out of memory, most likely."
+    elif "invalid ftype" in done.text:
+        hint = f"This {PROGRAM} does not know {kind}; build a newer llama.cpp."
+    elif "No space left" in done.text or "failed to write" in done.text:
+        what, hint = "the disk is full", "Make room and give the command again."
+    elif "requantiz" in done.text:
+        hint = "It is quantised already; take the BF16 or F16 file."
+    elif done.code in (126, 127):
+        what, hint = f"{PROGRAM} cannot be run", "Give another one with --llama-cpp-path."
+    return ModelError(what, hint, log_tail=done.tail)

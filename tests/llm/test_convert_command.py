@@ -1,0 +1,281 @@
+"""Converting and quantising: the steps in order, what is left behind, each failure explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+from scripted_llama_cpp import Scripted, write_scripted
+from tiny_glm4v import ModelPair
+from typer.testing import CliRunner, Result
+
+from app.cli import app
+from app.errors import AppError, InputError, ModelError
+from app.settings import load_settings
+
+DEADLINE_S = 20.0
+
+
+@pytest.fixture
+def scripted(tmp_path: Path, tiny_pair: ModelPair) -> Scripted:
+    return write_scripted(tmp_path, tiny_pair)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def arguments(scripted: Scripted, *more: str) -> list[str]:
+    model, llama_cpp = str(scripted.checkpoint), str(scripted.folder)
+    return ["convert", "--model-path", model, "--llama-cpp-path", llama_cpp, *more]
+
+
+def models(*words: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, ["models", *words], env=env)
+
+
+def convert(scripted: Scripted, output: Path, *more: str) -> Result:
+    return models(*arguments(scripted, "--output-path", str(output), *more))
+
+
+def error(done: Result) -> AppError:
+    assert isinstance(done.exception, AppError), done.output
+    return done.exception
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_a_checkpoint_becomes_a_pair(scripted: Scripted, out: Path, tiny_pair: ModelPair) -> None:
+    done = convert(scripted, out / "Tiny-Q4_K_M.gguf", "--quantize", "q4_k_m", "--json")
+    assert done.exit_code == 0, done.output
+    files = json.loads(done.stdout)["files"]
+    assert [Path(file["path"]).name for file in files] == [
+        "Tiny-Q4_K_M.gguf",
+        "mmproj-Tiny-f16.gguf",
+    ]
+    assert names(out) == {"Tiny-Q4_K_M.gguf", "mmproj-Tiny-f16.gguf"}
+    assert (out / "mmproj-Tiny-f16.gguf").read_bytes() == tiny_pair.mmproj.read_bytes()
+    model = scripted.checkpoint
+    assert scripted.calls() == [
+        f"convert {model} --outtype bf16 --outfile {out}/Tiny-BF16.gguf.part",
+        f"quantize --dry-run {out}/Tiny-BF16.gguf Q4_K_M",
+        f"quantize {out}/Tiny-BF16.gguf {out}/Tiny-Q4_K_M.gguf.part Q4_K_M",
+        f"convert {model} --mmproj --outtype f16 --outfile {out}/mmproj-Tiny-f16.gguf.part",
+    ]
+
+
+def test_both_at_eight_bits_and_the_halves_kept(scripted: Scripted, out: Path) -> None:
+    options = ("--quantize", "Q8_0", "--mmproj", "q8_0", "--keep")
+    assert convert(scripted, out / "t.gguf", *options).exit_code == 0
+    assert names(out) == {
+        "t.gguf",
+        "t-BF16.gguf",
+        "mmproj-t-f16.gguf",
+        "mmproj-t-q8_0.gguf",
+    }
+
+
+def test_sixteen_bits_need_no_quantiser(scripted: Scripted, out: Path) -> None:
+    shutil.rmtree(scripted.folder / "build")
+    assert convert(scripted, out / "t.gguf", "--quantize", "bf16").exit_code == 0
+    assert names(out) == {"t.gguf", "mmproj-t-f16.gguf"}
+
+
+def test_a_run_that_broke_off_goes_on_with_the_finished_half(scripted: Scripted, out: Path) -> None:
+    scripted.fail(quantising="late")
+    assert "the disk is full" in error(convert(scripted, out / "t.gguf")).message
+    assert names(out) == {"t-BF16.gguf"}
+    (scripted.folder / "fault").unlink()
+    assert convert(scripted, out / "t.gguf").exit_code == 0
+    outtypes = [call.split()[3] for call in scripted.calls() if call.startswith("convert")]
+    assert outtypes == ["bf16", "--outtype"]
+
+
+@pytest.mark.parametrize("change", ["cut", "older"])
+def test_a_half_that_is_cut_or_older_than_the_checkpoint_is_made_again(
+    scripted: Scripted, out: Path, change: str
+) -> None:
+    scripted.fail(quantising="late")
+    error(convert(scripted, out / "t.gguf"))
+    half = out / "t-BF16.gguf"
+    if change == "cut":
+        half.write_bytes(half.read_bytes()[:-50_000])
+    else:
+        os.utime(half, (1, 1))
+    scripted.fail()
+    os.utime(scripted.checkpoint / "fault", (1, 1))
+    assert convert(scripted, out / "t.gguf").exit_code == 0
+    assert sum("--outtype bf16" in call for call in scripted.calls()) == 2
+
+
+def test_a_name_puts_the_pair_where_a_pull_would(scripted: Scripted, tmp_path: Path) -> None:
+    env = {"PHONEPILOT_SERVICE__DATA_DIR": str(tmp_path)}
+    done = models(*arguments(scripted, "--name", "autoglm-phone-9b"), env=env)
+    assert done.exit_code == 0, done.output
+    assert models("verify", "autoglm-phone-9b", env=env).exit_code == 0
+    engine = load_settings(("rtx-4060-8gb",), environ=env).engine
+    folder = tmp_path / "models" / "autoglm-phone-9b"
+    assert engine.model == folder / "autoglm-phone-9b-Q4_K_S.gguf"
+    assert engine.mmproj == folder / "mmproj-autoglm-phone-9b-f16.gguf"
+    assert names(folder) == {engine.model.name, engine.mmproj.name, "pulled.toml"}
+
+
+def test_a_blind_model_has_no_projector(scripted: Scripted, out: Path) -> None:
+    config = scripted.checkpoint / "config.json"
+    config.write_text('{"architectures": ["GlmForCausalLM"]}', encoding="utf-8")
+    assert convert(scripted, out / "t.gguf").exit_code == 0
+    assert names(out) == {"t.gguf"}
+    done = models(*arguments(scripted, "--name", "glm-edge-v-2b"))
+    assert "blind" in error(done).message
+
+
+CONVERTING = {
+    "import": ("lacks the package torch_is_not_here", "--python"),
+    "architecture": ("cannot convert Glm4vForConditionalGeneration", "newer llama.cpp"),
+    "tokenizer": ("does not know this tokenizer", "--pre-tokenizer glm4"),
+    "arguments": ("does not understand us", "checkouts of late 2026"),
+    "disk": ("the disk is full", "Make room"),
+    "memory": ("ran out of memory", "swap"),
+    "odd": ("ended with 3: ERROR: the moon is full", ""),
+    "short": ("ended with 0", ""),
+}
+
+
+@pytest.mark.parametrize(("fault", "said"), CONVERTING.items(), ids=CONVERTING)
+def test_what_goes_wrong_while_converting(
+    scripted: Scripted, out: Path, fault: str, said: tuple[str, str]
+) -> None:
+    scripted.fail(converting=fault)
+    caught = error(convert(scripted, out / "t.gguf"))
+    assert isinstance(caught, ModelError)
+    assert said[0] in caught.message
+    assert said[1] in caught.hint
+    assert names(out) == set()
+    assert fault == "memory" or caught.log_tail
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("type", "does not know Q4_K_S"), ("requantize", "quantised already"), ("late", "Make room")],
+)
+def test_what_goes_wrong_while_quantising(
+    scripted: Scripted, out: Path, fault: str, said: str
+) -> None:
+    scripted.fail(quantising=fault)
+    assert said in error(convert(scripted, out / "t.gguf")).hint
+    assert names(out) == {"t-BF16.gguf"}
+
+
+def test_a_tokenizer_can_be_named(scripted: Scripted, out: Path) -> None:
+    scripted.fail(converting="tokenizer")
+    assert convert(scripted, out / "t.gguf", "--pre-tokenizer", "glm4").exit_code == 0
+    assert (scripted.folder / "pre").read_text(encoding="utf-8") == "glm4"
+
+
+def test_a_disk_that_is_too_small_is_told_first(
+    scripted: Scripted, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage(NamedTuple):
+        total: int = 1 << 30
+        used: int = 1 << 30
+        free: int = 1000
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage())
+    assert "MiB free" in error(convert(scripted, out / "t.gguf")).message
+    assert scripted.calls() == []
+
+
+def test_what_is_needed_is_asked_for(scripted: Scripted, out: Path) -> None:
+    output = ("--output-path", str(out / "t.gguf"))
+    model = ("convert", "--model-path", str(scripted.checkpoint))
+    env = {"LLAMA_CPP_PATH": "", "PATH": str(out)}
+    assert "git clone" in error(models(*model, *output, env=env)).hint
+    odd = ("--llama-cpp-path", str(scripted.checkpoint))
+    assert "no checkout" in error(models(*model, *output, *odd, env=env)).message
+    shutil.rmtree(scripted.folder / "build")
+    done = models(*arguments(scripted, *output), env=env)
+    assert "llama-quantize was not found" in error(done).message
+    assert "either" in error(models(*arguments(scripted))).message
+    env = {"LLAMA_CPP_PATH": str(scripted.folder)}
+    assert models(*model, *output, "--quantize", "f16", env=env).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: shutil.rmtree(folder), "is not a folder"),
+        (lambda folder: (folder / "config.json").unlink(), "cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "no JSON object"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights"),
+        (
+            lambda folder: (folder / "tokenizer_config.json").write_text(
+                '{"auto_map": {"AutoTokenizer": ["evil.Tokenizer", null]}}'
+            ),
+            "Python code of its own",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(
+    scripted: Scripted, out: Path, change: object, said: str
+) -> None:
+    assert callable(change)
+    change(scripted.checkpoint)
+    caught = error(convert(scripted, out / "t.gguf"))
+    assert isinstance(caught, InputError)
+    assert said in caught.message
+    assert scripted.calls() == []
+
+
+@pytest.mark.parametrize("name", ["{0}.gguf", "-x.gguf", "x", "a b.gguf", "x\n.gguf"])
+def test_odd_names_are_refused(scripted: Scripted, out: Path, name: str) -> None:
+    assert "no name for a GGUF file" in error(convert(scripted, out / name)).message
+
+
+@pytest.mark.parametrize("options", [("--quantize", "q9"), ("--mmproj", "q4_k_s")])
+def test_unknown_types_are_refused(scripted: Scripted, out: Path, options: tuple[str]) -> None:
+    assert "is no quantisation" in error(convert(scripted, out / "t.gguf", *options)).message
+    assert scripted.calls() == []
+
+
+def test_quantising_one_file(scripted: Scripted, tmp_path: Path, tiny_pair: ModelPair) -> None:
+    source = tmp_path / "mmproj-Tiny-f16.gguf"
+    shutil.copy(tiny_pair.mmproj, source)
+    words = ("quantise", str(source), "--to", "q8_0", "--llama-cpp-path", str(scripted.folder))
+    assert models(*words).exit_code == 0
+    assert (tmp_path / "mmproj-Tiny-Q8_0.gguf").is_file()
+    assert "is there already" in error(models(*words)).message
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_converter_ends_with_us(scripted: Scripted, out: Path, number: signal.Signals) -> None:
+    scripted.fail(converting="hang")
+    words = arguments(scripted, "--output-path", str(out / "t.gguf"))
+    ours = subprocess.Popen(
+        [sys.executable, "-m", "app", "models", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + DEADLINE_S
+    pid = scripted.folder / "pid"
+    while not (pid.exists() and pid.read_text(encoding="utf-8")):
+        assert time.monotonic() < deadline
+        assert ours.poll() is None
+        time.sleep(0.01)
+    converter = psutil.Process(int(pid.read_text(encoding="utf-8")))
+    ours.send_signal(number)
+    ours.wait(DEADLINE_S)
+    converter.wait(DEADLINE_S)
+    assert "t-BF16.gguf" not in names(out)
