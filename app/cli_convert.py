@@ -69,8 +69,9 @@ def convert(
 ) -> None:
     """Make GGUF files of a checkpoint: the model, quantised, and its projector."""
     from app.llm.catalogue import measured, record
+    from app.llm.checkpoint import read_checkpoint
     from app.llm.convert import convert as convert_files
-    from app.llm.convert import find_converter, read_checkpoint
+    from app.llm.convert import find_converter
     from app.llm.quantise import find_quantizer
     from app.settings import PulledModel
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm.catalogue import PART, Progress, need_space
+from app.llm.checkpoint import Checkpoint
 from app.llm.files import check_files
 from app.llm.gguf import read_header
 from app.llm.quantise import TYPES, known_type, quantise
@@ -18,11 +18,12 @@ from app.llm.tool import KILLED, Finished, run_tool
 
 DIRECT = ("BF16", "F16")
 """What the converter writes itself; all else is quantised from BF16."""
+HALF = ".half"
+"""Before the ".gguf" of a file that is only made to be quantised."""
 PROJECTORS = ("F16", "BF16", "Q8_0")
 SCRIPT = "convert_hf_to_gguf.py"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,150}\.gguf")
 _WRITING = re.compile(r"Writing:\s+(\d+)%")
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """All that is needed lies in the checkpoint. Its tokenizer may name code elsewhere; with these it
 is not fetched."""
@@ -57,16 +58,6 @@ class Converter:
         return [self.python, *own, script, *arguments]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A folder with weights; `size` is theirs in bytes, `architecture` transformers' name."""
-
-    folder: Path
-    architecture: str
-    size: int
-    sees: bool
-
-
 def find_converter(llama_cpp: Path | None, python: str, pre_tokenizer: str = "") -> Converter:
     """Raises ModelError for a folder that is no checkout of llama.cpp."""
     if llama_cpp is None:
@@ -81,35 +72,6 @@ def find_converter(llama_cpp: Path | None, python: str, pre_tokenizer: str = "")
             "Give the folder of the sources; a folder of built programs does not hold it.",
         )
     return Converter(llama_cpp.resolve(), python, pre_tokenizer)
-
-
-def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:
-    """Look at a checkpoint before hours are spent on it.
-
-    Raises InputError for a folder that is none, and for one that brings code of its own, which
-    the converter would run.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", "Give the folder of the checkpoint.")
-    config = _json(folder / "config.json")
-    weights = [path for pattern in _WEIGHTS for path in folder.glob(pattern)]
-    if not weights:
-        gguf = any(folder.glob("*.gguf"))
-        raise InputError(
-            f"{folder} holds no weights (*.safetensors)",
-            "It holds GGUF files already." if gguf else "Download all files of the checkpoint.",
-        )
-    tokenizer = folder / "tokenizer_config.json"
-    code = {**config, **(_json(tokenizer) if tokenizer.exists() else {})}.get("auto_map")
-    if code and not trust_code:
-        raise InputError(
-            "the checkpoint brings Python code of its own, which the converter would run",
-            "Read it; if you trust it, add --trust-code.",
-        )
-    names = config.get("architectures")
-    name = names[0] if isinstance(names, list) and names else ""
-    size = sum(path.stat().st_size for path in weights)
-    return Checkpoint(folder.resolve(), str(name), size, "vision_config" in config)
 
 
 def convert(
@@ -139,11 +101,9 @@ def convert(
         _once(converter, checkpoint, target, ["--outtype", kind.lower()], on_progress)
     else:
         assert quantizer is not None
-        between = target.with_name(f"{bare}-BF16.gguf")
-        _once(converter, checkpoint, between, ["--outtype", "bf16"], on_progress)
-        quantise(quantizer, between, target, kind, on_progress)
-        if not keep:
-            between.unlink()
+        whole = target.with_name(f"{bare}-BF16.gguf")
+        with _half(converter, checkpoint, whole, ["--outtype", "bf16"], on_progress, keep) as half:
+            quantise(quantizer, half, target, kind, on_progress)
     if not checkpoint.sees:
         check_files(target, None)
         return target, None
@@ -152,13 +112,35 @@ def convert(
         _once(converter, checkpoint, mmproj, options, on_progress)
     else:
         assert quantizer is not None
-        half = target.with_name(f"mmproj-{bare}-f16.gguf")
-        _once(converter, checkpoint, half, ["--mmproj", "--outtype", "f16"], on_progress)
-        quantise(quantizer, half, mmproj, projector, on_progress)
-        if not keep:
-            half.unlink()
+        whole = target.with_name(f"mmproj-{bare}-f16.gguf")
+        options = ["--mmproj", "--outtype", "f16"]
+        with _half(converter, checkpoint, whole, options, on_progress, keep) as half:
+            quantise(quantizer, half, mmproj, projector, on_progress)
     check_files(target, mmproj)
     return target, mmproj
+
+
+@contextmanager
+def _half(
+    converter: Converter,
+    checkpoint: Checkpoint,
+    whole: Path,
+    options: Sequence[str],
+    on_progress: Progress,
+    keep: bool,
+) -> Iterator[Path]:
+    """A file of 16 bits to quantise from: `whole` where an earlier run has left it as its result,
+    else one of our own, which goes when the block has succeeded, or becomes `whole` with `keep`."""
+    if _finished(whole, checkpoint):
+        yield whole
+        return
+    half = whole.with_suffix(f"{HALF}.gguf")
+    _once(converter, checkpoint, half, options, on_progress)
+    yield half
+    if keep:
+        half.replace(whole)
+    else:
+        half.unlink()
 
 
 def _once(
@@ -206,18 +188,6 @@ def _finished(target: Path, checkpoint: Checkpoint) -> bool:
     except EngineStartFailed:
         return False
     return made.st_size > sum(tensor.nbytes for tensor in header.tensors)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise InputError(
-            f"{path} cannot be read: {exc}", "Download all files of the checkpoint."
-        ) from exc
-    if not isinstance(value, dict):
-        raise InputError(f"{path} is no JSON object", "Download the checkpoint again.")
-    return value
 
 
 def _failure(done: Finished, checkpoint: Checkpoint) -> ModelError:

@@ -69,9 +69,9 @@ def test_a_checkpoint_becomes_a_pair(scripted: Scripted, out: Path, tiny_pair: M
     assert (out / "mmproj-Tiny-f16.gguf").read_bytes() == tiny_pair.mmproj.read_bytes()
     model = scripted.checkpoint
     assert scripted.calls() == [
-        f"convert {model} --outtype bf16 --outfile {out}/Tiny-BF16.gguf.part",
-        f"quantize --dry-run {out}/Tiny-BF16.gguf Q4_K_M",
-        f"quantize {out}/Tiny-BF16.gguf {out}/Tiny-Q4_K_M.gguf.part Q4_K_M",
+        f"convert {model} --outtype bf16 --outfile {out}/Tiny-BF16.half.gguf.part",
+        f"quantize --dry-run {out}/Tiny-BF16.half.gguf Q4_K_M",
+        f"quantize {out}/Tiny-BF16.half.gguf {out}/Tiny-Q4_K_M.gguf.part Q4_K_M",
         f"convert {model} --mmproj --outtype f16 --outfile {out}/mmproj-Tiny-f16.gguf.part",
     ]
 
@@ -87,6 +87,19 @@ def test_both_at_eight_bits_and_the_halves_kept(scripted: Scripted, out: Path) -
     }
 
 
+def test_what_an_earlier_run_made_is_used_and_left(scripted: Scripted, out: Path) -> None:
+    assert convert(scripted, out / "t-BF16.gguf", "--quantize", "bf16").exit_code == 0
+    options = ("--quantize", "q8_0", "--mmproj", "q8_0")
+    assert convert(scripted, out / "t-Q8_0.gguf", *options).exit_code == 0
+    assert names(out) == {
+        "t-BF16.gguf",
+        "t-Q8_0.gguf",
+        "mmproj-t-f16.gguf",
+        "mmproj-t-q8_0.gguf",
+    }
+    assert sum(call.startswith("convert") for call in scripted.calls()) == 2
+
+
 def test_sixteen_bits_need_no_quantiser(scripted: Scripted, out: Path) -> None:
     shutil.rmtree(scripted.folder / "build")
     assert convert(scripted, out / "t.gguf", "--quantize", "bf16").exit_code == 0
@@ -96,7 +109,7 @@ def test_sixteen_bits_need_no_quantiser(scripted: Scripted, out: Path) -> None:
 def test_a_run_that_broke_off_goes_on_with_the_finished_half(scripted: Scripted, out: Path) -> None:
     scripted.fail(quantising="late")
     assert "the disk is full" in error(convert(scripted, out / "t.gguf")).message
-    assert names(out) == {"t-BF16.gguf"}
+    assert names(out) == {"t-BF16.half.gguf"}
     (scripted.folder / "fault").unlink()
     assert convert(scripted, out / "t.gguf").exit_code == 0
     outtypes = [call.split()[3] for call in scripted.calls() if call.startswith("convert")]
@@ -109,7 +122,7 @@ def test_a_half_that_is_cut_or_older_than_the_checkpoint_is_made_again(
 ) -> None:
     scripted.fail(quantising="late")
     error(convert(scripted, out / "t.gguf"))
-    half = out / "t-BF16.gguf"
+    half = out / "t-BF16.half.gguf"
     if change == "cut":
         half.write_bytes(half.read_bytes()[:-50_000])
     else:
@@ -175,7 +188,7 @@ def test_what_goes_wrong_while_quantising(
 ) -> None:
     scripted.fail(quantising=fault)
     assert said in error(convert(scripted, out / "t.gguf")).hint
-    assert names(out) == {"t-BF16.gguf"}
+    assert names(out) == {"t-BF16.half.gguf"}
 
 
 def test_a_tokenizer_can_be_named(scripted: Scripted, out: Path) -> None:
@@ -278,4 +291,4 @@ def test_the_converter_ends_with_us(scripted: Scripted, out: Path, number: signa
     ours.send_signal(number)
     ours.wait(DEADLINE_S)
     converter.wait(DEADLINE_S)
-    assert "t-BF16.gguf" not in names(out)
+    assert not [name for name in names(out) if name.endswith(".gguf")]

@@ -1,0 +1,63 @@
+"""A checkpoint as transformers saves it: a folder with weights, configuration and tokenizer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import InputError
+
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with weights; `size` is theirs in bytes, `architecture` transformers' name."""
+
+    folder: Path
+    architecture: str
+    size: int
+    sees: bool
+
+
+def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:
+    """Look at a checkpoint before hours are spent on it.
+
+    Raises InputError for a folder that is none, and for one that brings code of its own, which
+    the converter would run.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder", "Give the folder of the checkpoint.")
+    config = _json(folder / "config.json")
+    weights = [path for pattern in _WEIGHTS for path in folder.glob(pattern)]
+    if not weights:
+        gguf = any(folder.glob("*.gguf"))
+        raise InputError(
+            f"{folder} holds no weights (*.safetensors)",
+            "It holds GGUF files already." if gguf else "Download all files of the checkpoint.",
+        )
+    tokenizer = folder / "tokenizer_config.json"
+    code = {**config, **(_json(tokenizer) if tokenizer.exists() else {})}.get("auto_map")
+    if code and not trust_code:
+        raise InputError(
+            "the checkpoint brings Python code of its own, which the converter would run",
+            "Read it; if you trust it, add --trust-code.",
+        )
+    names = config.get("architectures")
+    name = names[0] if isinstance(names, list) and names else ""
+    size = sum(path.stat().st_size for path in weights)
+    return Checkpoint(folder.resolve(), str(name), size, "vision_config" in config)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise InputError(
+            f"{path} cannot be read: {exc}", "Download all files of the checkpoint."
+        ) from exc
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is no JSON object", "Download the checkpoint again.")
+    return value
