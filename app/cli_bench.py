@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -120,3 +121,44 @@ def bench_overhead(
                 f"{row.name:<12}{ours.median_ms:>9.1f}{ours.p95_ms:>9.1f}"
                 f"{theirs.median_ms:>19.1f}{theirs.p95_ms:>9.1f}"
             )
+
+
+@bench_app.command(
+    "taps",
+    epilog="Examples: `phonepilot bench taps -c demo`, "
+    "`phonepilot bench taps -c rtx-4060-8gb --count 200 --save misses`",
+)
+def bench_taps(
+    config: Config = None,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="Targets to ask for.")] = 50,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for pictures of what missed.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Measure how exactly a model taps: known places on drawn screens, asked for as by a task."""
+    from dataclasses import asdict
+
+    from app.bench.taps import Figures, by_kind, measure, model_name
+    from app.settings import load_settings
+
+    settings = load_settings(config or ())
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    answers = run_to_end(measure(settings, count, save=save, progress=tell))
+    kinds = {**by_kind(answers), "all": Figures.of(answers)}
+    if json_:
+        figures = {kind: asdict(each) for kind, each in kinds.items()}
+        rows = [asdict(answer) for answer in answers]
+        print_json({"model": model_name(settings), "figures": figures, "rows": rows})
+        return
+    terminal = Terminal()
+    names = ("asked", "hits", "unreadable", "no tap", "error", "p95", "bias x", "bias y", "ms")
+    head = "".join(f"{name:>11}" for name in names)
+    terminal.say(f"[bold]{'':<8}{head}[/]")
+    for kind, each in kinds.items():
+        cells = "".join(f"{'-' if value is None else value:>11}" for value in asdict(each).values())
+        terminal.say(f"{kind:<8}{cells}")
+    terminal.say("[dim]error and bias: thousandths of the screen; right and down are positive[/]")

@@ -26,7 +26,7 @@ PARTS: dict[str, set[str]] = {
     "client": set(),
     "show": set(),
     "doctor": {"adb", "llm", "main"},
-    "bench": {"adb", "agent", "demo", "llm", "tasks"},
+    "bench": {"adb", "agent", "demo", "llm", "main", "tasks", "virtual_phone"},
     "demo": {"client", "main", "virtual_phone.apps"},
     "cli": {
         "cli_bench",
@@ -59,7 +59,7 @@ PARTS: dict[str, set[str]] = {
 }
 FOREIGN: dict[str, set[str]] = {
     "ppadb": {"adb/connection.py"},
-    "PIL": {"adb/screen.py", "virtual_phone/"},
+    "PIL": {"adb/screen.py", "bench/report.py", "virtual_phone/"},
     "font_roboto": {"virtual_phone/"},
     "sqlalchemy": {"tasks/store.py"},
     "fastapi": {"api/", "main.py"},

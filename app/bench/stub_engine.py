@@ -26,7 +26,9 @@ class StubEngine:
         return self.url
 
     def answer(self, body: bytes) -> bytes:
-        """The event stream for one request."""
+        """The event stream for one request; a request without a body asks for the health."""
+        if not body:
+            return _HEAD % (0, b"")
         begun = time.perf_counter()
         empty = json.loads(body).get("max_tokens") == 0
         text = "" if empty else self.reply()
