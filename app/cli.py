@@ -22,6 +22,7 @@ from app.cli_phones import devices_app
 from app.cli_prompts import prompts_app
 from app.cli_run import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
 from app.cli_tasks import tasks_app
+from app.cli_tokens import tokens_app
 from app.errors import AppError
 from app.show import Terminal, print_error, print_json, shown
 
@@ -41,6 +42,7 @@ app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(engine_app, name="engine")
+app.add_typer(tokens_app, name="tokens")
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.command(epilog=EXAMPLES)(run)

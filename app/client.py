@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -13,6 +14,8 @@ import httpx
 from app.errors import AppError
 
 TIMEOUT_S = 30.0
+TOKEN_VARIABLE = "PHONEPILOT_TOKEN"
+"""Environment variable with the access token of a service that asks for one."""
 
 
 class ServiceUnreachable(AppError):
@@ -38,7 +41,13 @@ class ServiceClient:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            timeout=TIMEOUT_S,
+            trust_env=False,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
 
     async def __aenter__(self) -> Self:
         return self

@@ -28,6 +28,7 @@ from app.adb.server import AdbServer
 from app.agent.guard import Sensitive
 from app.agent.history import Message
 from app.agent.ports import ReplyStream
+from app.api.access import Access
 from app.api.devices import device_routes
 from app.api.engine import engine_routes
 from app.api.errors import install_error_handlers
@@ -37,11 +38,12 @@ from app.api.tasks import task_routes
 from app.errors import ConfigError, EngineError
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
-from app.settings import Settings, load_apps
+from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.assignment import Assignments
 from app.tasks.runner import Runner
 from app.tasks.slots import Slots
 from app.tasks.store import Store
+from app.tokens import Tokens
 
 log = logging.getLogger(__name__)
 SHUTDOWN_S = 3
@@ -76,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     (data folder, adb program) and AdbServerUnreachable; an engine that does not start is no reason
     to fail, its state tells why.
     """
-    _check_host(settings.service.host)
+    check_access(settings)
     table = AppTable((app.name, app.aliases, app.package) for app in load_apps(settings.apps))
 
     @asynccontextmanager
@@ -86,7 +88,9 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="phonepilot", version=__version__, lifespan=lifespan)
-    app.add_middleware(HostGuard)
+    if _needs_token(settings.service):
+        app.add_middleware(Access, tokens=Tokens(settings.tokens_file), login_page=_login_page)
+    app.add_middleware(HostGuard, names=_names(settings.service))
     install_error_handlers(app)
     _add_fixed_routes(app)
     return app
@@ -225,17 +229,40 @@ class _Assets(StaticFiles):
         return response
 
 
-def _check_host(host: str) -> None:
-    if host not in LOOPBACK:
-        raise ConfigError(
-            f"service.host: {host} can be reached by others, and there are no access tokens yet",
-            "Use 127.0.0.1, and an SSH tunnel from elsewhere.",
+def _needs_token(service: ServiceSettings) -> bool:
+    return service.auth == "always" or service.host not in LOOPBACK
+
+
+def check_access(settings: Settings) -> None:
+    """Raises ConfigError for a service that needs a token and has none."""
+    service = settings.service
+    if _needs_token(service) and not Tokens(settings.tokens_file).all():
+        why = (
+            "service.auth is always"
+            if service.host in LOOPBACK
+            else f"service.host {service.host} can be reached by others"
         )
+        raise ConfigError(
+            f"{why}, and there is no access token",
+            "Make one with `phonepilot tokens create NAME`, or use 127.0.0.1.",
+        )
+
+
+def _names(service: ServiceSettings) -> frozenset[str]:
+    """The host names that the service answers to."""
+    if service.host in LOOPBACK:
+        return LOOPBACK | {name.casefold() for name in service.allowed_hosts}
+    own = {service.host, socket.gethostname(), *service.allowed_hosts}
+    return LOOPBACK | {name.casefold() for name in own}
+
+
+def _login_page() -> FileResponse:
+    page = resources.files("app") / "dashboard" / "login.html"
+    return FileResponse(str(page), headers={"Cache-Control": "no-cache"})
 
 
 def open_socket(host: str, port: int) -> socket.socket:
     """The listening socket of the service, port 0 for a free one; raises ConfigError."""
-    _check_host(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -260,7 +287,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         # The parts are started here and not by uvicorn, which would turn our errors into text.
         async with app.router.lifespan_context(app):
             port = listener.getsockname()[1]
-            host = "localhost" if settings.service.host == "::1" else settings.service.host
+            host = _reachable(settings.service.host)
             server = _Server(_uvicorn_config(app), lambda: ready(f"http://{host}:{port}"))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             try:
@@ -274,6 +301,13 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
                 server.should_exit = True
                 await serving
                 raise
+
+
+def _reachable(host: str) -> str:
+    """A name for this computer's own browser."""
+    if host in ("::1", "::", "0.0.0.0"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
 
 
 def _uvicorn_config(app: FastAPI) -> uvicorn.Config:

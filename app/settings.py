@@ -78,6 +78,8 @@ class ServiceSettings(Section):
         default_factory=_platform_data_dir
     )
     keep_screenshots: bool = True
+    auth: Literal["auto", "always"] = "auto"
+    allowed_hosts: Words = ()
 
 
 class AdbSettings(Section):
@@ -171,6 +173,11 @@ class Settings(Section):
     guard: GuardSettings = GuardSettings()
     apps: AppsSettings = AppsSettings()
     models: ModelsSettings = ModelsSettings()
+
+    @property
+    def tokens_file(self) -> Path:
+        """Where the digests of access tokens lie."""
+        return self.service.data_dir / "tokens.json"
 
     @property
     def prompts_dir(self) -> Path:

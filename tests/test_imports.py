@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOUNDATION = {"errors", "events", "kept_connection", "orphan", "settings", "__version__"}
+FOUNDATION = {
+    "errors",
+    "events",
+    "kept_connection",
+    "orphan",
+    "settings",
+    "tokens",
+    "__version__",
+}
 """What every part may use; it uses nothing but itself."""
 
 PARTS: dict[str, set[str]] = {
@@ -37,6 +45,7 @@ PARTS: dict[str, set[str]] = {
         "cli_prompts",
         "cli_run",
         "cli_tasks",
+        "cli_tokens",
         "client",
         "demo",
         "doctor",
@@ -45,6 +54,7 @@ PARTS: dict[str, set[str]] = {
         "virtual_phone.main",
     },
     "cli_engine": {"cli_run", "llm", "show"},
+    "cli_tokens": {"cli_run", "show"},
     "cli_models": {"cli_convert", "cli_run", "llm", "progress", "show"},
     "cli_convert": {"cli_run", "llm", "progress", "show"},
     "progress": set(),
@@ -76,6 +86,7 @@ FOREIGN: dict[str, set[str]] = {
         "cli_prompts.py",
         "cli_run.py",
         "cli_tasks.py",
+        "cli_tokens.py",
     },
     "rich": {"cli.py", "progress.py", "show.py"},
     "huggingface_hub": {"llm/hub.py"},

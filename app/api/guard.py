@@ -1,10 +1,13 @@
-"""Who may talk to a service that drives a phone and has no password yet: this computer's own pages.
+"""Which names the service answers to, and whose pages may talk to it: its own.
 
-A page of another site may not (Origin), nor one whose name was bent to a loopback address (Host).
+A page of another site may not (Origin), nor one whose name was bent to this computer's address
+(Host, DNS rebinding). An address in numbers cannot be bent, so it is a name of the service wherever
+others may reach it.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -28,17 +31,25 @@ class RequestRefused(AppError):
 class HostGuard:
     """ASGI middleware: checks Host and Origin of every request, adds the security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, names: frozenset[str] = LOOPBACK) -> None:
+        """`names` are those that the service answers to; more than the loopback ones mean that
+        others reach it, by its addresses too."""
         self._app = app
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if problem := refusal(headers.get("host", ""), headers.get("origin")):
+        problem = refusal(headers.get("host", ""), headers.get("origin"), self._names)
+        if problem:
             response = error_response(
-                RequestRefused(problem, "Use the service at http://127.0.0.1 or http://localhost.")
+                RequestRefused(
+                    problem,
+                    "Use the service at http://127.0.0.1 or http://localhost, or name its hosts in "
+                    "service.allowed_hosts.",
+                )
             )
             await response(scope, receive, send)
             return
@@ -47,7 +58,8 @@ class HostGuard:
             if message["type"] == "http.response.start":
                 extra = [
                     (b"x-content-type-options", b"nosniff"),
-                    (b"referrer-policy", b"no-referrer"),
+                    # Under "no-referrer" a browser posts the login form with the origin "null".
+                    (b"referrer-policy", b"same-origin"),
                 ]
                 if not scope["path"].startswith("/docs"):  # FastAPI's page loads its own scripts
                     extra.append((b"content-security-policy", _CSP.encode()))
@@ -57,13 +69,25 @@ class HostGuard:
         await self._app(scope, receive, send_with_headers)
 
 
-def refusal(host: str, origin: str | None) -> str | None:
+def refusal(host: str, origin: str | None, names: frozenset[str] = LOOPBACK) -> str | None:
     """Why a request with these headers is refused, or None."""
-    if _name(f"//{host}") not in LOOPBACK:
+    name = _name(f"//{host}")
+    if name is None or not (name in names or (names != LOOPBACK and _is_address(name))):
         return f"the host {host[:100]!r} is not this service"
-    if origin is not None and _name(origin) not in LOOPBACK:
-        return f"a page of {origin[:100]!r} may not use this service"
-    return None
+    if origin is None:
+        return None
+    page = _name(origin)
+    if page == name or (page in LOOPBACK and name in LOOPBACK):
+        return None
+    return f"a page of {origin[:100]!r} may not use this service"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(url: str) -> str | None:

@@ -107,6 +107,7 @@ async function send(url, init = {}) {
     if (init.signal?.aborted) throw error;
     throw new ApiError('unreachable', 'The phonepilot service does not answer.', 'Is `phonepilot serve` still running?');
   }
+  if (response.status === 401) location.assign('/login');
   if (!response.ok) throw await readFault(response);
   return response;
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from playwright.async_api import (
     Page,
     Request,
     Route,
-    async_playwright,
     expect,
 )
 
@@ -36,16 +34,6 @@ from tests.e2e.test_questions import (
 )
 from tests.phones import phone_process
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 LOAD_MS = 10_000
 TASK_MS = 45_000
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> & <b>bold</b>"
@@ -84,16 +72,6 @@ class Visit:
 
     def note_request(self, request: Request) -> None:
         self.addresses.append(request.url)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert program, "install chromium to run the tests of the dashboard"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

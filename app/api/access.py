@@ -1,0 +1,168 @@
+"""Which right each route needs, and who has it: bearer tokens for programs, a cookie for a browser.
+
+A cookie stands for a session that a token has opened, and ends with it. It is never sent along from
+another site (SameSite=Strict), and pages of other sites are refused by Origin before that.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.errors import error_response
+from app.errors import AppError
+from app.tokens import Token, Tokens
+
+COOKIE = "phonepilot"
+SESSION_S = 12 * 3600.0
+MAX_SESSIONS = 1_000
+MAX_LOGIN_BYTES = 4_096
+OPEN = "open"
+
+RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (methods, re.compile(path), right)
+    for methods, path, right in (
+        ("GET HEAD", r"/healthz", OPEN),
+        ("GET HEAD POST", r"/login", OPEN),
+        ("POST", r"/logout", OPEN),
+        ("GET HEAD", r"/dashboard/.*", OPEN),  # the page's code; what it shows needs a right
+        ("GET HEAD", r"/", "read"),
+        ("GET HEAD", r"/(docs|docs/oauth2-redirect|redoc|openapi\.json)", "read"),
+        ("GET HEAD", r"/tasks(/.*)?", "read"),
+        ("GET HEAD", r"/devices(/.*)?", "read"),
+        ("GET HEAD", r"/engine(/.*)?", "read"),
+        ("GET HEAD", r"/v1/.*", "read"),
+        ("POST", r"/tasks", "run"),
+        ("POST", r"/tasks/[^/]+/(cancel|pause|resume|reply)", "run"),
+        ("POST", r"/v1/.*", "run"),
+        ("POST", r"/devices/.*", "control"),
+        ("POST", r"/engine/.*", "control"),
+    )
+)
+"""The first rule that fits counts; what none fits needs "admin"."""
+
+
+class TokenMissing(AppError):
+    code = "token_missing"
+    status = 401
+    default_hint = "Send `Authorization: Bearer TOKEN`; `phonepilot tokens create NAME` makes one."
+
+
+class RightMissing(AppError):
+    code = "right_missing"
+    status = 403
+    default_hint = "Use a token with that right, or make one with `phonepilot tokens create`."
+
+
+def right_for(method: str, path: str) -> str:
+    """The right that a request needs, "open" for none."""
+    for methods, pattern, right in RULES:
+        if method in methods.split() and pattern.fullmatch(path):
+            return right
+    return "admin"
+
+
+@dataclass(frozen=True)
+class _Session:
+    token: Token
+    until: float
+
+
+class Access:
+    """ASGI middleware behind the host check; also answers `/login` and `/logout`."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, login_page: Callable[[], Response]) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._login_page = login_page
+        self._sessions: dict[str, _Session] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        response = await self._answer(scope, receive)
+        await (response or self._app)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        """What to say in place of the service, None when the request may pass."""
+        method, path = str(scope.get("method", "GET")), str(scope["path"])
+        if path == "/login":
+            request = Request(scope, receive)
+            return await self._log_in(request) if method == "POST" else self._login_page()
+        if path == "/logout" and method == "POST":
+            return self._log_out(Headers(scope=scope))
+        right = right_for(method, path)
+        if right == OPEN:
+            return None
+        token = self._holder(Headers(scope=scope))
+        if token is None:
+            if path == "/":
+                return RedirectResponse("/login", 303)
+            missing = error_response(TokenMissing("this service needs an access token"))
+            missing.headers["www-authenticate"] = "Bearer"
+            return missing
+        if not token.may(right):
+            problem = f"the token {token.name!r} lacks the right {right!r}"
+            return error_response(RightMissing(problem))
+        return None
+
+    def _holder(self, headers: Headers) -> Token | None:
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        if scheme.casefold() == "bearer":
+            return self._tokens.find(secret.strip())
+        session = self._sessions.get(_cookie(headers))
+        if session is None or session.until < time.monotonic():
+            return None
+        # The token may have been revoked, or made anew with other rights, since.
+        return session.token if session.token in self._tokens.all() else None
+
+    async def _log_in(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_LOGIN_BYTES:
+                return error_response(TokenMissing("this is no token"))
+        fields = parse_qs(body.decode("utf-8", "replace"))
+        token = self._tokens.find((fields.get("token") or [""])[0].strip())
+        if token is None:
+            return RedirectResponse("/login?wrong", 303)
+        now = time.monotonic()
+        alive = {key: kept for key, kept in self._sessions.items() if kept.until > now}
+        self._sessions = dict([*alive.items()][-MAX_SESSIONS + 1 :])
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = _Session(token, now + SESSION_S)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(
+            COOKIE,
+            session,
+            max_age=int(SESSION_S),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    def _log_out(self, headers: Headers) -> Response:
+        self._sessions.pop(_cookie(headers), None)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""

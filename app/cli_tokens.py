@@ -1,0 +1,78 @@
+"""The command `phonepilot tokens`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli_run import Config, Json
+from app.settings import load_settings
+from app.show import Terminal, print_json, shown
+from app.tokens import RIGHTS, Tokens
+
+tokens_app = typer.Typer(
+    help="Make and revoke access tokens for a service that others can reach.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+Name = Annotated[str, typer.Argument(help="Whom or what the token is for.")]
+
+
+def _tokens(config: list[str] | None) -> Tokens:
+    return Tokens(load_settings(config or []).tokens_file)
+
+
+@tokens_app.command(
+    epilog="Examples: `phonepilot tokens create me`, "
+    "`phonepilot tokens create ci --right read --right run`"
+)
+def create(
+    name: Name,
+    right: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One or more of {', '.join(RIGHTS)}. Default: admin, which is all."),
+    ] = None,
+    config: Config = None,
+    json_: Json = False,
+) -> None:
+    """Make a token and print it, once: it is kept nowhere."""
+    secret = _tokens(config).create(name, right or ["admin"])
+    if json_:
+        print_json({"name": name, "rights": right or ["admin"], "token": secret})
+        return
+    typer.echo(secret)
+    typer.echo(
+        "Keep it: it is not shown again. Programs send it as `Authorization: Bearer TOKEN`, the\n"
+        "command line takes it from PHONEPILOT_TOKEN, and the dashboard asks for it.",
+        err=True,
+    )
+
+
+@tokens_app.command("list")
+def list_tokens(config: Config = None, json_: Json = False) -> None:
+    """List the tokens by name, never by their secrets."""
+    rows = [
+        {
+            "name": token.name,
+            "rights": sorted(token.rights),
+            "created_at": token.created_at.isoformat(timespec="seconds"),
+        }
+        for token in _tokens(config).all()
+    ]
+    if json_:
+        print_json({"tokens": rows})
+        return
+    terminal = Terminal()
+    for row in rows:
+        rights = ", ".join(row["rights"])
+        terminal.say(f"{shown(str(row['name'])):<24}{rights:<28}{row['created_at']}")
+    if not rows:
+        terminal.say("No tokens. Make one with `phonepilot tokens create NAME`.")
+
+
+@tokens_app.command(epilog="Example: `phonepilot tokens revoke ci`")
+def revoke(name: Name, config: Config = None) -> None:
+    """Revoke a token; a running service refuses it from the next request on."""
+    _tokens(config).revoke(name)
+    Terminal().say(f"Revoked {shown(name)}.")

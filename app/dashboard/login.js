@@ -1,0 +1,6 @@
+/** Says that the last try was wrong; the form itself needs no script. */
+
+if (location.search === '?wrong') {
+  const wrong = document.getElementById('wrong');
+  if (wrong) wrong.hidden = false;
+}

@@ -1,0 +1,220 @@
+"""Nobody in who should not be: every route of a service that others can reach asks for a token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from app.api.access import OPEN, right_for
+from app.api.guard import LOOPBACK, refusal
+from app.cli import app
+from app.errors import ConfigError, InputError
+from app.main import check_access
+from app.settings import load_settings
+from app.tokens import RIGHTS, Tokens
+from tests.e2e.conftest import service_environment, service_process
+
+SECRET = re.compile(r"pp_[\w-]{43}")
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """(URL, a token for each right) of a service on all addresses, in a process of its own."""
+    folder = tmp_path_factory.mktemp("guarded")
+    tokens = Tokens(folder / "tokens.json")
+    secrets = {right: tokens.create(right, [right]) for right in RIGHTS}
+    config = folder / "open.toml"
+    config.write_text('[service]\nhost = "0.0.0.0"\nallowed_hosts = ["phone.example"]\n')
+    with service_process(folder, "-c", str(config)) as (url, _):
+        yield url, secrets
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def routes(url: str, token: str) -> list[tuple[str, str]]:
+    """Every method and path of the service, its own description and what that leaves out."""
+    document: dict[str, Any] = httpx.get(f"{url}/openapi.json", headers=bearer(token)).json()
+    filled = [
+        (method.upper(), re.sub(r"\{\w+\}", "1", path))
+        for path, methods in document["paths"].items()
+        for method in methods
+    ]
+    hidden = [("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/v1/models")]
+    return [*filled, *hidden, ("POST", "/v1/chat/completions"), ("DELETE", "/tasks/1")]
+
+
+def test_every_route_asks_for_a_token_and_for_the_right_one(
+    guarded: tuple[str, dict[str, str]],
+) -> None:
+    url, secrets = guarded
+    found = routes(url, secrets["read"])
+    assert len(found) > 20
+    with httpx.Client(base_url=url, follow_redirects=False, timeout=30) as http:
+        for method, path in found:
+            right = right_for(method, path)
+            if right == OPEN:
+                assert path == "/healthz"
+                continue
+            for headers in ({}, bearer("pp_" + "x" * 43), {"Authorization": "Basic YTpi"}):
+                refused = http.request(method, path, headers=headers)
+                if path == "/":
+                    assert (refused.status_code, refused.headers["location"]) == (303, "/login")
+                    continue
+                assert refused.status_code == 401, (method, path, headers)
+                assert refused.headers["www-authenticate"] == "Bearer"
+                assert refused.json()["error"]["code"] == "token_missing"
+            if method in WRITES:
+                lacking = http.request(method, path, headers=bearer(secrets["read"]))
+                assert lacking.status_code == 403, (method, path)
+                assert lacking.json()["error"]["code"] == "right_missing"
+
+
+def test_each_right_is_good_for_its_own(guarded: tuple[str, dict[str, str]]) -> None:
+    url, secrets = guarded
+    with httpx.Client(base_url=url, timeout=30) as http:
+        assert http.get("/tasks", headers=bearer(secrets["read"])).status_code == 200
+        assert http.get("/tasks", headers=bearer(secrets["run"])).status_code == 403
+        empty = {"goal": " "}
+        for right, status in (("run", 422), ("admin", 422), ("control", 403)):
+            answer = http.post("/tasks", json=empty, headers=bearer(secrets[right]))
+            assert answer.status_code == status, right
+        connect = http.post(
+            "/devices/connect", json={"address": "bad address"}, headers=bearer(secrets["control"])
+        )
+        assert connect.status_code == 422
+
+
+def test_a_browser_signs_in_with_a_cookie_and_out(guarded: tuple[str, dict[str, str]]) -> None:
+    url, secrets = guarded
+    with httpx.Client(base_url=url, follow_redirects=True, timeout=30) as http:
+        assert "Access token" in http.get("/").text
+        wrong = http.post("/login", data={"token": "pp_wrong"})
+        assert wrong.url.query == b"wrong"
+        assert not http.cookies
+        page = http.post("/login", data={"token": secrets["read"]})
+        assert 'id="composer"' in page.text
+        cookie = page.history[0].headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert secrets["read"] not in cookie
+        assert http.get("/tasks").status_code == 200
+        assert http.post("/tasks", json={"goal": "x"}).status_code == 403
+        http.post("/logout")
+        assert http.get("/tasks").status_code == 401
+    assert httpx.post(f"{url}/login", content=b"token=" + b"x" * 10_000).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "phone.example"}, 200),
+        ({"Host": "192.168.1.7:8770"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Host": "phone.example", "Origin": "https://phone.example"}, 200),
+        ({"Host": "phone.example", "Origin": "http://192.168.1.7"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_other_names_and_other_sites_are_refused_even_with_a_token(
+    guarded: tuple[str, dict[str, str]], headers: dict[str, str], status: int
+) -> None:
+    url, secrets = guarded
+    answer = httpx.get(f"{url}/tasks", headers=headers | bearer(secrets["admin"]))
+    assert answer.status_code == status
+
+
+def test_a_revoked_token_ends_at_once_and_its_sessions_too(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens.json")
+    secret = tokens.create("me", ["admin"])
+    config = tmp_path / "always.toml"
+    config.write_text('[service]\nauth = "always"\n')
+    with (
+        service_process(tmp_path, "-c", str(config)) as (url, _),
+        httpx.Client(base_url=url, timeout=30) as http,
+    ):
+        assert http.post("/login", data={"token": secret}).status_code == 303
+        assert http.get("/tasks").status_code == 200
+        Tokens(tmp_path / "tokens.json").revoke("me")
+        assert http.get("/tasks").status_code == 401
+        assert http.get("/tasks", headers=bearer(secret)).status_code == 401
+
+
+@pytest.mark.parametrize("change", [{"service.host": "0.0.0.0"}, {"service.auth": "always"}])
+def test_without_a_token_nobody_else_is_let_near(tmp_path: Path, change: dict[str, str]) -> None:
+    settings = load_settings([], {"service.data_dir": str(tmp_path), **change}, environ={})
+    with pytest.raises(ConfigError, match="no access token") as caught:
+        check_access(settings)
+    assert "phonepilot tokens create" in caught.value.hint
+    Tokens(settings.tokens_file).create("me", ["read"])
+    check_access(settings)
+
+
+def test_the_commands_show_a_secret_once_and_never_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in service_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*argv: str) -> str:
+        done = CliRunner().invoke(app, ["tokens", *argv])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    found = SECRET.search(run("create", "ci", "--right", "read", "--right", "run"))
+    assert found
+    stored = (tmp_path / "tokens.json").read_text()
+    assert found.group() not in stored
+    assert (tmp_path / "tokens.json").stat().st_mode & 0o077 == 0
+    assert found.group() not in run("list") + run("list", "--json")
+    assert "read, run" in run("list")
+    run("revoke", "ci")
+    assert "No tokens" in run("list")
+
+
+@pytest.mark.parametrize(
+    ("name", "rights"), [("", ["read"]), ("../x", ["read"]), ("x" * 65, ["read"]), ("x", ["root"])]
+)
+def test_bad_names_and_rights_are_refused(tmp_path: Path, name: str, rights: list[str]) -> None:
+    tokens = Tokens(tmp_path / "tokens.json")
+    with pytest.raises(InputError):
+        tokens.create(name, rights)
+    assert tokens.all() == []
+    with pytest.raises(InputError):
+        tokens.revoke("nobody")
+
+
+def test_a_broken_file_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    for content in ("", "{}x", '[{"name": "a"}]', '{"a": 1}'):
+        path.write_text(content)
+        with pytest.raises(ConfigError):
+            Tokens(path).find("pp_x")
+
+
+@given(st.text(), st.text())
+def test_no_path_opens_what_is_not_open(method: str, path: str) -> None:
+    right = right_for(method, f"/tasks/{path}")
+    assert right in ("read", "run", "admin")
+    assert right_for("POST", f"/{path}") != "read"
+    assert right_for(method, f"/tasks/{path}") != OPEN
+
+
+@given(st.text(), st.text())
+def test_only_the_services_own_names_pass(host: str, origin: str) -> None:
+    names = LOOPBACK | {"phone.example"}
+    if refusal(host, None) is None:
+        assert any(name in host.casefold() for name in LOOPBACK)
+    if refusal(host, origin, names) is None:
+        assert any(name in origin.casefold() for name in names) or re.search(r"[\d:]", origin)
