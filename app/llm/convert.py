@@ -13,6 +13,7 @@ from app.llm.catalogue import PART, Progress, need_space
 from app.llm.checkpoint import Checkpoint
 from app.llm.files import check_files
 from app.llm.gguf import read_header
+from app.llm.pull import quantisation
 from app.llm.quantise import TYPES, known_type, quantise
 from app.llm.tool import KILLED, Finished, run_tool
 
@@ -94,6 +95,8 @@ def convert(
     kind, projector = known_type(kind, (*TYPES, *DIRECT)), known_type(projector, PROJECTORS)
     if not _FILE_NAME.fullmatch(target.name):
         raise InputError(f"{target.name!r} is no name for a GGUF file", "Name it MODEL.gguf.")
+    if (said := quantisation(target.name)) not in ("", kind):
+        raise InputError(f"{target.name} says {said} and would be {kind}", "Give --quantize.")
     target.parent.mkdir(parents=True, exist_ok=True)
     bare = re.sub(rf"[-_.]?{kind}$", "", target.stem, flags=re.IGNORECASE) or "model"
     mmproj = target.with_name(f"mmproj-{bare}-{projector.lower()}.gguf")

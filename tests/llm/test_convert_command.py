@@ -257,6 +257,12 @@ def test_odd_names_are_refused(scripted: Scripted, out: Path, name: str) -> None
     assert "no name for a GGUF file" in error(convert(scripted, out / name)).message
 
 
+def test_a_name_that_says_something_else_is_refused(scripted: Scripted, out: Path) -> None:
+    caught = error(convert(scripted, out / "t-Q8_0.gguf"))
+    assert "says Q8_0 and would be Q4_K_S" in caught.message
+    assert scripted.calls() == []
+
+
 @pytest.mark.parametrize("options", [("--quantize", "q9"), ("--mmproj", "q4_k_s")])
 def test_unknown_types_are_refused(scripted: Scripted, out: Path, options: tuple[str]) -> None:
     assert "is no quantisation" in error(convert(scripted, out / "t.gguf", *options)).message
