@@ -127,6 +127,7 @@ class AgentSettings(Section):
     profile: str = "autoglm-phone-9b"
     confirm: Literal["ask", "deny", "allow"] = "ask"
     reply_timeout_s: Seconds = 300.0
+    resume_within_s: Annotated[float, Field(ge=0)] = 600.0
     second_look: Literal["off", "judge", "fresh"] = "off"
 
 

@@ -29,6 +29,8 @@ class Conduct:
     reader: Reader | None = None
     second_look: SecondLook | None = None
     mode: Mode = "auto"
+    opening: str = ""
+    """What the model is told with the first screen."""
     clock: asyncio.Timeout | None = None
 
     async def ask(self, question: Question) -> Answer:

@@ -63,12 +63,18 @@ def image_part(png: bytes) -> dict[str, Any]:
 
 
 class History:
-    """The turns of one task, oldest first; `earlier` are those of the task that it follows."""
+    """The turns of one task, oldest first.
 
-    def __init__(self, system: str, goal: str, earlier: Sequence[Turn] = ()) -> None:
+    `earlier` are those of the task that it follows, or its own when it `goes_on`: then the goal
+    stands in them already.
+    """
+
+    def __init__(
+        self, system: str, goal: str, earlier: Sequence[Turn] = (), *, goes_on: bool = False
+    ) -> None:
         self._system = system
         self._goal = goal
-        self._asked = 0
+        self._asked = 1 if goes_on else 0
         self._record: list[str] = []
         self._dropped = 0
         self.turns: list[Turn] = list(earlier)

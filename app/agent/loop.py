@@ -87,7 +87,7 @@ class _Loop:
         self._policy = policy
         self._recorder = recorder
         self._conduct = conduct
-        self._progress = Progress()
+        self._progress = Progress(feedback=conduct.opening)
         self._actor = Actor(device, policy, conduct, self._progress)
         self._drops = 0
         self._package = ""
@@ -97,7 +97,7 @@ class _Loop:
     async def run(self) -> Outcome:
         max_steps = self._limits.max_steps
         try:
-            for number in range(1, max_steps + 1):
+            for number in range(self._limits.first_step, max_steps + 1):
                 outcome = await self._step(number)
                 if outcome is not None:
                     return outcome

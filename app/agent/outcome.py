@@ -29,11 +29,13 @@ Mode = Literal["auto", "step", "dry_run"]
 
 @dataclass(frozen=True)
 class Limits:
-    """`return_s` is how long a phone that dropped off may be away, in seconds."""
+    """`return_s` is how long a phone that dropped off may be away, in seconds; `first_step` is the
+    number of the next step of a task that goes on."""
 
     max_steps: int
     timeout_s: float
     return_s: float = 45.0
+    first_step: int = 1
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,17 @@ class Assignments:
     slots: Slots = field(default_factory=lambda: Slots(1))
 
     def policy(
-        self, task: Task, earlier: Sequence[Turn] = (), slot: int | None = None
+        self,
+        task: Task,
+        earlier: Sequence[Turn] = (),
+        slot: int | None = None,
+        *,
+        goes_on: bool = False,
     ) -> VisionPolicy:
         """Raises ConfigError when there is no prompt in the task's language."""
         return VisionPolicy(
             self.chat,
-            History(self._system(task), task.goal, earlier),
+            History(self._system(task), task.goal, earlier, goes_on=goes_on),
             self._image_size,
             feedback=self.profile.feedback,
             grammar=self._grammar,

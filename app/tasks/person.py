@@ -23,10 +23,11 @@ class Person:
     "running" once it is answered.
     """
 
-    def __init__(self, announce: Announce, timeout_s: float) -> None:
+    def __init__(self, announce: Announce, timeout_s: float, asked: int = 0) -> None:
+        """`asked` is the number of the last question that was asked before."""
         self._announce = announce
         self._timeout_s = timeout_s
-        self._asked = 0
+        self._asked = asked
         self._open: asyncio.Future[Answer] | None = None
 
     async def ask(self, question: Question) -> Answer:

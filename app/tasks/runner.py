@@ -12,7 +12,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -71,6 +71,9 @@ class Defaults(Protocol):
     @property
     def reply_timeout_s(self) -> float: ...
 
+    @property
+    def resume_within_s(self) -> float: ...
+
 
 @dataclass
 class _Switches:
@@ -110,12 +113,28 @@ class Runner:
         self._ending: set[str] = set()
 
     async def recover(self) -> None:
-        """Mark what an earlier run left unfinished; nothing is repeated on a phone unasked."""
+        """Go on with what an earlier run of the service left open.
+
+        A task that had not begun is queued again. One that had goes on with a fresh look at the
+        screen, so that nothing is repeated that the phone may have done; the step in which the
+        service ended says that this is not known. What was left too long ago is interrupted:
+        nobody expects a phone to begin to move after hours.
+        """
         for task in await self._store.unfinished():
-            task.status, task.ended_at = "interrupted", datetime.now(UTC)
-            task.message = "The service ended while this task was open."
+            steps = await self._store.list_steps(task.id)
+            last = max([task.created_at, *(step.started_at for step in steps)])
             task.question = None
-            await self._store.save_task(task)
+            if datetime.now(UTC) - last > timedelta(seconds=self._defaults.resume_within_s):
+                task.status, task.ended_at = "interrupted", datetime.now(UTC)
+                task.message = "The service ended while this task was open, too long ago to go on."
+                await self._store.save_task(task)
+                continue
+            if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
+                unsure = "The service ended in this step; whether the phone did it is not known."
+                steps[-1].remark = f"{steps[-1].remark} {unsure}".strip()
+                await self._store.save_step(task.id, steps[-1])
+            task.status, task.steps = "queued", len(steps)
+            await self._begin(task)
 
     async def submit(self, new: NewTask) -> Task:
         """Queue a task for its phone.
@@ -141,12 +160,15 @@ class Runner:
             created_at=datetime.now(UTC),
         )
         self._assignments.policy(task)
+        await self._begin(task)
+        return task
+
+    async def _begin(self, task: Task) -> None:
         topic = Topic()
         await self._store.save_task(task)
         self._live[task.id], self._topics[task.id] = task, topic
         topic.publish("task", task.model_dump(mode="json"))
         self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
-        return task
 
     async def _followed(self, new: NewTask) -> Task | None:
         if new.follows is None:
@@ -193,13 +215,21 @@ class Runner:
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
     async def _work(self, task: Task, topic: Topic, lease: Lease, slot: int | None) -> Outcome:
+        # The adb server may know the phone no more since the task was given, as after a restart.
+        await self._fleet.choose(task.device)
         device = await lease.device()
-        policy = self._assignments.policy(task, await self._earlier(task), slot)
+        goes_on = task.steps > 0
+        earlier = await self._earlier(task)
+        if goes_on:
+            earlier += turns_of(task, await self._store.list_steps(task.id))
+        policy = self._assignments.policy(task, earlier, slot, goes_on=goes_on)
         switches = self._switches_of(task, topic)
         conduct = await self._assignments.conduct(task, device, switches.person, switches.control)
         trajectory = Trajectory(task, topic, self._store, keep_screenshots=self._keep_screenshots)
         self._trajectories[task.id], self._switches[task.id] = trajectory, switches
-        limits = Limits(task.max_steps, task.timeout_s, self._return_s)
+        if goes_on:
+            conduct.opening = "The service was restarted; see what the last action did."
+        limits = Limits(task.max_steps, task.timeout_s, self._return_s, task.steps + 1)
         try:
             return await run_loop(device, policy, trajectory, limits, conduct)
         finally:
@@ -215,7 +245,10 @@ class Runner:
         async def paused(still: bool) -> None:
             await told(None, "paused" if still else "running")
 
-        return _Switches(Control(paused), Person(told, self._defaults.reply_timeout_s))
+        # Numbers that an earlier run of the service can have used are not used again: an answer to
+        # a question of that time must not count for one of now.
+        asked = 2 * task.steps
+        return _Switches(Control(paused), Person(told, self._defaults.reply_timeout_s, asked))
 
     async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
         task.status = _STATUS.get(outcome.reason, "failed")

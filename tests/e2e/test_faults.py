@@ -136,12 +136,14 @@ def test_a_phone_that_goes_away_ends_the_task_as_device_lost(tmp_path: Path) -> 
         assert (found["status"], found["stop_reason"]) == ("failed", "device_lost")
 
 
-def test_what_a_killed_service_left_open_is_marked_interrupted(tmp_path: Path) -> None:
+def test_what_was_left_too_long_ago_is_interrupted(tmp_path: Path) -> None:
+    config = tmp_path / "never.toml"
+    config.write_text("[agent]\nresume_within_s = 0\n", encoding="utf-8")
     with phone_process() as phone:
         with service_process(tmp_path) as (url, process):
             httpx.post(f"{url}/devices/connect", json={"address": phone.serial}, timeout=30)
             task = httpx.post(f"{url}/tasks", json={"goal": "Turn on Bluetooth"}).json()
             process.kill()
-        with service_process(tmp_path) as (url, _):
+        with service_process(tmp_path, "-c", str(config)) as (url, _):
             found = httpx.get(f"{url}/tasks/{task['id']}").json()
             assert found["status"] == "interrupted" and found["message"]

@@ -209,11 +209,16 @@ def test_a_question_dies_with_the_service(tmp_path: Path) -> None:
             task = killed.start(OPEN_SETTINGS, SENSITIVE_TAP)
             killed.question(task)
             process.kill()
+        engine.replies = [SENSITIVE_TAP]
         with service_process(tmp_path, *options, kind="remote") as (url, process):
             after = Scene(Stack(url, phone, process), engine)
-            known = after.stack.get(f"/tasks/{task}")
-            assert (known["status"], known["question"]) == ("interrupted", None)
-            assert after.reply(task, True).json()["error"]["code"] == "task_not_running"
+            asked = after.until(task, lambda known: known["question"])["question"]
+            assert asked["number"] > 1, "an answer from before must not count"
+            assert after.reply(task, False, question=1).status_code == 409
+            after.reply(task, False, question=asked["number"]).raise_for_status()
+            ended = after.end(task)
+            assert (ended["status"], ended["stop_reason"]) == ("failed", "refused")
+            assert after.touches() == []
 
 
 def test_a_second_answer_is_refused_and_changes_nothing(scene: Scene) -> None:

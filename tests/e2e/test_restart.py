@@ -1,0 +1,69 @@
+"""A service that is killed at any moment goes on afterwards: no step lost, no touch doubled.
+
+`PHONEPILOT_TEST_KILLS=50` kills it at fifty moments.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Stack, service_process, wait_until_ready
+from tests.phones import PhoneProcess, phone_process
+
+KILLS = int(os.environ.get("PHONEPILOT_TEST_KILLS", "5"))
+MOMENTS_S = (0.0, 1.6)
+"""After the tasks were given; the two of them take about so long."""
+GOALS = ("Turn on Bluetooth", "Turn on NFC")
+
+
+def ended(url: str, task: str) -> dict[str, Any]:
+    """The task once it has ended: its events come until then."""
+    with httpx.stream("GET", f"{url}/tasks/{task}/events", timeout=90, trust_env=False) as events:
+        for _ in events.iter_lines():
+            pass
+    return dict(httpx.get(f"{url}/tasks/{task}", trust_env=False).json())
+
+
+def taps(phone: PhoneProcess, after: int) -> list[str]:
+    commands = (event["command"] for event in phone.events(after) if event["kind"] == "shell")
+    return [found.group() for line in commands if (found := re.search(r"input tap \d+ \d+", line))]
+
+
+@pytest.mark.timeout(60 + 40 * KILLS)
+def test_killed_at_any_moment_it_goes_on_without_doubling_a_touch(tmp_path: Path) -> None:
+    moments = random.Random(20261120)
+    with phone_process() as phone:
+        for number in range(KILLS):
+            phone.reset(7)
+            before = max([0, *(event["seq"] for event in phone.events())])
+            folder = tmp_path / str(number)
+            with service_process(folder) as (url, process):
+                wait_until_ready(url)
+                stack = Stack(url, phone, process)
+                stack.post("/devices/connect", {"address": phone.serial}).raise_for_status()
+                tasks = [stack.post("/tasks", {"goal": goal}).json()["id"] for goal in GOALS]
+                moment = moments.uniform(*MOMENTS_S)
+                threading.Event().wait(moment)
+                process.kill()
+            with service_process(folder) as (url, _):
+                found = [ended(url, task) for task in tasks]
+                steps = [
+                    httpx.get(f"{url}/tasks/{task}/steps", trust_env=False).json()["steps"]
+                    for task in tasks
+                ]
+            told = (number, moment, found)
+            assert [task["status"] for task in found] == ["succeeded", "succeeded"], told
+            settings = phone.state()["settings"]
+            assert settings["bluetooth"] and settings["nfc"], told
+            for task, kept in zip(found, steps, strict=True):
+                assert [step["number"] for step in kept] == list(range(1, task["steps"] + 1)), told
+            done = taps(phone, before)
+            assert len(set(done)) == len(done), (told, done)
