@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +69,7 @@ def convert(
     json_: Json = False,
 ) -> None:
     """Make GGUF files of a checkpoint: the model, quantised, and its projector."""
-    from app.llm.catalogue import measured, record
+    from app.llm.catalogue import alone, measured, record
     from app.llm.checkpoint import read_checkpoint
     from app.llm.convert import convert as convert_files
     from app.llm.convert import find_converter
@@ -88,7 +89,7 @@ def convert(
     half = {"f16", "bf16"}
     needed = quantize.lower() not in half or (checkpoint.sees and mmproj.lower() not in half)
     quantizer = find_quantizer(llama_cpp_path) if needed else None
-    with Bars() as bars:
+    with Bars() as bars, alone(place.folder) if place is not None else nullcontext():
         model, projector = convert_files(
             converter,
             quantizer,

@@ -174,9 +174,13 @@ def pull(
 ) -> None:
     """Download a model and its projector; a download that broke off goes on where it stopped."""
     from app.llm.pull import pull as pull_pair
+    from app.llm.pull import quantisation as kind_in_name
 
     found = _shelf(config).find(name)
     source = _repository(found, repository)
+    if found.pulled is not None:  # a newer version of the same kinds, unless others are asked for
+        quant = quant or kind_in_name(found.pulled.model.name) or None
+        mmproj = mmproj or kind_in_name(found.pulled.mmproj.name) or None
     with Bars() as bars:
         pulled = pull_pair(source, found.folder, bars.tell, quant=quant, projector=mmproj)
     if json_:

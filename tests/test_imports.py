@@ -91,6 +91,7 @@ FOREIGN: dict[str, set[str]] = {
     "rich": {"cli.py", "progress.py", "show.py"},
     "huggingface_hub": {"llm/hub.py"},
     "httpx2": {"llm/hub.py"},
+    "filelock": {"llm/catalogue.py"},
     "xllamacpp": {"llm/embedded.py"},
     "platformdirs": {"settings.py"},
     "gguf": {"llm/family.py"},

@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm.files import check_files
@@ -61,6 +64,26 @@ def places(entries: Sequence[ModelEntry], models_dir: Path) -> list[Place]:
     here = sorted(path.parent.name for path in models_dir.glob(f"*/{PULLED_FILE}"))
     names = [*known, *(name for name in here if name not in known)]
     return [place(entries, models_dir, name) for name in names]
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Make the folder of a model, which no other command of ours writes to during the block.
+
+    Raises ModelError while one does, and when the folder cannot be made. The lock ends with its
+    process, however that ends.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Beside the folder, which may be removed under the lock.
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
+            yield
+    except Timeout as exc:
+        raise ModelError(
+            f"another command is at work on {folder.name}", "Wait until it has ended."
+        ) from exc
+    except OSError as exc:
+        raise ModelError(f"{folder}: cannot be used: {exc.strerror or exc}") from exc
 
 
 def record(folder: Path, pulled: PulledModel, *, keep: bool = False) -> None:
@@ -142,7 +165,8 @@ def remove(found: Place) -> int:
         raise InputError(f"nothing of {found.name} is here")
     size = sum(path.stat().st_size for path in found.folder.rglob("*") if path.is_file())
     try:
-        shutil.rmtree(found.folder)
+        with alone(found.folder):
+            shutil.rmtree(found.folder)
     except OSError as exc:
         raise ModelError(f"{found.folder}: cannot be removed: {exc.strerror or exc}") from exc
     return size

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app.errors import InputError, ModelError
-from app.llm.catalogue import PART, Progress, need_space, record, sha256_of
+from app.llm.catalogue import PART, Progress, alone, need_space, record, sha256_of
 from app.llm.files import check_files
 from app.llm.hub import HubFile, Listing, download, list_files
 from app.settings import PulledFile, PulledModel
@@ -83,23 +83,20 @@ def pull(
     chosen = choose(listing, quant, projector)
     if not re.fullmatch(r"[0-9a-f]{40}", listing.revision):
         raise ModelError(f"the hub does not tell the revision of {repository}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        missing = [file for file in chosen if not _is_here(folder, file, on_progress)]
-        rest = sum(file.size - _size(_part(folder, file)) for file in missing)
-    except OSError as exc:
-        raise ModelError(f"{folder}: cannot be used: {exc.strerror}") from exc
-    need_space(folder, rest, "the download")
-    for file in missing:
-        _fetch(listing, file, folder, on_progress, endpoint)
     model, mmproj = (
         PulledFile(name=_name(file), size=file.size, sha256=file.sha256) for file in chosen
     )
-    check_files(folder / model.name, folder / mmproj.name)
     pulled = PulledModel(
         repository=repository, revision=listing.revision, model=model, mmproj=mmproj
     )
-    record(folder, pulled)
+    with alone(folder):
+        missing = [file for file in chosen if not _is_here(folder, file, on_progress)]
+        rest = sum(file.size - _size(_part(folder, file)) for file in missing)
+        need_space(folder, rest, "the download")
+        for file in missing:
+            _fetch(listing, file, folder, on_progress, endpoint)
+        check_files(folder / model.name, folder / mmproj.name)
+        record(folder, pulled)
     return pulled
 
 

@@ -19,7 +19,7 @@ from tiny_glm4v import ModelPair
 
 from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm import hub as hub_module
-from app.llm.catalogue import PART
+from app.llm.catalogue import PART, alone
 from app.llm.hub import HubFile, Listing
 from app.llm.pull import choose, pull, quantisation
 from app.settings import PULLED_FILE, load_pulled, load_settings
@@ -85,6 +85,24 @@ def test_another_quantisation_takes_the_place_of_the_first(hub: Hub, tmp_path: P
     get(hub, tmp_path)
     get(hub, tmp_path, quant="q8_0")
     assert names(tmp_path) == {"Tiny-Q8_0.gguf", MMPROJ, PULLED_FILE}
+
+
+def test_an_update_keeps_the_kinds_that_were_chosen(hub: Hub, tmp_path: Path) -> None:
+    hub.files["Tiny-Q8_0.gguf"] = hub.files[MODEL]
+    options = ("pull", NAME, "--repository", REPOSITORY)
+    for more in (("--quant", "q8_0"), ()):
+        done = command(hub, tmp_path, *options, *more)
+        assert done.communicate(timeout=DEADLINE_S)
+        assert done.returncode == 0
+    folder = tmp_path / "models" / NAME
+    assert names(folder) == {"Tiny-Q8_0.gguf", MMPROJ, PULLED_FILE}
+    assert len(hub.of("Tiny-Q8_0.gguf")) == 1
+
+
+def test_two_commands_do_not_write_to_one_folder(hub: Hub, tmp_path: Path) -> None:
+    with alone(tmp_path / NAME), pytest.raises(ModelError, match="another command"):
+        get(hub, tmp_path / NAME)
+    get(hub, tmp_path / NAME)
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(hub: Hub, tmp_path: Path) -> None:
