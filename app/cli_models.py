@@ -138,7 +138,8 @@ def _show_entry(found: Place, json_: bool) -> None:
         print_json(_row(found))
         return
     for key, value in _row(found).items():
-        _say_fact(Terminal(), key, value)
+        if value != "":
+            _say_fact(Terminal(), key, value)
 
 
 def _say_fact(terminal: Terminal, key: str, value: object) -> None:

@@ -16,6 +16,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+_LABEL = 34
+"""What leaves room for the rest in a line of 80."""
+
 
 class Bars:
     """A bar for each name that is told; nothing where the output is no terminal.
@@ -27,7 +30,7 @@ class Bars:
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(10),
             DownloadColumn(binary_units=True),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
@@ -52,5 +55,7 @@ class Bars:
         """`done` of `total` bytes of what is called `name`, which is shown as it is."""
         if name not in self._tasks:
             label = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+            if len(label) > _LABEL:
+                label = f"{label[: _LABEL // 2]}…{label[1 - _LABEL // 2 :]}"
             self._tasks[name] = self._progress.add_task(escape(label), total=total)
         self._progress.update(self._tasks[name], completed=done, total=total)

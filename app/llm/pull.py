@@ -107,7 +107,11 @@ def _fetch(
     if _size(part) > file.size:
         part.unlink()
     download(listing, file, part, lambda done: on_progress(name, done, file.size), endpoint)
-    if sha256_of(part, on_progress) != file.sha256:
+
+    def checking(_: str, done: int, size: int) -> None:
+        on_progress(f"checking {name}", done, size)
+
+    if sha256_of(part, checking) != file.sha256:
         part.unlink()
         raise ModelError(
             f"{name} arrived damaged: its checksum is not the hub's; it was thrown away",
