@@ -162,3 +162,47 @@ def bench_taps(
         cells = "".join(f"{'-' if value is None else value:>11}" for value in asdict(each).values())
         terminal.say(f"{kind:<8}{cells}")
     terminal.say("[dim]error and bias: thousandths of the screen; right and down are positive[/]")
+
+
+@bench_app.command(
+    "engine",
+    epilog="Examples: `phonepilot bench engine -c demo`, "
+    "`phonepilot bench engine -c rtx-4060-8gb --spec`",
+)
+def bench_engine(
+    config: Config = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Requests each way.")] = 20,
+    tokens: Annotated[int, typer.Option(min=2, max=3000, help="Tokens of a reply at most.")] = 128,
+    spec: Annotated[
+        bool, typer.Option("--spec", help="Measure again with llama-server's n-gram speculation.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Measure tokens a second, through phonepilot's client and by raw calls with the same bytes."""
+    from dataclasses import asdict
+
+    from app.bench.taps import model_name
+    from app.bench.throughput import measure
+    from app.settings import load_settings
+
+    settings = load_settings(config or ())
+    plain, *more = run_to_end(measure(settings, count, tokens, spec=spec))
+    found = {"plain": plain} | ({"ngram": more[0]} if more else {})
+    if json_:
+        each = {name: asdict(one) for name, one in found.items()}
+        print_json({"model": model_name(settings), "count": count, **each})
+        return
+    terminal = Terminal()
+    head = f"{'tokens/s':<12}{'prompt':>10}{'raw':>10}{'ratio':>8}"
+    terminal.say(f"[bold]{head}{'reply':>10}{'raw':>10}{'ratio':>8}[/]")
+    for name, one in found.items():
+        terminal.say(
+            f"{name:<12}{one.ours.prompt:>10.1f}{one.raw.prompt:>10.1f}{one.prompt_ratio:>8.3f}"
+            f"{one.ours.generation:>10.1f}{one.raw.generation:>10.1f}{one.generation_ratio:>8.3f}"
+        )
+    if more:
+        drafted, accepted = more[0].ours.drafted, more[0].ours.accepted
+        gain = more[0].ours.generation / plain.ours.generation
+        terminal.say(
+            f"[dim]ngram: {gain:.2f} times as fast; {accepted} of {drafted} drafted tokens taken[/]"
+        )

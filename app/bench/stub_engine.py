@@ -16,11 +16,13 @@ _PIECE = 40
 
 @dataclass
 class StubEngine:
-    """Answers every chat request at `url` with the next reply; `worked_s` sums up its own time."""
+    """Answers every chat request at `url` with the next reply; `worked_s` sums up its own time,
+    `asked` is the body of the last one."""
 
     url: str
     reply: Callable[[], str]
     worked_s: float = 0.0
+    asked: bytes = b""
 
     async def base_url(self) -> str:
         return self.url
@@ -29,6 +31,7 @@ class StubEngine:
         """The event stream for one request; a request without a body asks for the health."""
         if not body:
             return _HEAD % (0, b"")
+        self.asked = body
         begun = time.perf_counter()
         empty = json.loads(body).get("max_tokens") == 0
         text = "" if empty else self.reply()

@@ -1,0 +1,242 @@
+"""Tokens a second through our client, and by raw calls of the same engine with the same bytes.
+
+Both are timed by the clock of this process, from the request to the first token and from there to
+the last, in turn and in the same run; nothing is taken from the prompt cache. So what our client
+costs is the ratio of the two, whatever the engine's speed. The requests are those of tasks: the
+profile's prompt, three answered turns and a screen.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from app.agent.history import History, Message, user_text
+from app.agent.prompt import load_prompt
+from app.bench.stub_engine import stub_engine
+from app.bench.taps import FIRST_SEED
+from app.bench.targets import Shown, targets
+from app.errors import ConfigError, EngineRequestFailed
+from app.llm.client import ChatClient, Sampling
+from app.llm.engine import Engine
+from app.main import sampling_of
+from app.settings import EngineSettings, Settings
+
+NGRAM = ("--spec-type", "ngram-simple")
+"""llama-server's speculation without a second model: what stands after the same tokens in the
+conversation is taken as a draft (llama.cpp's common/speculative)."""
+TURNS = 3
+_NOT_CACHED = {"cache_prompt": False}
+_FIRST_TOKEN = b'"content":"'
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One reply. Tokens a second of the prompt, from the request to the first token, and of the
+    reply, from there on; `drafted` and `accepted` are tokens of speculation."""
+
+    prompt: float
+    generation: float
+    prompt_tokens: int
+    reply_tokens: int
+    drafted: int = 0
+    accepted: int = 0
+
+
+@dataclass(frozen=True)
+class Way:
+    """Medians over all replies that came one way, and sums of the speculation."""
+
+    prompt: float
+    generation: float
+    prompt_tokens: int
+    reply_tokens: int
+    drafted: int
+    accepted: int
+
+    @classmethod
+    def of(cls, paces: Sequence[Pace]) -> Way:
+        return cls(
+            prompt=round(statistics.median(pace.prompt for pace in paces), 1),
+            generation=round(statistics.median(pace.generation for pace in paces), 1),
+            prompt_tokens=round(statistics.median(pace.prompt_tokens for pace in paces)),
+            reply_tokens=round(statistics.median(pace.reply_tokens for pace in paces)),
+            drafted=sum(pace.drafted for pace in paces),
+            accepted=sum(pace.accepted for pace in paces),
+        )
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Of one engine: both ways, and ours by raw, paired request by request (1.0 = no cost)."""
+
+    ours: Way
+    raw: Way
+    prompt_ratio: float
+    generation_ratio: float
+
+
+async def measure(
+    settings: Settings, count: int, tokens: int, *, spec: bool = False
+) -> list[Throughput]:
+    """`count` requests of at most `tokens` each way; with `spec` the same again under n-gram
+    speculation. Raises EngineError, and ConfigError for an engine that cannot speculate."""
+    if spec and settings.engine.kind != "llama-server":
+        raise ConfigError(
+            "speculation is an option of llama-server", 'Set engine.kind to "llama-server".'
+        )
+    found = [await _measured(settings, settings.engine, count, tokens)]
+    if spec:
+        engine = settings.engine.model_copy(
+            update={"extra_args": (*settings.engine.extra_args, *NGRAM)}
+        )
+        found.append(await _measured(settings, engine, count, tokens))
+    return found
+
+
+async def _measured(
+    settings: Settings, engine_settings: EngineSettings, count: int, tokens: int
+) -> Throughput:
+    async with AsyncExitStack() as stack:
+        engine = Engine(engine_settings)
+        stack.push_async_callback(engine.aclose)
+        url = await engine.ensure_ready()
+        key = engine_settings.api_key.get_secret_value()
+        sampling = _short(sampling_of(settings), tokens)
+
+        def client_of(base_url: Callable[[], Awaitable[str]]) -> ChatClient:
+            client = ChatClient(base_url, local=True, model=engine_settings.alias, api_key=key)
+            stack.push_async_callback(client.aclose)
+            return client
+
+        client = client_of(engine.ensure_ready)
+        stub = await stack.enter_async_context(stub_engine(str))
+        recorder = client_of(stub.base_url)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(
+                headers=headers, timeout=engine_settings.request_timeout_s, trust_env=False
+            )
+        )
+        ours, raw = list[Pace](), list[Pace]()
+        told = list[tuple[str, str]]()
+        # The first ones fill the turns before the next and load what is loaded lazily.
+        for number, shown in enumerate(targets(count + TURNS, FIRST_SEED, settings.profile.prompt)):
+            messages = _conversation(settings, shown, told[-TURNS:])
+            async with recorder.stream(messages, sampling=sampling, extra=_NOT_CACHED) as reply:
+                async for _ in reply:
+                    pass
+            if number % 2:
+                mine, text = await _through(client, messages, sampling)
+                theirs = await _raw(http, url, stub.asked)
+            else:
+                theirs = await _raw(http, url, stub.asked)
+                mine, text = await _through(client, messages, sampling)
+            told.append((_asked(settings, shown), text))
+            if number >= TURNS:
+                ours.append(mine)
+                raw.append(theirs)
+    return Throughput(
+        Way.of(ours),
+        Way.of(raw),
+        _ratio([mine.prompt / theirs.prompt for mine, theirs in zip(ours, raw, strict=True)]),
+        _ratio([m.generation / t.generation for m, t in zip(ours, raw, strict=True)]),
+    )
+
+
+def _ratio(ratios: Sequence[float]) -> float:
+    return round(statistics.median(ratios), 3)
+
+
+def _short(sampling: Sampling, tokens: int) -> Sampling:
+    return Sampling(
+        sampling.temperature,
+        sampling.top_p,
+        sampling.frequency_penalty,
+        min(tokens, sampling.max_tokens),
+    )
+
+
+def _asked(settings: Settings, shown: Shown) -> str:
+    return user_text(shown.goal(settings.profile.prompt), shown.app, first=True)
+
+
+def _conversation(
+    settings: Settings, shown: Shown, told: Sequence[tuple[str, str]]
+) -> list[Message]:
+    """The turns before are other goals with what the model itself replied to them."""
+    profile = settings.profile
+    today = datetime.now().astimezone().date()
+    system = load_prompt(profile.prompt, settings.agent.lang, today, settings.prompts_dir)
+    history = History(system, "")
+    for earlier, reply in told:
+        history.answered(earlier, reply)
+    size = (profile.image_width, profile.image_height)
+    png = shown.frame.scaled_png(*size) if profile.image_width else shown.frame.png()
+    return history.messages(_asked(settings, shown), png)
+
+
+async def _through(
+    client: ChatClient, messages: list[Message], sampling: Sampling
+) -> tuple[Pace, str]:
+    begun, first = time.perf_counter(), 0.0
+    async with client.stream(messages, sampling=sampling, extra=_NOT_CACHED) as reply:
+        async for _ in reply:
+            first = first or time.perf_counter()
+    return _pace(begun, first, reply.completion.timings), reply.completion.text
+
+
+async def _raw(http: httpx.AsyncClient, url: str, body: bytes) -> Pace:
+    """The bytes as they come, looked at afterwards but for the first token."""
+    begun, first, chunks = time.perf_counter(), 0.0, list[bytes]()
+    request = http.build_request(
+        "POST",
+        f"{url}/v1/chat/completions",
+        content=body,
+        headers={"Content-Type": "application/json"},
+    )
+    async with aclosing(await http.send(request, stream=True)) as response:
+        async for chunk in response.aiter_raw():
+            chunks.append(chunk)
+            if not first and _FIRST_TOKEN in chunk:
+                first = time.perf_counter()
+    ended = time.perf_counter()
+    timings = dict[str, float]()
+    for event in _events(b"".join(chunks)):
+        timings = event.get("timings") or timings
+    return _pace(begun, first, timings, ended)
+
+
+def _events(stream: bytes) -> Iterator[dict[str, Any]]:
+    for line in stream.splitlines():
+        if line.startswith(b"data: {"):
+            yield json.loads(line[len(b"data: ") :])
+
+
+def _pace(
+    begun: float, first: float, timings: dict[str, float], ended: float | None = None
+) -> Pace:
+    """Raises EngineRequestFailed for an engine that does not count its tokens, or says nothing."""
+    ended = time.perf_counter() if ended is None else ended
+    prompt, reply = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
+    if not first or not prompt or reply < 2 or ended <= first:
+        raise EngineRequestFailed(
+            "the engine tells no timings, or replies with less than two tokens",
+            "This bench needs a llama.cpp: engine.kind llama-server or embedded.",
+        )
+    return Pace(
+        prompt / (first - begun),
+        (reply - 1) / (ended - first),
+        prompt,
+        reply,
+        int(timings.get("draft_n", 0)),
+        int(timings.get("draft_n_accepted", 0)),
+    )

@@ -1,0 +1,75 @@
+"""The bench of the engine: the same request both ways, and an honest word about speculation."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.bench.stub_engine import stub_engine
+from app.bench.throughput import measure
+from app.cli import app
+from app.errors import ConfigError
+from app.llm.client import ChatClient, Sampling
+from app.settings import load_settings
+
+BINARY = os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER", "")
+
+
+@pytest.mark.timeout(120)
+def test_both_ways_read_and_write_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHONEPILOT_ENGINE__KIND", "embedded")
+    monkeypatch.setenv("PHONEPILOT_SERVICE__DATA_DIR", str(tmp_path))
+    done = CliRunner().invoke(app, ["bench", "engine", "-c", "demo", "--count", "5", "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["model"], told["count"]) == ("demo-q4_k_s.gguf", 5)
+    plain = told["plain"]
+    assert "ngram" not in told
+    # The picture alone is 180 tokens, and nothing of the prompt comes from the cache.
+    assert plain["ours"]["prompt_tokens"] == plain["raw"]["prompt_tokens"] > 200
+    assert plain["ours"]["reply_tokens"] == plain["raw"]["reply_tokens"] > 10
+    assert plain["ours"]["prompt"] > 0 and plain["ours"]["generation"] > 0
+    assert 0.2 < plain["prompt_ratio"] < 5
+    assert 0.2 < plain["generation_ratio"] < 5
+
+
+async def test_replies_are_no_longer_than_asked(tmp_path: Path) -> None:
+    settings = load_settings(
+        ("demo",), {"engine.kind": "embedded", "service.data_dir": str(tmp_path)}
+    )
+    (found,) = await measure(settings, 2, 4)
+    assert found.ours.reply_tokens == found.raw.reply_tokens == 4
+
+
+async def test_the_stub_remembers_what_our_client_sends() -> None:
+    async with stub_engine(lambda: "x") as stub:
+        client = ChatClient(stub.base_url, local=True)
+        messages = [{"role": "user", "content": "hello"}]
+        sampling = Sampling(0.0, 1.0, 0.0, 10)
+        async with client.stream(messages, sampling=sampling, extra={"cache_prompt": False}):
+            pass
+        await client.aclose()
+    sent = json.loads(stub.asked)
+    assert sent["messages"] == messages
+    assert sent["cache_prompt"] is False
+
+
+async def test_only_llama_server_can_speculate() -> None:
+    settings = load_settings(("demo",), {"engine.kind": "embedded"})
+    with pytest.raises(ConfigError, match="llama-server"):
+        await measure(settings, 1, 8, spec=True)
+
+
+@pytest.mark.skipif(not BINARY, reason="PHONEPILOT_TEST_LLAMA_SERVER names no binary")
+async def test_speculation_is_measured_beside_the_plain_engine() -> None:
+    settings = load_settings(
+        ("demo",), {"engine.kind": "llama-server", "engine.binary": BINARY, "engine.threads": 1}
+    )
+    plain, ngram = await measure(settings, 6, 64, spec=True)
+    assert plain.ours.drafted == 0
+    assert ngram.ours.drafted >= ngram.ours.accepted > 0
+    assert ngram.ours.reply_tokens == plain.ours.reply_tokens
