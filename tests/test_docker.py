@@ -170,7 +170,7 @@ def test_every_variable_is_a_setting(service: str, tmp_path: Path) -> None:
         assert name in BUILT_IN or name.startswith(ENV_PREFIX), name
     settings = load_settings((), environ={**image, **texts})  # a wrong name raises
     assert settings.service.data_dir == Path("/data")
-    assert settings.service.port == 8770
+    assert (settings.service.host, settings.service.port) == ("127.0.0.1", 8770)
     assert settings.engine.binary == "/app/llama-server"
 
 
@@ -198,7 +198,7 @@ def test_a_service_reaches_its_volumes_and_no_more(service: str) -> None:
         assert source in declared
         targets.append(target)
     assert json.loads(named("VOLUME")[0]) == targets
-    # Without tokens the service listens on loopback alone, which a published port cannot reach.
+    # The host's adb server and a service without tokens are on loopback, which no port reaches.
     assert SERVICES[service]["network_mode"] == "host"
     assert "ports" not in SERVICES[service]
 
