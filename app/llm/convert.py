@@ -100,97 +100,91 @@ def convert(
     target.parent.mkdir(parents=True, exist_ok=True)
     bare = re.sub(rf"[-_.]?{kind}$", "", target.stem, flags=re.IGNORECASE) or "model"
     mmproj = target.with_name(f"mmproj-{bare}-{projector.lower()}.gguf")
-    if kind in DIRECT:
-        _once(converter, checkpoint, target, ["--outtype", kind.lower()], on_progress)
-    else:
-        assert quantizer is not None
-        whole = target.with_name(f"{bare}-BF16.gguf")
-        with _half(converter, checkpoint, whole, ["--outtype", "bf16"], on_progress, keep) as half:
-            quantise(quantizer, half, target, kind, on_progress)
-    if not checkpoint.sees:
-        check_files(target, None)
-        return target, None
-    if projector in DIRECT:
-        options = ["--mmproj", "--outtype", projector.lower()]
-        _once(converter, checkpoint, mmproj, options, on_progress)
-    else:
-        assert quantizer is not None
-        whole = target.with_name(f"mmproj-{bare}-f16.gguf")
-        options = ["--mmproj", "--outtype", "f16"]
-        with _half(converter, checkpoint, whole, options, on_progress, keep) as half:
-            quantise(quantizer, half, mmproj, projector, on_progress)
-    check_files(target, mmproj)
-    return target, mmproj
+    run = _Run(converter, quantizer, checkpoint, on_progress, keep)
+    if checkpoint.sees:
+        # First, because it is small: what cannot be converted is told before the long part.
+        half = target.with_name(f"mmproj-{bare}-f16.gguf")
+        run.write(mmproj, projector, half, ["--mmproj"])
+    run.write(target, kind, target.with_name(f"{bare}-BF16.gguf"), [])
+    check_files(target, mmproj if checkpoint.sees else None)
+    return target, mmproj if checkpoint.sees else None
 
 
-@contextmanager
-def _half(
-    converter: Converter,
-    checkpoint: Checkpoint,
-    whole: Path,
-    options: Sequence[str],
-    on_progress: Progress,
-    keep: bool,
-) -> Iterator[Path]:
-    """A file of 16 bits to quantise from: `whole` where an earlier run has left it as its result,
-    else one of our own, which goes when the block has succeeded, or becomes `whole` with `keep`."""
-    if _finished(whole, checkpoint):
-        yield whole
-        return
-    half = whole.with_suffix(f"{HALF}.gguf")
-    _once(converter, checkpoint, half, options, on_progress)
-    yield half
-    if keep:
-        half.replace(whole)
-    else:
-        half.unlink()
+@dataclass(frozen=True)
+class _Run:
+    converter: Converter
+    quantizer: Path | None
+    checkpoint: Checkpoint
+    on_progress: Progress
+    keep: bool
 
+    def write(self, target: Path, kind: str, whole: Path, options: Sequence[str]) -> None:
+        """Write `target` in `kind`; `whole` is its name at 16 bits."""
+        if kind in DIRECT:
+            self._convert(target, [*options, "--outtype", kind.lower()])
+            return
+        assert self.quantizer is not None
+        outtype = "f16" if options else "bf16"
+        with self._half(whole, [*options, "--outtype", outtype]) as half:
+            quantise(self.quantizer, half, target, kind, self.on_progress)
 
-def _once(
-    converter: Converter,
-    checkpoint: Checkpoint,
-    target: Path,
-    options: Sequence[str],
-    on_progress: Progress,
-) -> None:
-    """Run the converter, unless an earlier run has written the file after the checkpoint."""
-    if _finished(target, checkpoint):
-        return
-    size = checkpoint.size
-    need_space(target.parent, 0 if "--mmproj" in options else size, target.name)
-    part = target.with_name(target.name + PART)
+    @contextmanager
+    def _half(self, whole: Path, options: Sequence[str]) -> Iterator[Path]:
+        """A file to quantise from: `whole` where an earlier run has left it as its result, else
+        one of our own, which goes when the block has succeeded, or becomes `whole` with `keep`."""
+        if self._is_made(whole):
+            yield whole
+            return
+        half = whole.with_suffix(f"{HALF}.gguf")
+        self._convert(half, options)
+        yield half
+        if self.keep:
+            half.replace(whole)
+        else:
+            half.unlink()
 
-    def line(text: str) -> None:
-        if percent := _WRITING.search(text):
-            on_progress(f"converting {target.name}", size * int(percent[1]) // 100, size)
+    def _convert(self, target: Path, options: Sequence[str]) -> None:
+        """Run the converter, unless an earlier run has written the file after the checkpoint."""
+        if self._is_made(target):
+            return
+        size = self.checkpoint.size
+        need_space(target.parent, 0 if "--mmproj" in options else size, target.name)
+        part = target.with_name(target.name + PART)
 
-    arguments = [str(checkpoint.folder), *options, "--outfile", str(part)]
-    try:
-        done = run_tool(converter.command(arguments), line, _OFFLINE)
-        if done.code:
-            raise _failure(done, checkpoint)
+        def line(text: str) -> None:
+            if percent := _WRITING.search(text):
+                done = size * int(percent[1]) // 100
+                self.on_progress(f"converting {target.name}", done, size)
+
+        arguments = [str(self.checkpoint.folder), *options, "--outfile", str(part)]
         try:
-            read_header(part)
-        except EngineStartFailed as exc:
-            raise _failure(done, checkpoint) from exc
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+            done = run_tool(self.converter.command(arguments), line, _OFFLINE)
+            if done.code:
+                raise _failure(done, self.checkpoint)
+            try:
+                read_header(part)
+            except EngineStartFailed as exc:
+                raise _failure(done, self.checkpoint) from exc
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
-
-def _finished(target: Path, checkpoint: Checkpoint) -> bool:
-    """Files get their names when they are whole, so what is left to see is whether this one was
-    made from the checkpoint as it is now, and has not been cut since."""
-    if not target.is_file():
-        return False
-    made = target.stat()
-    if any(path.stat().st_mtime > made.st_mtime for path in checkpoint.folder.iterdir()):
-        return False
-    try:
-        header = read_header(target)
-    except EngineStartFailed:
-        return False
-    return made.st_size > sum(tensor.nbytes for tensor in header.tensors)
+    def _is_made(self, target: Path) -> bool:
+        """Files get their names when they are whole, so what is left to see is whether this one
+        was made of the checkpoint as it is now, with this tokenizer, and has not been cut since."""
+        if not target.is_file():
+            return False
+        made = target.stat()
+        if any(path.stat().st_mtime > made.st_mtime for path in self.checkpoint.folder.iterdir()):
+            return False
+        try:
+            header = read_header(target)
+        except EngineStartFailed:
+            return False
+        pre, asked = header.metadata.get("tokenizer.ggml.pre"), self.converter.pre_tokenizer
+        if asked and pre not in (None, asked):
+            return False
+        return made.st_size > sum(tensor.nbytes for tensor in header.tensors)
 
 
 def _failure(done: Finished, checkpoint: Checkpoint) -> ModelError:

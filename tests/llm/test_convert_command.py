@@ -69,10 +69,10 @@ def test_a_checkpoint_becomes_a_pair(scripted: Scripted, out: Path, tiny_pair: M
     assert (out / "mmproj-Tiny-f16.gguf").read_bytes() == tiny_pair.mmproj.read_bytes()
     model = scripted.checkpoint
     assert scripted.calls() == [
+        f"convert {model} --mmproj --outtype f16 --outfile {out}/mmproj-Tiny-f16.gguf.part",
         f"convert {model} --outtype bf16 --outfile {out}/Tiny-BF16.half.gguf.part",
         f"quantize --dry-run {out}/Tiny-BF16.half.gguf Q4_K_M",
         f"quantize {out}/Tiny-BF16.half.gguf {out}/Tiny-Q4_K_M.gguf.part Q4_K_M",
-        f"convert {model} --mmproj --outtype f16 --outfile {out}/mmproj-Tiny-f16.gguf.part",
     ]
 
 
@@ -109,11 +109,10 @@ def test_sixteen_bits_need_no_quantiser(scripted: Scripted, out: Path) -> None:
 def test_a_run_that_broke_off_goes_on_with_the_finished_half(scripted: Scripted, out: Path) -> None:
     scripted.fail(quantising="late")
     assert "the disk is full" in error(convert(scripted, out / "t.gguf")).message
-    assert names(out) == {"t-BF16.half.gguf"}
+    assert names(out) == {"t-BF16.half.gguf", "mmproj-t-f16.gguf"}
     (scripted.folder / "fault").unlink()
     assert convert(scripted, out / "t.gguf").exit_code == 0
-    outtypes = [call.split()[3] for call in scripted.calls() if call.startswith("convert")]
-    assert outtypes == ["bf16", "--outtype"]
+    assert sum(call.startswith("convert") for call in scripted.calls()) == 2
 
 
 @pytest.mark.parametrize("change", ["cut", "older"])
@@ -130,6 +129,13 @@ def test_a_half_that_is_cut_or_older_than_the_checkpoint_is_made_again(
     scripted.fail()
     os.utime(scripted.checkpoint / "fault", (1, 1))
     assert convert(scripted, out / "t.gguf").exit_code == 0
+    assert sum("--outtype bf16" in call for call in scripted.calls()) == 2
+
+
+def test_a_half_with_another_tokenizer_is_made_again(scripted: Scripted, out: Path) -> None:
+    for pre in ("glm4", "glm4", "llama-bpe"):  # what is written is always glm4's
+        options = ("--pre-tokenizer", pre, "--keep")
+        assert convert(scripted, out / "t.gguf", *options).exit_code == 0
     assert sum("--outtype bf16" in call for call in scripted.calls()) == 2
 
 
@@ -175,7 +181,8 @@ def test_what_goes_wrong_while_converting(
     assert isinstance(caught, ModelError)
     assert said[0] in caught.message
     assert said[1] in caught.hint
-    assert names(out) == set()
+    # A tokenizer is asked for after the projector is done.
+    assert names(out) == ({"mmproj-t-f16.gguf"} if fault == "tokenizer" else set())
     assert fault == "memory" or caught.log_tail
 
 
@@ -188,7 +195,7 @@ def test_what_goes_wrong_while_quantising(
 ) -> None:
     scripted.fail(quantising=fault)
     assert said in error(convert(scripted, out / "t.gguf")).hint
-    assert names(out) == {"t-BF16.half.gguf"}
+    assert names(out) == {"t-BF16.half.gguf", "mmproj-t-f16.gguf"}
 
 
 def test_a_tokenizer_can_be_named(scripted: Scripted, out: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_list_says_what_is_here_and_what_could_be(folder: Path) -> None:
     assert rows[NAME]["bytes"] == sum(path.stat().st_size for path in folder.glob("*.gguf"))
     assert rows["glm-4.6v-flash"]["here"] is False
     assert "can be pulled" in rows["glm-4.6v-flash"]["state"]
-    assert "to be converted" in rows["glm-edge-v-2b"]["state"]
+    assert "to be converted" in rows["glm-4.1v-9b-thinking"]["state"]
     assert "tiny.gguf" in models("list").stdout
 
 
