@@ -16,6 +16,7 @@ from app.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.llm.catalogue import Place
+    from app.llm.family import Family
 
 CONVERT_EXAMPLES = (
     "Examples: `phonepilot models convert --model-path AutoGLM-Phone-9B --name autoglm-phone-9b`, "
@@ -73,11 +74,15 @@ def convert(
     from app.llm.checkpoint import read_checkpoint
     from app.llm.convert import convert as convert_files
     from app.llm.convert import find_converter
+    from app.llm.family import family_of
     from app.llm.quantise import find_quantizer
     from app.settings import PulledModel
 
     if (output_path is None) == (name is None):
         raise InputError("say where to: either --output-path or --name")
+    if (family := family_of(model_path)) is not None:
+        _convert_family(family, model_path, output_path)
+        return
     checkpoint = read_checkpoint(model_path, trust_code=trust_code)
     place = _place(name, config) if name is not None else None
     if place is not None:
@@ -115,6 +120,25 @@ def convert(
         terminal.say(f"{shown(str(path))}  {path.stat().st_size / (1 << 20):.1f} MiB")
     if place is not None:
         terminal.say(f'In a configuration: engine.model = "model:{shown(place.name)}"')
+
+
+def _convert_family(family: Family, model_path: Path, output_path: Path | None) -> None:
+    """A family that llama.cpp does not convert: written by its table of names, in 16 bits."""
+    from app.llm.family import write_family
+
+    if output_path is None:
+        raise InputError(f"{family.name} cannot be put where models pull would", "--output-path.")
+    with Bars() as bars:
+        write_family(
+            model_path,
+            output_path,
+            family,
+            lambda done, count: bars.tell(f"writing {output_path.name}", done, count),
+        )
+    terminal = Terminal()
+    terminal.say(f"{shown(str(output_path))}  {output_path.stat().st_size / (1 << 20):.1f} MiB")
+    if not family.runs_in_llama_cpp:
+        terminal.say(f"llama.cpp has no graph for {family.name}: no engine answers with this file.")
 
 
 def quantise(

@@ -128,7 +128,7 @@ def _explain(terminal: Terminal, chosen: Plan, shapes: Shapes) -> None:
     if chosen.choice.projector_kind != shapes.projector_kind:
         terminal.say(
             "\nThe projector has to be quantised first: "
-            "llama-quantize mmproj-f16.gguf mmproj-q8_0.gguf Q8_0"
+            "phonepilot models quantise mmproj-f16.gguf --to q8_0"
         )
 
 

@@ -28,8 +28,9 @@ from app.llm import launch
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.readiness import check_remote
 from app.llm.status import EngineKind
-from app.main import open_socket
+from app.main import check_access, needs_token, open_socket
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, Settings
+from app.tokens import Tokens
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -60,6 +61,7 @@ async def examine(settings: Settings) -> list[Check]:
         *await check_engine(settings.engine),
         check_disk(settings.service.data_dir),
         await check_port(settings.service),
+        check_tokens(settings),
     ]
 
 
@@ -283,6 +285,17 @@ def check_disk(data_dir: Path) -> Check:
     if free < FREE_WANTED:
         return Check("disk", "warning", said, hint)
     return Check("disk", "ok", said)
+
+
+def check_tokens(settings: Settings) -> Check:
+    """Whether a service that others can reach has a token to ask for."""
+    try:
+        check_access(settings)
+    except ConfigError as exc:
+        return _problem("access", exc)
+    if not needs_token(settings.service):
+        return Check("access", "ok", "this computer only, no token needed")
+    return Check("access", "ok", f"{len(Tokens(settings.tokens_file).all())} tokens")
 
 
 async def check_port(settings: ServiceSettings) -> Check:

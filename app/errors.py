@@ -5,6 +5,7 @@ AppError(code, message, hint)
 ├ InputError                     the caller: a bad goal, a bad number, an unknown id
 │  ├ TaskNotFound
 │  ├ TaskNotRunning
+│  ├ KeyReused
 │  └ NoOpenQuestion
 ├ DeviceError
 │  ├ AdbServerUnreachable        retry with back-off, then stop
@@ -70,6 +71,12 @@ class TaskNotFound(InputError):
 class TaskNotRunning(InputError):
     code = "task_not_running"
     status = 409
+
+
+class KeyReused(InputError):
+    code = "idempotency_key_reused"
+    status = 409
+    default_hint = "Use a new key for a new request, and the same one only to repeat it."
 
 
 class NoOpenQuestion(InputError):

@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="phonepilot", version=__version__, lifespan=lifespan)
-    if _needs_token(settings.service):
+    if needs_token(settings.service):
         app.add_middleware(Access, tokens=Tokens(settings.tokens_file), login_page=_login_page)
     app.add_middleware(HostGuard, names=_names(settings.service))
     install_error_handlers(app)
@@ -229,14 +229,15 @@ class _Assets(StaticFiles):
         return response
 
 
-def _needs_token(service: ServiceSettings) -> bool:
+def needs_token(service: ServiceSettings) -> bool:
+    """Whether requests must come with an access token."""
     return service.auth == "always" or service.host not in LOOPBACK
 
 
 def check_access(settings: Settings) -> None:
     """Raises ConfigError for a service that needs a token and has none."""
     service = settings.service
-    if _needs_token(service) and not Tokens(settings.tokens_file).all():
+    if needs_token(service) and not Tokens(settings.tokens_file).all():
         why = (
             "service.auth is always"
             if service.host in LOOPBACK

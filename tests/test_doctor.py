@@ -21,6 +21,7 @@ from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.doctor import Check
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, load_settings
+from app.tokens import Tokens
 from tests.phones import PhoneProcess, phone_process
 
 DEMO = load_settings(("demo",), environ={}).engine
@@ -59,7 +60,7 @@ async def test_a_machine_with_everything_has_no_problem(
     checks = await doctor.examine(load_settings(("demo",), overrides, environ={}))
     assert [(check.name, check.status) for check in checks] == [
         (name, "ok") for name in ("python", "adb", "device", "engine", "model", "projector", "disk")
-    ] + [("port", "ok")]
+    ] + [("port", "ok"), ("access", "ok")]
     assert "1080 x 2400" in only(checks, "device").message
 
 
@@ -367,6 +368,10 @@ async def test_another_program_has_the_port(free_port: int, body: str) -> None:
     assert "--port" in check.hint
 
 
-async def test_a_host_that_others_can_reach_is_a_problem() -> None:
-    check = await doctor.check_port(ServiceSettings(host="0.0.0.0", port=0))
-    assert check.status == "problem"
+def test_a_service_that_others_can_reach_needs_a_token(tmp_path: Path) -> None:
+    overrides = {"service.host": "0.0.0.0", "service.data_dir": str(tmp_path)}
+    settings = load_settings((), overrides, environ={})
+    check = doctor.check_tokens(settings)
+    assert (check.status, "phonepilot tokens create" in check.hint) == ("problem", True)
+    Tokens(settings.tokens_file).create("me", ["read"])
+    assert doctor.check_tokens(settings).message == "1 tokens"

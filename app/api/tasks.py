@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel
 
 from app.errors import InputError
 from app.events import Event
-from app.tasks.models import NewTask, Reply, Step, Task
+from app.tasks.models import NewTask, Reply, Status, Step, Task
 from app.tasks.runner import Runner
-from app.tasks.store import Store
+from app.tasks.store import Store, TaskFilter
 
 MAX_WAIT_S = 3600
 TaskId = Annotated[str, Path(description="As in the answer of POST /tasks.")]
+
+
+class TaskPage(BaseModel):
+    """`next` is the cursor of the page after this one, null on the last."""
+
+    tasks: list[Task]
+    next: str | None
 
 
 def task_routes(runner: Runner, store: Store) -> APIRouter:
@@ -27,18 +37,34 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
         new: NewTask,
         response: Response,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
+        idempotency_key: Annotated[str | None, Header(max_length=200, min_length=1)] = None,
     ) -> Task:
-        """Start working on a goal; `?wait=60` holds the answer until the end, 60 s at most."""
-        task = await runner.submit(new)
+        """Start working on a goal; `?wait=60` holds the answer until the end, 60 s at most.
+
+        A request that is repeated with the same `Idempotency-Key` gives the task that it made the
+        first time.
+        """
+        task = await runner.submit(new, idempotency_key)
         response.headers["Location"] = f"/tasks/{task.id}"
         return await runner.wait(task.id, wait) if wait else task
 
     @router.get("")
     async def list_tasks(
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    ) -> dict[str, list[Task]]:
-        """The newest first."""
-        return {"tasks": [await runner.get(task.id) for task in await store.list_tasks(limit)]}
+        status: Annotated[list[Status] | None, Query()] = None,
+        device: Annotated[str | None, Query(max_length=200)] = None,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+    ) -> TaskPage:
+        """The newest first; `next` of one answer is the `cursor` of the next.
+
+        A page holds still: tasks that come meanwhile shift nothing. `status` may be given several
+        times.
+        """
+        wanted = TaskFilter(tuple(status or ()), device, _place(cursor))
+        found = await store.list_tasks(wanted, limit + 1)
+        page = [await runner.get(task.id) for task in found[:limit]]
+        more = len(found) > limit
+        return TaskPage(tasks=page, next=_cursor(page[-1]) if more else None)
 
     @router.get("/{task_id}")
     async def get_task(task_id: TaskId) -> Task:
@@ -97,6 +123,23 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
         )
 
     return router
+
+
+def _cursor(task: Task) -> str:
+    """Where a task stands in the list, for whoever asks for what comes after it."""
+    place = f"{task.created_at.isoformat()} {task.id}"
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _place(cursor: str | None) -> tuple[str, str] | None:
+    if not cursor:
+        return None
+    try:
+        created_at, _, task_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        datetime.fromisoformat(created_at)
+    except ValueError as exc:
+        raise InputError("this is no cursor of this list", "Begin without one.") from exc
+    return created_at, task_id
 
 
 def _event_number(text: str | None) -> int:

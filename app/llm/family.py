@@ -83,7 +83,7 @@ def family_of(folder: Path) -> Family | None:
 def write_family(
     folder: Path, target: Path, family: Family, progress: Callable[[int, int], None]
 ) -> None:
-    """Write `target` from the checkpoint in `folder`; `progress` gets (tensors done, of how many).
+    """Write `target` from the checkpoint in `folder`; `progress` gets (bytes read, of how many).
 
     Matrices keep 16 bits, everything of one dimension becomes F32, as llama.cpp expects. The file
     has its name only once it is whole. Raises InputError and ConfigError.
@@ -110,10 +110,12 @@ def write_family(
             writer.write_header_to_file()
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
-            for done, old in enumerate(names, 1):
+            total, done = sum(len(stored.data) for stored in tensors.values()), 0
+            for old in names:
                 array, _ = _array(tensors[old])
                 writer.write_tensor_data(array)
-                progress(done, len(names))
+                done += len(tensors[old].data)
+                progress(done, total)
         writer.close()
         partial.replace(target)
     finally:

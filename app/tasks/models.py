@@ -132,6 +132,8 @@ class Task(BaseModel):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     steps: int = 0
+    restarts: int = 0
+    """How often the service was ended while the task was open."""
 
 
 class Step(BaseModel):

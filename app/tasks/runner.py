@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
 
 from app.agent.control import Control
-from app.agent.history import Turn
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
-from app.errors import AppError, InputError, TaskNotFound, TaskNotRunning
+from app.errors import (
+    AppError,
+    TaskNotFound,
+    TaskNotRunning,
+)
 from app.events import Event, Topic
-from app.tasks.assignment import Assignments, turns_of
+from app.tasks.assignment import Assignments
+from app.tasks.intake import Defaults, Intake
 from app.tasks.models import (
     OPEN,
-    Confirm,
     NewTask,
     OpenQuestion,
     Reply,
@@ -36,8 +36,10 @@ from app.tasks.models import (
 )
 from app.tasks.person import Person
 from app.tasks.ports import Fleet, Lease
+from app.tasks.recovery import left_open
 from app.tasks.store import Store
 from app.tasks.trajectory import Trajectory
+from app.tasks.turns import Turns
 
 log = logging.getLogger(__name__)
 KEPT_TOPICS = 50
@@ -48,31 +50,6 @@ _STATUS: dict[str, Status] = {
     "cancelled": "cancelled",
     "dry_run": "cancelled",
 }
-
-
-class Defaults(Protocol):
-    """The part of the configuration that tasks depend on."""
-
-    @property
-    def lang(self) -> Literal["en", "zh"]: ...
-
-    @property
-    def max_steps(self) -> int: ...
-
-    @property
-    def timeout_s(self) -> float: ...
-
-    @property
-    def profile(self) -> str: ...
-
-    @property
-    def confirm(self) -> Confirm: ...
-
-    @property
-    def reply_timeout_s(self) -> float: ...
-
-    @property
-    def resume_within_s(self) -> float: ...
 
 
 @dataclass
@@ -96,13 +73,13 @@ class Runner:
         keep_screenshots: bool = True,
         return_s: float = 45.0,
     ) -> None:
-        self._fleet = fleet
         self._assignments = assignments
         self._store = store
         self._defaults = defaults
         self._keep_screenshots = keep_screenshots
         self._return_s = return_s
-        self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._intake = Intake(fleet, store, defaults, self.get)
+        self._turns = Turns(fleet)
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._live: dict[str, Task] = {}
         self._topics: dict[str, Topic] = {}
@@ -113,55 +90,23 @@ class Runner:
         self._ending: set[str] = set()
 
     async def recover(self) -> None:
-        """Go on with what an earlier run of the service left open.
-
-        A task that had not begun is queued again. One that had goes on with a fresh look at the
-        screen, so that nothing is repeated that the phone may have done; the step in which the
-        service ended says that this is not known. What was left too long ago is interrupted:
-        nobody expects a phone to begin to move after hours.
-        """
-        for task in await self._store.unfinished():
-            steps = await self._store.list_steps(task.id)
-            last = max([task.created_at, *(step.started_at for step in steps)])
-            task.question = None
-            if datetime.now(UTC) - last > timedelta(seconds=self._defaults.resume_within_s):
-                task.status, task.ended_at = "interrupted", datetime.now(UTC)
-                task.message = "The service ended while this task was open, too long ago to go on."
-                await self._store.save_task(task)
-                continue
-            if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
-                unsure = "The service ended in this step; whether the phone did it is not known."
-                steps[-1].remark = f"{steps[-1].remark} {unsure}".strip()
-                await self._store.save_step(task.id, steps[-1])
-            task.status, task.steps = "queued", len(steps)
+        """Go on with what an earlier run of the service left open."""
+        for task in await left_open(self._store, self._defaults.resume_within_s):
             await self._begin(task)
 
-    async def submit(self, new: NewTask) -> Task:
-        """Queue a task for its phone.
+    async def submit(self, new: NewTask, key: str | None = None) -> Task:
+        """Queue a task for its phone; with a `key` that came before, the task it stands for.
 
         Raises DeviceError when no phone fits, InputError for a task that cannot be followed,
-        ConfigError.
+        KeyReused for a key that came with another request, ConfigError.
         """
-        followed = await self._followed(new)
-        device = await self._fleet.choose(followed.device if followed else new.device)
-        task = Task(
-            id=secrets.token_hex(8),
-            goal=new.goal,
-            device=device.serial,
-            status="queued",
-            max_steps=new.max_steps or self._defaults.max_steps,
-            timeout_s=new.timeout_s or self._defaults.timeout_s,
-            lang=new.lang or (followed.lang if followed else self._defaults.lang),
-            profile=self._defaults.profile,
-            confirm=new.confirm or self._defaults.confirm,
-            allowed_apps=new.allowed_apps or [],
-            mode=new.mode,
-            follows=new.follows,
-            created_at=datetime.now(UTC),
-        )
-        self._assignments.policy(task)
-        await self._begin(task)
-        return task
+        async with self._intake.claim(key, new) as (task_id, is_new):
+            if not is_new:
+                return await self.get(task_id)
+            task = await self._intake.make(new, task_id)
+            self._assignments.policy(task)  # a prompt that is not there is told now
+            await self._begin(task)
+            return task
 
     async def _begin(self, task: Task) -> None:
         topic = Topic()
@@ -169,27 +114,6 @@ class Runner:
         self._live[task.id], self._topics[task.id] = task, topic
         topic.publish("task", task.model_dump(mode="json"))
         self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
-
-    async def _followed(self, new: NewTask) -> Task | None:
-        if new.follows is None:
-            return None
-        followed = await self.get(new.follows)
-        if followed.status in OPEN:
-            raise InputError(
-                f"task {followed.id} has not ended yet",
-                "Wait for it, or answer its question with POST /tasks/{id}/reply.",
-            )
-        if new.device not in (None, followed.device):
-            raise InputError(f"task {followed.id} ran on {followed.device}", "Leave `device` out.")
-        return followed
-
-    async def _earlier(self, task: Task) -> list[Turn]:
-        """The turns of the tasks that this one follows, oldest first."""
-        if task.follows is None:
-            return []
-        followed = await self._store.get_task(task.follows)
-        steps = await self._store.list_steps(followed.id)
-        return [*await self._earlier(followed), *turns_of(followed, steps)]
 
     async def _job(self, task: Task, topic: Topic) -> None:
         try:
@@ -201,9 +125,9 @@ class Runner:
 
     async def _outcome(self, task: Task, topic: Topic) -> Outcome:
         try:
-            phone = await self._fleet.phone_of(task.device)
-            async with self._queues[phone], self._fleet.hold(task.device) as lease:
-                task.status, task.started_at = "running", datetime.now(UTC)
+            async with self._turns.take(task.device) as (phone, lease):
+                task.status = "running"
+                task.started_at = task.started_at or datetime.now(UTC)
                 await self._store.save_task(task)
                 topic.publish("task", task.model_dump(mode="json"))
                 with self._assignments.slots.hold(phone) as slot:
@@ -215,13 +139,9 @@ class Runner:
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
     async def _work(self, task: Task, topic: Topic, lease: Lease, slot: int | None) -> Outcome:
-        # The adb server may know the phone no more since the task was given, as after a restart.
-        await self._fleet.choose(task.device)
         device = await lease.device()
         goes_on = task.steps > 0
-        earlier = await self._earlier(task)
-        if goes_on:
-            earlier += turns_of(task, await self._store.list_steps(task.id))
+        earlier = await self._intake.conversation(task)
         policy = self._assignments.policy(task, earlier, slot, goes_on=goes_on)
         switches = self._switches_of(task, topic)
         conduct = await self._assignments.conduct(task, device, switches.person, switches.control)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +23,10 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
+    delete,
     event,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,6 +45,13 @@ _tasks = Table(
     Column("status", String, nullable=False, index=True),
     Column("body", JSON, nullable=False),
 )
+_keys = Table(
+    "idempotency_keys",
+    _metadata,
+    Column("key", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("task_id", String, nullable=False),
+)
 _steps = Table(
     "steps",
     _metadata,
@@ -49,6 +59,15 @@ _steps = Table(
     Column("number", Integer, primary_key=True),
     Column("body", JSON, nullable=False),
 )
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks to list: those of some states, of one phone, older than (created_at, id)."""
+
+    status: tuple[str, ...] = ()
+    device: str | None = None
+    before: tuple[str, str] | None = None
 
 
 class Store:
@@ -101,11 +120,39 @@ class Store:
             raise TaskNotFound(f"there is no task {task_id[:80]!r}")
         return Task.model_validate(body)
 
-    async def list_tasks(self, limit: int) -> list[Task]:
+    async def list_tasks(self, wanted: TaskFilter, limit: int) -> list[Task]:
         """The newest first."""
-        query = select(_tasks.c.body).order_by(_tasks.c.created_at.desc()).limit(limit)
+        query = select(_tasks.c.body).order_by(_tasks.c.created_at.desc(), _tasks.c.id.desc())
+        if wanted.status:
+            query = query.where(_tasks.c.status.in_(wanted.status))
+        if wanted.device is not None:
+            query = query.where(_tasks.c.body["device"].as_string() == wanted.device)
+        if wanted.before is not None:
+            here = tuple_(_tasks.c.created_at, _tasks.c.id)
+            query = query.where(here < tuple_(*wanted.before))
+        query = query.limit(limit)
         rows = await self._call(lambda connection: connection.execute(query).scalars().all())
         return [Task.model_validate(body) for body in rows]
+
+    async def claim_key(self, key: str, digest: str, task_id: str) -> tuple[str, str]:
+        """(task, digest of its request) that a key stands for; it is `task_id` for a new key.
+
+        Whoever comes first has the key, however many come at once.
+        """
+
+        def claim(connection: Connection) -> tuple[str, str]:
+            row = {"key": key, "digest": digest, "task_id": task_id}
+            connection.execute(insert(_keys).values(row).on_conflict_do_nothing())
+            query = select(_keys.c.task_id, _keys.c.digest).where(_keys.c.key == key)
+            found = connection.execute(query).one()
+            return str(found[0]), str(found[1])
+
+        return await self._call(claim)
+
+    async def free_key(self, key: str) -> None:
+        """Forget a key whose task could not be made."""
+        statement = delete(_keys).where(_keys.c.key == key)
+        await self._call(lambda connection: connection.execute(statement))
 
     async def list_steps(self, task_id: str) -> list[Step]:
         """The steps in order; raises TaskNotFound."""

@@ -1,0 +1,46 @@
+"""What a service that was killed left open, and what of it goes on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from app.tasks.models import Step, Task
+from app.tasks.store import Store
+
+MAX_RESTARTS = 3
+"""A task that the service ended in so often may be what ends it."""
+_UNSURE = "The service ended in this step; whether the phone did it is not known."
+
+
+async def left_open(store: Store, within_s: float) -> list[Task]:
+    """The tasks to be queued again, oldest first.
+
+    A task that had begun goes on with a fresh look at the screen, so that nothing is repeated that
+    the phone may have done; the step in which the service ended says that this is not known. What
+    was left more than `within_s` seconds ago is interrupted instead: nobody expects a phone to
+    begin to move after hours.
+    """
+    open_again = []
+    for task in await store.unfinished():
+        steps = await store.list_steps(task.id)
+        task.question, task.steps = None, len(steps)
+        why = _too_late(task, steps, within_s)
+        if why:
+            task.status, task.message, task.ended_at = "interrupted", why, datetime.now(UTC)
+            await store.save_task(task)
+            continue
+        if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
+            steps[-1].remark = f"{steps[-1].remark} {_UNSURE}".strip()
+            await store.save_step(task.id, steps[-1])
+        task.status, task.restarts = "queued", task.restarts + 1
+        open_again.append(task)
+    return open_again
+
+
+def _too_late(task: Task, steps: list[Step], within_s: float) -> str:
+    last = max([task.created_at, *(step.started_at for step in steps)])
+    if datetime.now(UTC) - last > timedelta(seconds=within_s):
+        return "The service ended while this task was open, too long ago to go on."
+    if task.restarts >= MAX_RESTARTS:
+        return f"The service ended {MAX_RESTARTS + 1} times while this task was open."
+    return ""
