@@ -167,15 +167,16 @@ def bench_taps(
 @bench_app.command(
     "engine",
     epilog="Examples: `phonepilot bench engine -c demo`, "
-    "`phonepilot bench engine -c rtx-4060-8gb --spec`",
+    "`phonepilot bench engine -c rtx-4060-8gb --spec ngram`",
 )
 def bench_engine(
     config: Config = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Requests each way.")] = 20,
     tokens: Annotated[int, typer.Option(min=2, max=3000, help="Tokens of a reply at most.")] = 128,
     spec: Annotated[
-        bool, typer.Option("--spec", help="Measure again with llama-server's n-gram speculation.")
-    ] = False,
+        Literal["ngram"] | None,
+        typer.Option(help="Measure again with this speculation; llama-server only."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Measure tokens a second, through phonepilot's client and by raw calls with the same bytes."""
@@ -186,7 +187,7 @@ def bench_engine(
     from app.settings import load_settings
 
     settings = load_settings(config or ())
-    plain, *more = run_to_end(measure(settings, count, tokens, spec=spec))
+    plain, *more = run_to_end(measure(settings, count, tokens, spec=spec is not None))
     found = {"plain": plain} | ({"ngram": more[0]} if more else {})
     if json_:
         each = {name: asdict(one) for name, one in found.items()}

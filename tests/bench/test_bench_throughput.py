@@ -58,10 +58,11 @@ async def test_the_stub_remembers_what_our_client_sends() -> None:
     assert sent["cache_prompt"] is False
 
 
-async def test_only_llama_server_can_speculate() -> None:
-    settings = load_settings(("demo",), {"engine.kind": "embedded"})
-    with pytest.raises(ConfigError, match="llama-server"):
-        await measure(settings, 1, 8, spec=True)
+def test_only_llama_server_can_speculate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHONEPILOT_ENGINE__KIND", "embedded")
+    done = CliRunner().invoke(app, ["bench", "engine", "-c", "demo", "--spec", "ngram"])
+    assert isinstance(done.exception, ConfigError)
+    assert "llama-server" in done.exception.message
 
 
 @pytest.mark.skipif(not BINARY, reason="PHONEPILOT_TEST_LLAMA_SERVER names no binary")
