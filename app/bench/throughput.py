@@ -27,6 +27,8 @@ from app.bench.targets import Shown, targets
 from app.errors import ConfigError, EngineRequestFailed
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
+from app.llm.launch import choose_kind
+from app.llm.status import EngineKind
 from app.main import sampling_of
 from app.settings import EngineSettings, Settings
 
@@ -89,7 +91,7 @@ async def measure(
 ) -> list[Throughput]:
     """`count` requests of at most `tokens` each way; with `spec` the same again under n-gram
     speculation. Raises EngineError, and ConfigError for an engine that cannot speculate."""
-    if spec and settings.engine.kind != "llama-server":
+    if spec and choose_kind(settings.engine) is not EngineKind.LLAMA_SERVER:
         raise ConfigError(
             "speculation is an option of llama-server", 'Set engine.kind to "llama-server".'
         )
