@@ -117,14 +117,7 @@ async def _start_parts(
     stack.push_async_callback(engine.aclose)
     api_key = settings.engine.api_key.get_secret_value()
     idle_timeout_s = settings.engine.request_timeout_s
-    client = ChatClient(
-        engine.ensure_ready,
-        local=_is_local(settings),
-        model=settings.engine.alias,
-        api_key=api_key,
-        idle_timeout_s=idle_timeout_s,
-        on_hang=engine.hung,
-    )
+    client = client_of(settings, engine)
     stack.push_async_callback(client.aclose)
     passthrough = Passthrough(engine, api_key=api_key, idle_timeout_s=idle_timeout_s)
     stack.push_async_callback(passthrough.aclose)
@@ -132,7 +125,7 @@ async def _start_parts(
     engine.before_stop(passthrough.close_streams)
     runner = Runner(
         fleet,
-        _assignments(settings, client),
+        assignments_of(settings, client),
         store,
         settings.agent,
         keep_screenshots=settings.service.keep_screenshots,
@@ -171,7 +164,20 @@ def _is_local(settings: Settings) -> bool:
     return kind != "remote" and not (kind == "auto" and settings.engine.url)
 
 
-def _assignments(settings: Settings, client: ChatClient) -> Assignments:
+def client_of(settings: Settings, engine: Engine) -> ChatClient:
+    """The client of the configured engine."""
+    return ChatClient(
+        engine.ensure_ready,
+        local=_is_local(settings),
+        model=settings.engine.alias,
+        api_key=settings.engine.api_key.get_secret_value(),
+        idle_timeout_s=settings.engine.request_timeout_s,
+        on_hang=engine.hung,
+    )
+
+
+def assignments_of(settings: Settings, client: ChatClient) -> Assignments:
+    """What tasks are built from, as the service builds them."""
     engine, profile, guard = settings.engine, settings.profile, settings.guard
     chat = ProfiledChat(
         client,

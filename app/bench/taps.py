@@ -23,9 +23,8 @@ from app.agent.ports import Observation
 from app.bench.report import marked
 from app.bench.targets import KINDS, Shown, targets
 from app.errors import ConfigError
-from app.llm.client import ChatClient
 from app.llm.engine import Engine
-from app.main import ProfiledChat, sampling_of
+from app.main import assignments_of, client_of
 from app.settings import Settings
 from app.tasks.assignment import Assignments
 from app.tasks.models import Task
@@ -114,22 +113,10 @@ async def asking(settings: Settings) -> AsyncIterator[Assignments]:
     async with AsyncExitStack() as stack:
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
-        remote = settings.engine.kind == "remote" or (
-            settings.engine.kind == "auto" and bool(settings.engine.url)
-        )
-        client = ChatClient(
-            engine.ensure_ready,
-            local=not remote,
-            model=settings.engine.alias,
-            api_key=settings.engine.api_key.get_secret_value(),
-            idle_timeout_s=settings.engine.request_timeout_s,
-        )
+        client = client_of(settings, engine)
         stack.push_async_callback(client.aclose)
         await engine.ensure_ready()
-        grammar = settings.profile.grammar == "on" or not remote
-        context = settings.engine.context // settings.engine.parallel
-        chat = ProfiledChat(client, sampling_of(settings), context, grammar=grammar)
-        yield Assignments(chat, settings.profile, prompts_dir=settings.prompts_dir)
+        yield assignments_of(settings, client)
 
 
 async def measure(
