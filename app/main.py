@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
+from prometheus_client import CollectorRegistry
 
 from app import __version__
 from app.adb.apps import AppTable
@@ -34,12 +35,14 @@ from app.api.engine import engine_routes
 from app.api.errors import install_error_handlers
 from app.api.guard import LOOPBACK, HostGuard
 from app.api.openai import Passthrough
+from app.api.operations import Operations, operation_routes
 from app.api.tasks import task_routes
 from app.errors import ConfigError, EngineError
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.assignment import Assignments
+from app.tasks.metrics import TaskMetrics
 from app.tasks.runner import Runner
 from app.tasks.slots import Slots
 from app.tasks.store import Store
@@ -123,11 +126,13 @@ async def _start_parts(
     stack.push_async_callback(passthrough.aclose)
     engine.before_stop(client.close_streams)
     engine.before_stop(passthrough.close_streams)
+    registry = CollectorRegistry()
     runner = Runner(
         fleet,
         assignments_of(settings, client),
         store,
         settings.agent,
+        TaskMetrics(registry),
         keep_screenshots=settings.service.keep_screenshots,
         return_s=settings.adb.return_timeout_s,
     )
@@ -139,6 +144,7 @@ async def _start_parts(
         device_routes(fleet, runner),
         engine_routes(engine),
         passthrough.router(),
+        operation_routes(Operations(engine, fleet, runner, registry)),
     ):
         app.include_router(router)
     # The model loads while the person still types; a failure is told by GET /engine.

@@ -95,6 +95,12 @@ FOREIGN: dict[str, set[str]] = {
     "xllamacpp": {"llm/embedded.py"},
     "platformdirs": {"settings.py"},
     "gguf": {"llm/family.py"},
+    "prometheus_client": {
+        "api/operations.py",
+        "bench/overhead.py",
+        "main.py",
+        "tasks/metrics.py",
+    },
     "numpy": {"llm/family.py"},
     "adbutils": set(),  # its wheel holds the adb program; its code is never run
 }

@@ -32,7 +32,8 @@ OPEN = "open"
 RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (methods, re.compile(path), right)
     for methods, path, right in (
-        ("GET HEAD", r"/healthz", OPEN),
+        ("GET HEAD", r"/(healthz|readyz)", OPEN),
+        ("GET HEAD", r"/metrics", "read"),
         ("GET HEAD POST", r"/login", OPEN),
         ("POST", r"/logout", OPEN),
         ("GET HEAD", r"/dashboard/.*", OPEN),  # the page's code; what it shows needs a right

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from prometheus_client import CollectorRegistry
+
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.agent.conduct import Conduct
@@ -32,6 +34,7 @@ from app.bench.stub_engine import StubEngine, stub_engine
 from app.demo.phone_process import phone_process
 from app.events import Topic
 from app.llm.client import ChatClient, Sampling
+from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Task
 from app.tasks.store import Store
 from app.tasks.trajectory import Trajectory
@@ -160,7 +163,9 @@ async def measure(kind: Kind, count: int) -> list[PhaseRow]:
             await device.tap(*_NEW_NOTE)
         task = _task(control.serial, count + _WARM_UP)
         await store.save_task(task)
-        trajectory = Trajectory(task, Topic(), store, keep_screenshots=True)
+        trajectory = Trajectory(
+            task, Topic(), store, TaskMetrics(CollectorRegistry()), keep_screenshots=True
+        )
         clocked = _Clocked(trajectory, phone, engine, time.perf_counter())
         history = History(load_prompt("autoglm", "en", datetime.now(UTC).date()), task.goal)
         policy = VisionPolicy(_Chat(client), history, None)

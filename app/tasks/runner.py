@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from app.errors import (
 from app.events import Event, Topic
 from app.tasks.assignment import Assignments
 from app.tasks.intake import Defaults, Intake
+from app.tasks.metrics import TaskMetrics
 from app.tasks.models import (
     OPEN,
     NewTask,
@@ -69,6 +71,7 @@ class Runner:
         assignments: Assignments,
         store: Store,
         defaults: Defaults,
+        metrics: TaskMetrics,
         *,
         keep_screenshots: bool = True,
         return_s: float = 45.0,
@@ -76,6 +79,7 @@ class Runner:
         self._assignments = assignments
         self._store = store
         self._defaults = defaults
+        self._metrics = metrics
         self._keep_screenshots = keep_screenshots
         self._return_s = return_s
         self._intake = Intake(fleet, store, defaults, self.get)
@@ -145,7 +149,9 @@ class Runner:
         policy = self._assignments.policy(task, earlier, slot, goes_on=goes_on)
         switches = self._switches_of(task, topic)
         conduct = await self._assignments.conduct(task, device, switches.person, switches.control)
-        trajectory = Trajectory(task, topic, self._store, keep_screenshots=self._keep_screenshots)
+        trajectory = Trajectory(
+            task, topic, self._store, self._metrics, keep_screenshots=self._keep_screenshots
+        )
         self._trajectories[task.id], self._switches[task.id] = trajectory, switches
         if goes_on:
             conduct.opening = "The service was restarted; see what the last action did."
@@ -180,6 +186,7 @@ class Runner:
         await self._store.save_task(task)
         topic.publish("end", task.model_dump(mode="json"))
         topic.close()
+        self._metrics.ended(task)
         self._live.pop(task.id, None)
         self._jobs.pop(task.id, None)
         self._ending.discard(task.id)
@@ -247,6 +254,10 @@ class Runner:
         if not path.is_file():
             raise TaskNotFound(f"there is no screenshot of step {number}")
         return path
+
+    def open_tasks(self) -> Mapping[str, int]:
+        """How many tasks are in each state that is not an end."""
+        return Counter(task.status for task in self._live.values() if task.status in OPEN)
 
     def running_on(self, serial: str) -> str | None:
         """The id of the task that uses the phone now."""

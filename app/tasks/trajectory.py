@@ -7,6 +7,7 @@ import asyncio
 from app.agent.ports import StepRecord
 from app.errors import AppError
 from app.events import Topic
+from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Step, Task, TaskError
 from app.tasks.store import Store
 
@@ -17,7 +18,16 @@ SCREENSHOT_SIDE = 1200
 class Trajectory:
     """The recorder of one task; a screenshot is written while the model already thinks about it."""
 
-    def __init__(self, task: Task, topic: Topic, store: Store, *, keep_screenshots: bool) -> None:
+    def __init__(
+        self,
+        task: Task,
+        topic: Topic,
+        store: Store,
+        metrics: TaskMetrics,
+        *,
+        keep_screenshots: bool,
+    ) -> None:
+        self._metrics = metrics
         self._task = task
         self._topic = topic
         self._store = store
@@ -62,6 +72,7 @@ class Trajectory:
         done = self._model(step)
         await self._store.save_step(self._task.id, done)
         self._topic.publish("step", done.model_dump(mode="json"))
+        self._metrics.stepped(done)
 
     async def close(self) -> None:
         await self.saved()

@@ -12,11 +12,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from app.api.errors import install_error_handlers
 from app.api.tasks import task_routes
 from app.errors import DeviceNotFound
 from app.tasks.assignment import Assignments
+from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Task
 from app.tasks.runner import Runner
 from app.tasks.store import Store
@@ -51,7 +53,8 @@ class Phones:
 async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
     store = Store(tmp_path)
     assignments = Assignments(ScriptedChat(), PROFILE)
-    runner = Runner(Phones(), assignments, store, DEFAULTS)  # type: ignore[arg-type]
+    metrics = TaskMetrics(CollectorRegistry())
+    runner = Runner(Phones(), assignments, store, DEFAULTS, metrics)  # type: ignore[arg-type]
     app = FastAPI()
     install_error_handlers(app)
     app.include_router(task_routes(runner, store))

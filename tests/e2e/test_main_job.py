@@ -150,6 +150,14 @@ def test_two_names_of_one_phone_are_one_queue(stack: Stack) -> None:
         stack.post(f"/devices/{other}/disconnect").raise_for_status()
 
 
+def test_a_task_shows_in_the_metrics(stack: Stack) -> None:
+    assert stack.run("Turn on Bluetooth")["status"] == "succeeded"
+    text = httpx.get(f"{stack.url}/metrics", trust_env=False).text
+    assert 'phonepilot_tasks_ended_total{reason="finished",status="succeeded"}' in text
+    assert 'phonepilot_step_phase_seconds_count{phase="act"}' in text
+    assert stack.get("/readyz")["status"] == "ready"
+
+
 def test_a_page_of_another_site_is_refused(stack: Stack) -> None:
     answer = httpx.post(
         f"{stack.url}/tasks",
