@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -110,6 +111,29 @@ def resume(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None
 def cancel(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None:
     """End a task; when this returns nothing acts on its phone any more."""
     _tell(run_to_end(_post(url, _path(task_id, "cancel"))), "Cancelled.", json_)
+
+
+@tasks_app.command(epilog="Example: `phonepilot tasks export ID --output task.zip`")
+def export(
+    task_id: TaskId,
+    output: Annotated[Path | None, typer.Option(help="Default: phonepilot-ID.zip, here.")] = None,
+    url: Url = SERVICE_URL,
+    json_: Json = False,
+) -> None:
+    """Save a task as one zip: records, screenshots, and a page that replays it."""
+    target = output or Path(f"phonepilot-{Path(task_id).name}.zip")
+    size = run_to_end(_download(url, _path(task_id, "export"), target))
+    if json_:
+        print_json({"file": str(target), "bytes": size})
+    else:
+        Terminal().say(f"{shown(str(target))}  {size / 1024:.0f} KiB")
+
+
+async def _download(url: str, path: str, target: Path) -> int:
+    from app.client import ServiceClient
+
+    async with ServiceClient(url) as service:
+        return await service.download(path, target)
 
 
 def _tell(task: dict[str, Any], done: str, as_json: bool) -> None:

@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from app.errors import AppError
+from app.errors import AppError, InputError
 
 TIMEOUT_S = 30.0
 TOKEN_VARIABLE = "PHONEPILOT_TOKEN"
@@ -65,6 +66,23 @@ class ServiceClient:
 
     async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return await self._call("POST", path, body)
+
+    async def download(self, path: str, target: Path) -> int:
+        """Save an answer's body as a file, which has its name once it is whole; its bytes."""
+        partial, size = target.with_name(f".{target.name}.part"), 0
+        try:
+            async with self._translated(), self._http.stream("GET", path) as response:
+                if not response.is_success:
+                    raise _refused(await response.aread())
+                with partial.open("wb") as file:
+                    async for chunk in response.aiter_bytes():
+                        size += file.write(chunk)
+            partial.replace(target)
+        except OSError as exc:
+            raise InputError(f"{target} cannot be written: {exc.strerror}") from exc
+        finally:
+            partial.unlink(missing_ok=True)
+        return size
 
     async def events(self, task_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """(kind, data) of everything that happens to a task, until its end."""

@@ -36,6 +36,8 @@ from app.api.errors import install_error_handlers
 from app.api.guard import LOOPBACK, HostGuard
 from app.api.openai import Passthrough
 from app.api.operations import Operations, operation_routes
+from app.api.task_control import control_routes
+from app.api.task_records import record_routes
 from app.api.tasks import task_routes
 from app.errors import ConfigError, EngineError
 from app.llm.client import ChatClient, Sampling
@@ -141,6 +143,8 @@ async def _start_parts(
     stack.push_async_callback(runner.close)
     for router in (
         task_routes(runner, store),
+        control_routes(runner),
+        record_routes(runner),
         device_routes(fleet, runner),
         engine_routes(engine),
         passthrough.router(),

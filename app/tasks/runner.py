@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.events import Event, Topic
 from app.tasks.assignment import Assignments
+from app.tasks.export import write_export
 from app.tasks.intake import Defaults, Intake
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import (
@@ -254,6 +255,16 @@ class Runner:
         if not path.is_file():
             raise TaskNotFound(f"there is no screenshot of step {number}")
         return path
+
+    async def export(self, task_id: str, target: Path) -> Task:
+        """Write the task as a zip file; raises TaskNotFound."""
+        if trajectory := self._trajectories.get(task_id):
+            await trajectory.saved()
+        task, steps = await self.get(task_id), await self.steps(task_id)
+        paths = {step.number: self._store.screenshot_path(task.id, step.number) for step in steps}
+        kept = {number: path for number, path in paths.items() if path.is_file()}
+        await asyncio.to_thread(write_export, target, task, steps, kept)
+        return task
 
     def open_tasks(self) -> Mapping[str, int]:
         """How many tasks are in each state that is not an end."""

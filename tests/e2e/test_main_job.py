@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -186,3 +187,17 @@ def test_the_store_is_a_plain_sqlite_file(
         row = connection.execute("SELECT status FROM tasks WHERE id = ?", (task["id"],)).fetchone()
     connection.close()
     assert row == ("succeeded",)
+
+
+def test_a_task_is_exported_whole(stack: Stack, tmp_path: Path) -> None:
+    task = stack.run("Turn on Bluetooth")
+    answer = httpx.get(f"{stack.url}/tasks/{task['id']}/export", trust_env=False)
+    assert answer.headers["content-type"] == "application/zip"
+    assert task["id"] in answer.headers["content-disposition"]
+    (tmp_path / "task.zip").write_bytes(answer.content)
+    with zipfile.ZipFile(tmp_path / "task.zip") as archive:
+        names = set(archive.namelist())
+        assert {f"screenshots/{n}.jpg" for n in range(1, task["steps"] + 1)} <= names
+        assert len(archive.read("steps.jsonl").splitlines()) == task["steps"]
+    missing = httpx.get(f"{stack.url}/tasks/nothing/export", trust_env=False)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "task_not_found")

@@ -1,0 +1,91 @@
+"""Routes of what a task has done: its steps, screenshots and events, and all of it in one file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.background import BackgroundTask
+
+from app.api.tasks import TaskId
+from app.errors import InputError
+from app.events import Event
+from app.tasks.models import Step
+from app.tasks.runner import Runner
+
+
+def record_routes(runner: Runner) -> APIRouter:
+    router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+    @router.get("/{task_id}/steps")
+    async def list_steps(task_id: TaskId) -> dict[str, list[Step]]:
+        return {"steps": await runner.steps(task_id)}
+
+    @router.get(
+        "/{task_id}/steps/{number}/screenshot",
+        response_class=FileResponse,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
+    async def get_screenshot(task_id: TaskId, number: int) -> FileResponse:
+        """The screen as the model saw it in that step, as JPEG."""
+        path = await runner.screenshot(task_id, number)
+        return FileResponse(
+            path, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"}
+        )
+
+    @router.get(
+        "/{task_id}/export",
+        response_class=FileResponse,
+        responses={200: {"content": {"application/zip": {}}}},
+    )
+    async def export_task(task_id: TaskId) -> FileResponse:
+        """All of a task as one zip: records, screenshots, a page that replays it, chat turns."""
+        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="phonepilot-export-")
+        gone = BackgroundTask(shutil.rmtree, folder)
+        target = Path(folder) / "task.zip"
+        try:
+            task = await runner.export(task_id, target)
+        except BaseException:
+            await gone()
+            raise
+        name = f"phonepilot-{task.id}.zip"
+        return FileResponse(target, media_type="application/zip", filename=name, background=gone)
+
+    @router.get(
+        "/{task_id}/events",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}}},
+    )
+    async def follow_task(
+        task_id: TaskId, last_event_id: Annotated[str | None, Header()] = None
+    ) -> StreamingResponse:
+        """Server-sent events until the task ends; resumes after `Last-Event-ID`."""
+        after = _event_number(last_event_id)
+        await runner.get(task_id)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _sse(runner.events(task_id, after)), media_type="text/event-stream", headers=headers
+        )
+
+    return router
+
+
+def _event_number(text: str | None) -> int:
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise InputError("Last-Event-ID must be a number that this stream has sent")
+    return int(text)
+
+
+async def _sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
+    async for event in events:
+        data = json.dumps(event.data, ensure_ascii=False)
+        yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n"

@@ -1,0 +1,123 @@
+"""A task as one zip file: for people a page that replays it, for programs its records.
+
+index.html        opens from the unpacked folder, without a server and without scripts
+task.json         the task as GET /tasks/{id} tells it
+steps.jsonl       one step a line, as GET /tasks/{id}/steps tells them
+chat.jsonl        one line for each decided step: the turns as the model was asked, for fine-tuning
+screenshots/      N.jpg is what the model saw in step N
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from app.agent.history import assistant_text, user_text
+from app.agent.reply import Decision, parse_reply
+from app.errors import PolicyError, ReplyTruncated
+from app.tasks.models import Step, Task
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #15181f; background: #f3f4f7; }
+article { display: flex; gap: 1.2rem; background: #fff; border-radius: 14px; padding: 1rem;
+          margin: 1rem 0; }
+figure { position: relative; flex: none; margin: 0; }
+figure img { display: block; width: 11rem; border-radius: 10px; }
+figure b { position: absolute; width: 18px; height: 18px; margin: -9px; border-radius: 50%;
+           border: 3px solid #ff6b13; box-sizing: border-box; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; color: #4c5361; }
+.fault { color: #b3261e; }
+@media (prefers-color-scheme: dark) { body { color: #e8eaf0; background: #0f1116; }
+  article { background: #191c23; } pre { color: #a7aebb; } .fault { color: #ff9d94; } }
+"""
+
+
+def write_export(
+    target: Path, task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]
+) -> None:
+    """Write the zip file; `pictures` are the screenshots that were kept, by step."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("task.json", task.model_dump_json(indent=1))
+        archive.writestr("steps.jsonl", _lines(step.model_dump(mode="json") for step in steps))
+        archive.writestr("chat.jsonl", _lines(_chat(task, steps, pictures)))
+        archive.writestr("index.html", _page(task, steps, pictures))
+        for number, path in pictures.items():
+            archive.write(path, _picture(number), zipfile.ZIP_STORED)
+
+
+def _lines(rows: Iterator[Any]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _picture(number: int) -> str:
+    return f"screenshots/{number}.jpg"
+
+
+def _chat(
+    task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]
+) -> Iterator[dict[str, Any]]:
+    """Each decision with all turns before it: texts as they were, and the one image."""
+    before: list[dict[str, Any]] = []
+    for step in steps:
+        decision = _decision(step)
+        if decision is None:
+            continue
+        text = {"type": "text", "text": user_text(task.goal, step.app, first=not before)}
+        image = [{"type": "image", "image": _picture(step.number)}]
+        reply = {
+            "role": "assistant",
+            "content": assistant_text(decision.thought, decision.answer),
+        }
+        asked = [*image, text] if step.number in pictures else [text]
+        yield {"messages": [*before, {"role": "user", "content": asked}, reply]}
+        before += [{"role": "user", "content": [text]}, reply]
+
+
+def _decision(step: Step) -> Decision | None:
+    try:
+        return parse_reply(step.raw)
+    except (PolicyError, ReplyTruncated):
+        return None
+
+
+def _page(task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]) -> str:
+    """All texts are foreign and escaped; there is no script, and none could run."""
+    title = escape(task.goal)
+    said = escape(f"{task.status}, {task.stop_reason or ''}: {task.message}")
+    body = "".join(_article(step, step.number in pictures) for step in steps)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+        f"<p>{said}</p><p>{escape(task.device)}, {escape(task.created_at.isoformat())}</p>"
+        f"{body}</body></html>"
+    )
+
+
+def _article(step: Step, has_picture: bool) -> str:
+    picture = ""
+    if has_picture:
+        picture = f'<figure><img src="{_picture(step.number)}" alt="Step {step.number}">'
+        picture += "".join(_mark(step)) + "</figure>"
+    fault = f'<p class="fault">{escape(step.error.message)}</p>' if step.error else ""
+    remark = f"<p>{escape(step.remark)}</p>" if step.remark else ""
+    return (
+        f"<article>{picture}<div><h2>{step.number}. {escape(step.summary or 'No action')}</h2>"
+        f"<p>{escape(step.thought)}</p>{fault}{remark}<pre>{escape(step.raw)}</pre></div></article>"
+    )
+
+
+def _mark(step: Step) -> Iterator[str]:
+    """Rings where the finger went, in per cent of the picture."""
+    for key in ("element", "start", "end"):
+        point = (step.action or {}).get(key)
+        if isinstance(point, list | tuple) and len(point) == 2:
+            x, y = (float(part) / 10 for part in point)
+            yield f'<b style="left:{x:.1f}%;top:{y:.1f}%"></b>'
