@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.logging import RichHandler
 
 from app import __version__
@@ -62,7 +64,12 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(show_path=False)])
+    # stdout is for results, which programs read; in a file a line of the log stays one line.
+    if sys.stderr.isatty():
+        handler = RichHandler(console=Console(stderr=True), show_path=False)
+        logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+    else:
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
 
 
 @app.command(
@@ -104,23 +111,32 @@ async def _demo(
         terminal.say(f"[bold]dashboard[/]      {url}")
         terminal.say(f"[dim]all ready after {seconds:.1f} s[/]", event="ready", url=url, seed=seed)
         terminal.say(f"\n[bold]Goal:[/] {shown(goal)}\n")
-        code = await _demo_task(goal, stage, terminal)
+        code = await _demo_task(goal, stage, terminal, keep)
         if keep:
             terminal.say(f"\nThe dashboard stays at {url}; Ctrl-C ends it.")
             await asyncio.get_running_loop().create_future()
         return code
 
 
-async def _demo_task(goal: str, stage: Stage, terminal: Terminal) -> int:
+async def _demo_task(goal: str, stage: Stage, terminal: Terminal, keep: bool) -> int:
     """Run the goal and let the phone's state judge it; 0 right, 1 wrong, 2 no verdict."""
+    from app.cli_ask import Asking, Keyboard
     from app.demo.judge import expected
 
     before, begun = await stage.phone.state(), time.monotonic()
-    created = await stage.service.post("/tasks", {"goal": goal})
-    task = await terminal.follow(stage.service.events(created["id"]))
-    seconds = time.monotonic() - begun
+    keyboard = None if terminal.json_lines else Keyboard.at_hand()
+    # Where nobody can answer, at a terminal or in a dashboard that stays, a question is refused.
+    confirm = {} if keyboard or keep else {"confirm": "deny"}
+    created = await stage.service.post("/tasks", {"goal": goal, **confirm})
+    asking = Asking(stage.service, terminal, keyboard)
+    try:
+        task = await terminal.follow(stage.service.events(created["id"]), asking.update)
+    finally:
+        await asking.close()
+    seconds, steps = time.monotonic() - begun, task["steps"]
     terminal.say(
-        f"\nTask [bold]{task['status']}[/] after {task['steps']} steps and {seconds:.1f} s: "
+        f"\nTask [bold]{task['status']}[/] after {steps} {'step' if steps == 1 else 'steps'} "
+        f"and {seconds:.1f} s: "
         f"{shown(task['message'])}",
         event="end",
         **task,
@@ -128,7 +144,7 @@ async def _demo_task(goal: str, stage: Stage, terminal: Terminal) -> int:
     expectation = expected(goal)
     if expectation is None:
         terminal.say(
-            "No verdict: this goal is neither a switch of Settings nor an app to open.",
+            "No verdict: only switches of Settings and apps to open are judged here.",
             event="verdict",
             right=None,
         )
@@ -183,12 +199,15 @@ QUIRK_HELP = (
     "no-install, no-cursor, max-length=UNITS, slow-screencap=SECONDS, slow-shell=SECONDS, "
     "drop-screencap=TIMES, drop-input=before|after, half-open=connect|link|stale, "
     "clock-jump=SECONDS, rotation=90, size=720x1600, "
-    "override-size=720x1600, density=320, override-density=320, work-profile=PACKAGE, scene=NAME. "
+    "override-size=720x1600, density=320, override-density=320, work-profile=PACKAGE, "
+    "scene=payment (or login, popup, ...). "
     "A wrong value names the right ones."
 )
 
 
-@app.command(epilog="Example: `phonepilot phone --port 6555 --seed 7 --quirk rotation=90`")
+@app.command(
+    epilog="Examples: `phonepilot phone`, `phonepilot phone --seed 12 --quirk scene=payment`"
+)
 def phone(
     port: Annotated[int, typer.Option(help="ADB port; 0 for a free one.")] = 6555,
     seed: Annotated[int, typer.Option(help="The same seed gives the same phone.")] = 7,
@@ -212,7 +231,7 @@ def phone(
     run_to_end(run_phone(port, seed, control_port, token, quirks=quirk or (), ready=ready))
 
 
-@app.command()
+@app.command(epilog="Examples: `phonepilot doctor`, `phonepilot doctor -c rtx-4060-8gb`")
 def doctor(config: Config = None, json_: Json = False) -> None:
     """Look at everything phonepilot needs, and say what is wrong and how to mend it."""
     from dataclasses import asdict

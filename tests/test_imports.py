@@ -37,6 +37,7 @@ PARTS: dict[str, set[str]] = {
     "bench": {"adb", "agent", "demo", "llm", "main", "tasks", "virtual_phone"},
     "demo": {"client", "main", "virtual_phone.apps"},
     "cli": {
+        "cli_ask",
         "cli_bench",
         "cli_engine",
         "cli_goal",

@@ -22,14 +22,15 @@ GONE_S = 15
 
 
 def phonepilot(
-    folder: Path, *arguments: str, timeout: float = 90
+    folder: Path, *arguments: str, timeout: float = 90, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "app", *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
-        env=service_environment(folder),
+        env=service_environment(folder) | environment,
+        stdin=subprocess.DEVNULL,
         cwd=ROOT,
         check=False,
     )
@@ -77,6 +78,13 @@ def test_the_demo_gives_no_verdict_on_what_it_cannot_judge(tmp_path: Path) -> No
     assert done.returncode == 2
     last = json.loads(done.stdout.splitlines()[-1])
     assert (last["event"], last["right"]) == ("verdict", None)
+
+
+def test_a_demo_without_a_terminal_does_not_wait_for_an_answer(tmp_path: Path) -> None:
+    done = phonepilot(tmp_path, "demo", "--goal", "Order a pizza", PHONEPILOT_AGENT__CONFIRM="ask")
+    assert done.returncode == 2
+    assert "Task failed after 1 step and" in done.stdout
+    assert "nobody answered" not in done.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
