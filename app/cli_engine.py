@@ -29,7 +29,7 @@ def engine() -> None:
 
 
 @engine_app.command(
-    epilog="Examples: `phonepilot engine plan -c autoglm-phone-9b --vram 8GiB`, "
+    epilog="Examples: `phonepilot engine plan --vram 8GiB`, "
     "`phonepilot engine plan -c mine.toml --screen 1440x3200`"
 )
 def plan(
@@ -105,7 +105,7 @@ def _card() -> tuple[str, int]:
 
 
 def _table(terminal: Terminal, found: Any, chosen: Plan | None) -> None:
-    head = f"{'MiB':<12}{'projector':<12}{'KV cache':<10}{'image tokens':>12}"
+    head = f"{'in MiB':<12}{'projector':<12}{'KV cache':<10}{'image tokens':>12}"
     terminal.say(f"[bold]{head}{'together':>10}{'left':>8}[/]")
     for candidate in found:
         choice = candidate.choice
@@ -118,9 +118,12 @@ def _table(terminal: Terminal, found: Any, chosen: Plan | None) -> None:
 
 
 def _explain(terminal: Terminal, chosen: Plan, shapes: Shapes) -> None:
+    from app.llm.memory import usable
+
     parts = ", ".join(f"{name} {_mib(size)}" for name, size in chosen.parts.items() if size)
     terminal.say(
-        f"\nTakes: {parts} (MiB). Compute buffers are scaled from measurements, not exact."
+        f"\nTakes: {parts} (MiB). Compute buffers are scaled from measurements, not exact; "
+        f"{_mib(chosen.vram - usable(chosen.vram))} MiB have to be left over."
     )
     terminal.say("\n[bold]\\[engine][/]")
     for line in chosen.settings():

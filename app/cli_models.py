@@ -53,7 +53,7 @@ def _shelf(config: list[str] | None) -> _Shelf:
     return _Shelf(load_settings(config or ()))
 
 
-@models_app.command("list")
+@models_app.command("list", epilog="Example: `phonepilot models list`")
 def list_models(config: Config = None, json_: Json = False) -> None:
     """List the models that are known by name, and what of them is here."""
     shelf = _shelf(config)
@@ -138,7 +138,7 @@ def _show_entry(found: Place, json_: bool) -> None:
         print_json(_row(found))
         return
     for key, value in _row(found).items():
-        if value != "":
+        if value != "" and key != "here":
             _say_fact(Terminal(), key, value)
 
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 devices_app = typer.Typer(
     help="List the phones that the adb server knows, and get one ready.",
     invoke_without_command=True,
+    epilog="Examples: `phonepilot devices`, `phonepilot devices setup R58M123`",
     rich_markup_mode="markdown",
 )
 
@@ -40,7 +41,9 @@ def devices(context: typer.Context, config: Config = None, json_: Json = False) 
             state = f"{route['state']}, left over" if route["stale"] else route["state"]
             terminal.say(f"  also {shown(route['serial']):<21} {shown(state)}")
     if not rows:
-        terminal.say("No phone. Connect one with USB debugging on, or try `phonepilot phone`.")
+        terminal.say(
+            "No phone. Connect one with USB debugging on, or start one with `phonepilot phone`."
+        )
 
 
 async def _list_devices(fleet: Fleet) -> list[dict[str, Any]]:

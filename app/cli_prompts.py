@@ -26,7 +26,7 @@ def _folder(config: list[str] | None) -> Path:
     return load_settings(config or []).prompts_dir
 
 
-@prompts_app.command("list")
+@prompts_app.command("list", epilog="Example: `phonepilot prompts list`")
 def list_prompts(config: Config = None, json_: Json = False) -> None:
     """List the prompts of this program and the imported ones."""
     from app.agent.prompt import imported, shipped
@@ -37,7 +37,8 @@ def list_prompts(config: Config = None, json_: Json = False) -> None:
         print_json({"prompts": rows})
         return
     for row in rows:
-        Terminal().say(f"{shown(str(row['prompt'])):<28}{'imported' if row['imported'] else ''}")
+        origin = "imported" if row["imported"] else "ours"
+        Terminal().say(f"{shown(str(row['prompt'])):<28}{origin}")
 
 
 @prompts_app.command(epilog="Example: `phonepilot prompts show autoglm --lang zh`")
@@ -80,3 +81,4 @@ def remove(name: Name, lang: Lang = "zh", config: Config = None) -> None:
     from app.agent.prompt import remove_prompt
 
     remove_prompt(name, lang, _folder(config))
+    Terminal().say(f"Forgot {shown(name)}.{shown(lang)}.")

@@ -36,7 +36,7 @@ def create(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Make a token and print it, once: it is kept nowhere."""
+    """Make a token and print it, once: only its hash is kept."""
     secret = _tokens(config).create(name, right or ["admin"])
     if json_:
         print_json({"name": name, "rights": right or ["admin"], "token": secret})
@@ -49,7 +49,7 @@ def create(
     )
 
 
-@tokens_app.command("list")
+@tokens_app.command("list", epilog="Example: `phonepilot tokens list --json`")
 def list_tokens(config: Config = None, json_: Json = False) -> None:
     """List the tokens by name, never by their secrets."""
     rows = [
@@ -64,6 +64,8 @@ def list_tokens(config: Config = None, json_: Json = False) -> None:
         print_json({"tokens": rows})
         return
     terminal = Terminal()
+    if rows:
+        terminal.say(f"[dim]{'name':<24}{'rights':<28}created[/]")
     for row in rows:
         rights = ", ".join(row["rights"])
         terminal.say(f"{shown(str(row['name'])):<24}{rights:<28}{row['created_at']}")
