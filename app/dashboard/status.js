@@ -98,7 +98,7 @@ export function deviceNote(device, busy) {
     return {
       icon: 'phone',
       title: 'No phone connected',
-      hint: 'Connect an Android phone with USB debugging on, or start a simulated one with: phonepilot phone',
+      hint: 'Connect an Android phone with USB debugging on, or start a virtual one: phonepilot phone, then phonepilot connect 127.0.0.1:6555',
     };
   }
   if (device.state === 'unauthorized') {
