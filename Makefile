@@ -12,7 +12,7 @@ SOURCES := pyproject.toml constraints.txt scripts/setup.sh
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/ready ## a simulated phone, a real model, one task before your eyes
+demo: .venv/ready ## a virtual phone, a real model, one task before your eyes
 	@$(PY) -m app demo $(ARGS)
 
 serve: .venv/ready ## the service and its dashboard
