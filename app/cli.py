@@ -59,9 +59,18 @@ def main() -> None:
         raise SystemExit(1) from exc
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print it.")
+    ] = False,
 ) -> None:
     level = logging.INFO if verbose else logging.WARNING
     # stdout is for results, which programs read; in a file a line of the log stays one line.
@@ -249,9 +258,3 @@ def doctor(config: Config = None, json_: Json = False) -> None:
             if check.hint and check.status != "ok":
                 terminal.say(f"{'':>22} {shown(check.hint)}")
     raise typer.Exit(1 if any(check.status == "problem" for check in checks) else 0)
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    print(__version__)

@@ -66,6 +66,7 @@ class InputError(AppError):
 class TaskNotFound(InputError):
     code = "task_not_found"
     status = 404
+    default_hint = "GET /tasks, or `phonepilot tasks list`, shows the ones there are."
 
 
 class TaskNotRunning(InputError):

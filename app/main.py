@@ -160,7 +160,7 @@ async def _warm_up(engine: Engine) -> None:
     try:
         await engine.ensure_ready()
     except EngineError as exc:
-        log.warning("the engine did not start: %s %s", exc.message, exc.hint)
+        log.warning("the engine did not start: %s. %s", exc.message, exc.hint)
 
 
 async def _end_task(task: asyncio.Task[None]) -> None:
@@ -254,14 +254,14 @@ def check_access(settings: Settings) -> None:
     """Raises ConfigError for a service that needs a token and has none."""
     service = settings.service
     if needs_token(service) and not Tokens(settings.tokens_file).all():
-        why = (
-            "service.auth is always"
-            if service.host in LOOPBACK
-            else f"service.host {service.host} can be reached by others"
-        )
+        if service.host in LOOPBACK:
+            why, otherwise = "service.auth is always", "set service.auth to auto"
+        else:
+            why = f"service.host {service.host} can be reached by others"
+            otherwise = "use 127.0.0.1"
         raise ConfigError(
             f"{why}, and there is no access token",
-            "Make one with `phonepilot tokens create NAME`, or use 127.0.0.1.",
+            f"Make one with `phonepilot tokens create NAME`, or {otherwise}.",
         )
 
 

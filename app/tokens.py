@@ -86,10 +86,10 @@ class Tokens:
         if not _NAME.fullmatch(name):
             raise InputError(f"{name[:80]!r} is no name", "Use letters, digits, dots, _ and -.")
         chosen = list(dict.fromkeys(rights))
-        if not chosen or set(chosen) - set(RIGHTS):
-            raise InputError(
-                f"{', '.join(chosen)!r} are no rights", f"Rights: {', '.join(RIGHTS)}."
-            )
+        unknown = [right for right in chosen if right not in RIGHTS]
+        if unknown or not chosen:
+            said = f"{unknown[0][:80]!r} is no right" if unknown else "a token needs a right"
+            raise InputError(said, f"Rights: {', '.join(RIGHTS)}.")
         tokens = self.all()
         if any(token.name == name for token in tokens):
             raise InputError(f"there is a token {name!r} already", "Revoke it first.")

@@ -110,7 +110,8 @@ def verify(found: Place, on_progress: Progress) -> list[str]:
     """What is wrong with the files of a place, nothing for none; raises InputError without any."""
     if found.pulled is None or found.model is None:
         raise InputError(
-            f"{found.name} is not here", f"Pull it: phonepilot models pull {found.name}."
+            f"{found.name} is not here",
+            f"Get it: phonepilot models pull {found.name}, or models convert --name.",
         )
     wrong = []
     for file in (found.pulled.model, found.pulled.mmproj):

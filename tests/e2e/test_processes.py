@@ -156,7 +156,17 @@ def test_a_wrong_key_names_its_file(tmp_path: Path) -> None:
 
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:
-    for command in ("demo", "serve", "run", "connect", "devices", "phone", "doctor", "version"):
+    for command in (
+        "demo",
+        "serve",
+        "run",
+        "connect",
+        "devices",
+        "phone",
+        "doctor",
+        "tasks",
+        "models",
+    ):
         told = phonepilot(tmp_path, command, "--help")
         assert told.returncode == 0 and "Usage" in told.stdout
 
