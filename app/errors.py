@@ -19,7 +19,7 @@ AppError(code, message, hint)
 │  └ ScreenshotUnavailable · SecureScreen
 ├ EngineError
 │  ├ EngineStartFailed(exit_code, log_tail)
-│  ├ EngineNotReady(retry_after) · EngineUnreachable · EngineRequestFailed
+│  ├ EngineNotReady(retry_after) · EngineBusy · EngineUnreachable · EngineRequestFailed
 │  ├ EngineTimeout
 │  │  └ EngineHung
 │  └ ContextOverflow · ReplyTruncated
@@ -231,6 +231,11 @@ class EngineNotReady(EngineError):
     def __init__(self, message: str, hint: str = "", *, retry_after: int = 5) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
+
+
+class EngineBusy(EngineNotReady):
+    code = "engine_busy"
+    default_hint = "Ask again later, or give the engine more slots (engine.parallel)."
 
 
 class EngineUnreachable(EngineError):

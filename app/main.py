@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import (
-    AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     contextmanager,
@@ -26,54 +25,34 @@ from app import __version__
 from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
-from app.agent.guard import Sensitive
-from app.agent.history import Message
-from app.agent.ports import ReplyStream
 from app.api.access import Access
+from app.api.connection import TimedConnection
 from app.api.devices import device_routes
 from app.api.engine import engine_routes
 from app.api.errors import install_error_handlers
 from app.api.guard import LOOPBACK, HostGuard
+from app.api.limits import BodyLimit, Rate
 from app.api.openai import Passthrough
 from app.api.operations import Operations, operation_routes
+from app.api.schedules import schedule_routes
 from app.api.task_control import control_routes
 from app.api.task_records import record_routes
 from app.api.tasks import task_routes
+from app.asking import assignments_of, calls_of, client_of
 from app.errors import ConfigError, EngineError
-from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import ServiceSettings, Settings, load_apps
-from app.tasks.assignment import Assignments
+from app.tasks.database import Database
 from app.tasks.metrics import TaskMetrics
+from app.tasks.retention import Limits, Retention
 from app.tasks.runner import Runner
-from app.tasks.slots import Slots
+from app.tasks.schedules import Schedules
 from app.tasks.store import Store
-from app.tokens import Tokens
+from app.tasks.turns import Turns
+from app.tasks.webhooks import Webhooks
+from app.tokens import Tokens, webhook_secret
 
 log = logging.getLogger(__name__)
-SHUTDOWN_S = 3
-
-
-class ProfiledChat:
-    """The engine's client with the sampling of the model's profile: what the loop calls a Chat."""
-
-    def __init__(
-        self, client: ChatClient, sampling: Sampling, context: int, *, grammar: bool
-    ) -> None:
-        """`context` is that of one sequence in tokens; `grammar` says the engine knows such."""
-        self._client = client
-        self._sampling = sampling
-        self._knows_grammar = grammar
-        self.context = context
-
-    def ask(
-        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
-    ) -> AbstractAsyncContextManager[ReplyStream]:
-        extra = {"grammar": grammar} if grammar and self._knows_grammar else None
-        return self._client.stream(messages, sampling=self._sampling, slot=slot, extra=extra)
-
-    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
-        await self._client.warm(messages, slot=slot)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -93,8 +72,10 @@ def create_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(title="phonepilot", version=__version__, lifespan=lifespan)
+    app.add_middleware(BodyLimit)
     if needs_token(settings.service):
-        app.add_middleware(Access, tokens=Tokens(settings.tokens_file), login_page=_login_page)
+        tokens, rate = Tokens(settings.tokens_file), Rate(settings.service.rate_limit)
+        app.add_middleware(Access, tokens=tokens, rate=rate, login_page=_login_page)
     app.add_middleware(HostGuard, names=_names(settings.service))
     install_error_handlers(app)
     _add_fixed_routes(app)
@@ -105,15 +86,29 @@ async def _start_parts(
     app: FastAPI, settings: Settings, table: AppTable, stack: AsyncExitStack
 ) -> None:
     """Build every part, and have `stack` close each before what it depends on."""
-    store = Store(settings.service.data_dir)
-    stack.push_async_callback(store.close)
+    service = settings.service
+    database = Database(service.data_dir)
+    stack.push_async_callback(database.close)
+    store = Store(database)
+    retention = Retention(
+        store,
+        service.data_dir,
+        Limits(service.keep_days, service.screenshots_mib, service.min_free_mib),
+    )
+    retention.start()
+    stack.push_async_callback(retention.close)
+    webhooks = Webhooks(
+        database, webhook_secret(settings.webhook_secret_file), service.callback_hosts
+    )
+    webhooks.start()
+    stack.push_async_callback(webhooks.close)
     adb = AdbServer(
         settings.adb.server_host,
         settings.adb.server_port,
         binary=settings.adb.binary,
         private=settings.adb.private,
     )
-    fleet = Fleet(await adb.start(), table, state_dir=settings.service.data_dir)
+    fleet = Fleet(await adb.start(), table, state_dir=service.data_dir)
     stack.push_async_callback(adb.stop)
     await fleet.start()
     stack.push_async_callback(fleet.close)
@@ -124,31 +119,42 @@ async def _start_parts(
     idle_timeout_s = settings.engine.request_timeout_s
     client = client_of(settings, engine)
     stack.push_async_callback(client.aclose)
-    passthrough = Passthrough(engine, api_key=api_key, idle_timeout_s=idle_timeout_s)
+    calls = calls_of(settings)
+    registry = CollectorRegistry()
+    metrics = TaskMetrics(registry)
+    passthrough = Passthrough(
+        engine, calls, count=metrics.passed, api_key=api_key, idle_timeout_s=idle_timeout_s
+    )
     stack.push_async_callback(passthrough.aclose)
     engine.before_stop(client.close_streams)
     engine.before_stop(passthrough.close_streams)
-    registry = CollectorRegistry()
     runner = Runner(
         fleet,
-        assignments_of(settings, client),
+        assignments_of(settings, client, calls),
         store,
         settings.agent,
-        TaskMetrics(registry),
-        keep_screenshots=settings.service.keep_screenshots,
+        metrics,
+        Turns(fleet),
+        webhooks,
+        retention,
+        keep_screenshots=service.keep_screenshots,
         return_s=settings.adb.return_timeout_s,
     )
     app.state.runner = runner
     await runner.recover()
     stack.push_async_callback(runner.close)
+    schedules = Schedules(database, runner)
+    await schedules.start()
+    stack.callback(schedules.close)
     for router in (
         task_routes(runner, store),
         control_routes(runner),
-        record_routes(runner),
+        record_routes(runner.records),
+        schedule_routes(schedules),
         device_routes(fleet, runner),
         engine_routes(engine),
         passthrough.router(),
-        operation_routes(Operations(engine, fleet, runner, registry)),
+        operation_routes(Operations(engine, fleet, runner, calls, registry)),
     ):
         app.include_router(router)
     # The model loads while the person still types; a failure is told by GET /engine.
@@ -167,59 +173,6 @@ async def _end_task(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _is_local(settings: Settings) -> bool:
-    kind = settings.engine.kind
-    return kind != "remote" and not (kind == "auto" and settings.engine.url)
-
-
-def client_of(settings: Settings, engine: Engine) -> ChatClient:
-    """The client of the configured engine."""
-    return ChatClient(
-        engine.ensure_ready,
-        local=_is_local(settings),
-        model=settings.engine.alias,
-        api_key=settings.engine.api_key.get_secret_value(),
-        idle_timeout_s=settings.engine.request_timeout_s,
-        on_hang=engine.hung,
-    )
-
-
-def assignments_of(settings: Settings, client: ChatClient) -> Assignments:
-    """What tasks are built from, as the service builds them."""
-    engine, profile, guard = settings.engine, settings.profile, settings.guard
-    chat = ProfiledChat(
-        client,
-        sampling_of(settings),
-        engine.context // engine.parallel,
-        grammar=profile.grammar == "on" or _is_local(settings),
-    )
-    sensitive = (
-        Sensitive("a payment", guard.payment_apps, guard.payment_words, each_time=True),
-        Sensitive("installing apps", guard.install_apps, guard.install_words),
-        Sensitive("messages", guard.message_apps, guard.message_words),
-        Sensitive("signing in", guard.login_apps, guard.login_words),
-        Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
-    )
-    return Assignments(
-        chat,
-        profile,
-        sensitive,
-        settings.agent.second_look,
-        settings.prompts_dir,
-        Slots(engine.parallel),
-    )
-
-
-def sampling_of(settings: Settings) -> Sampling:
-    profile = settings.profile
-    return Sampling(
-        temperature=profile.temperature,
-        top_p=profile.top_p,
-        frequency_penalty=profile.frequency_penalty,
-        max_tokens=profile.max_tokens,
-    )
 
 
 def _add_fixed_routes(app: FastAPI) -> None:
@@ -305,7 +258,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         async with app.router.lifespan_context(app):
             port = listener.getsockname()[1]
             host = _reachable(settings.service.host)
-            server = _Server(_uvicorn_config(app), lambda: ready(f"http://{host}:{port}"))
+            config = _uvicorn_config(app, settings.service.shutdown_s)
+            server = _Server(config, lambda: ready(f"http://{host}:{port}"))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             try:
                 await asyncio.shield(serving)
@@ -327,13 +281,14 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
+def _uvicorn_config(app: FastAPI, shutdown_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=TimedConnection,
         lifespan="off",
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_graceful_shutdown=max(1, round(shutdown_s)),
     )
 
 

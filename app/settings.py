@@ -78,8 +78,15 @@ class ServiceSettings(Section):
         default_factory=_platform_data_dir
     )
     keep_screenshots: bool = True
+    keep_days: Annotated[float, Field(ge=0)] = 0.0
+    screenshots_mib: Count = 2048
+    min_free_mib: Count = 256
     auth: Literal["auto", "always"] = "auto"
     allowed_hosts: Words = ()
+    rate_limit: str = "1200/minute"
+    callback_hosts: Words = ()
+    shutdown_s: Seconds = 10.0
+    log: Literal["text", "json"] = "text"
 
 
 class AdbSettings(Section):
@@ -102,6 +109,7 @@ class EngineSettings(Section):
     context: Annotated[int, Field(ge=256)] = 16384
     gpu_layers: Annotated[int, Field(ge=0)] | Literal["auto", "all"] = "auto"
     parallel: Annotated[int, Field(ge=1)] = 1
+    max_calls: Count = 0
     threads: Count = 0
     image_min_tokens: Count = 0
     image_max_tokens: Count = 0
@@ -179,6 +187,11 @@ class Settings(Section):
     def tokens_file(self) -> Path:
         """Where the digests of access tokens lie."""
         return self.service.data_dir / "tokens.json"
+
+    @property
+    def webhook_secret_file(self) -> Path:
+        """What webhooks are signed with."""
+        return self.service.data_dir / "webhook-secret"
 
     @property
     def prompts_dir(self) -> Path:

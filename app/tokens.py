@@ -6,6 +6,7 @@ bits need no salt and no slow hash: there is nothing to guess.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -127,10 +128,32 @@ class Tokens:
             for token in tokens
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(f".{secrets.token_hex(4)}.part")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(rows, file, indent=1)
-        partial.replace(self._path)
+        _write_private(self._path, json.dumps(rows, indent=1))
+
+
+def webhook_secret(path: Path) -> str:
+    """The secret that webhooks are signed with, made when there is none; raises ConfigError.
+
+    "whsec_" and 32 random bytes in base64, as the libraries of Standard Webhooks take it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            made = base64.b64encode(secrets.token_bytes(32)).decode()
+            _write_private(path, f"whsec_{made}")
+        secret = path.read_text(encoding="utf-8").strip()
+        base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{path} holds no webhook secret: {exc}", "Move it away.") from exc
+    return secret
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A file that only its owner can read, there whole or not at all."""
+    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    partial.replace(path)
 
 
 def _digest(secret: str) -> str:

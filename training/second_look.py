@@ -32,11 +32,11 @@ from app.agent.policy import VisionPolicy
 from app.agent.ports import StepRecord
 from app.agent.prompt import load_prompt
 from app.agent.verify import FreshLook
+from app.asking import PhoneChat, sampling_of
 from app.demo.judge import Expected
 from app.demo.phone_process import PhoneControl, phone_process
 from app.llm.client import ChatClient
 from app.llm.engine import Engine
-from app.main import ProfiledChat, sampling_of
 from app.settings import load_apps, load_settings
 from training.evaluate import choose_goal, plan, wilson
 
@@ -92,7 +92,7 @@ async def measure(count: int, first_seed: int) -> Looks:
         stack.push_async_callback(engine.aclose)
         client = ChatClient(engine.ensure_ready, local=True)
         stack.push_async_callback(client.aclose)
-        chat = ProfiledChat(client, sampling_of(settings), settings.engine.context, grammar=True)
+        chat = PhoneChat(client, sampling_of(settings), settings.engine.context, grammar=True)
         phone = await stack.enter_async_context(phone_process(0))
         adb = AdbServer(private=True)
         stack.push_async_callback(adb.stop)

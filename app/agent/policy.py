@@ -45,8 +45,7 @@ class VisionPolicy:
 
     `image_size` is (width, height), or None for the phone's own pixels. Without `feedback` the
     model is not told of failed actions, for models that were trained without such lines. With a
-    `grammar` (GBNF) the engine lets no other reply come. `slot` is the engine's slot whose cache
-    holds this conversation.
+    `grammar` (GBNF) the engine lets no other reply come.
     """
 
     def __init__(
@@ -58,9 +57,7 @@ class VisionPolicy:
         feedback: bool = True,
         grammar: str = "",
         max_reply: int = 3000,
-        slot: int | None = None,
     ) -> None:
-        self._slot = slot
         self._feedback = feedback
         self._chat = chat
         self._history = history
@@ -107,7 +104,7 @@ class VisionPolicy:
         """
         if self._budget is not None:
             self._make_room(self._budget.image)
-        await self._chat.warm(self._history.prefix(), slot=self._slot)
+        await self._chat.warm(self._history.prefix())
 
     def doubted(self) -> None:
         """The last reply said done and is not believed. A model that cannot be told so forgets it,
@@ -122,7 +119,7 @@ class VisionPolicy:
         begun, first = time.perf_counter(), 0.0
         thought = ThoughtStream()
         messages = self._history.messages(text, png)
-        async with self._chat.ask(messages, grammar=self._grammar, slot=self._slot) as reply:
+        async with self._chat.ask(messages, grammar=self._grammar) as reply:
             async for piece in reply:
                 first = first or time.perf_counter()
                 new = piece.text if piece.reasoning else thought.feed(piece.text)

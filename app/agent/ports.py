@@ -128,18 +128,21 @@ class ReplyStream(Protocol):
 
 
 class Chat(Protocol):
-    """An engine. Leaving the block stops the generation; raises EngineError."""
+    """An engine, as one phone's task asks it; raises EngineError.
+
+    Leaving the block stops the generation.
+    """
 
     @property
     def context(self) -> int:
         """Tokens of one sequence, prompt and reply together; 0 when it is not known."""
 
     def ask(
-        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
+        self, messages: Sequence[Message], *, grammar: str = ""
     ) -> AbstractAsyncContextManager[ReplyStream]:
-        """`grammar` (GBNF) and `slot` are left out for an engine that does not know such."""
+        """`grammar` (GBNF) is left out for an engine that does not know such."""
 
-    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
+    async def warm(self, messages: Sequence[Message]) -> None:
         """Have the engine read the beginning of the next request ahead, where it can keep it."""
 
 

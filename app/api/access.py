@@ -6,6 +6,7 @@ another site (SameSite=Strict), and pages of other sites are refused by Origin b
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -20,6 +21,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import error_response
+from app.api.limits import BODY_S, Rate, RequestTooSlow
 from app.errors import AppError
 from app.tokens import Token, Tokens
 
@@ -48,9 +50,17 @@ RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("POST", r"/v1/.*", "run"),
         ("POST", r"/devices/.*", "control"),
         ("POST", r"/engine/.*", "control"),
+        ("GET HEAD", r"/schedules(/.*)?", "read"),
+        ("POST PATCH DELETE", r"/schedules(/.*)?", "run"),
+        ("GET POST DELETE", r"/mcp", "read"),  # each tool asks for its own right
     )
 )
 """The first rule that fits counts; what none fits needs "admin"."""
+
+
+CALLER = "phonepilot.caller"
+_RIGHTS = "phonepilot.rights"
+"""Keys in the scope of a request that came with a token: its name, and its rights."""
 
 
 class TokenMissing(AppError):
@@ -63,6 +73,13 @@ class RightMissing(AppError):
     code = "right_missing"
     status = 403
     default_hint = "Use a token with that right, or make one with `phonepilot tokens create`."
+
+
+def require(scope: Scope, right: str) -> None:
+    """Raises RightMissing when the request's token lacks a right; without tokens all may all."""
+    rights = scope.get(_RIGHTS)
+    if rights is not None and right not in rights and "admin" not in rights:
+        raise RightMissing(f"the token {scope[CALLER]!r} lacks the right {right!r}")
 
 
 def right_for(method: str, path: str) -> str:
@@ -82,8 +99,11 @@ class _Session:
 class Access:
     """ASGI middleware behind the host check; also answers `/login` and `/logout`."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, login_page: Callable[[], Response]) -> None:
+    def __init__(
+        self, app: ASGIApp, tokens: Tokens, rate: Rate, login_page: Callable[[], Response]
+    ) -> None:
         self._app = app
+        self._rate = rate
         self._tokens = tokens
         self._login_page = login_page
         self._sessions: dict[str, _Session] = {}
@@ -113,9 +133,12 @@ class Access:
             missing = error_response(TokenMissing("this service needs an access token"))
             missing.headers["www-authenticate"] = "Bearer"
             return missing
-        if not token.may(right):
-            problem = f"the token {token.name!r} lacks the right {right!r}"
-            return error_response(RightMissing(problem))
+        scope[CALLER], scope[_RIGHTS] = token.name, token.rights
+        try:
+            require(scope, right)
+            self._rate.check(token.name)
+        except AppError as exc:
+            return error_response(exc)
         return None
 
     def _holder(self, headers: Headers) -> Token | None:
@@ -130,10 +153,14 @@ class Access:
 
     async def _log_in(self, request: Request) -> Response:
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_LOGIN_BYTES:
-                return error_response(TokenMissing("this is no token"))
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_LOGIN_BYTES:
+                        return error_response(TokenMissing("this is no token"))
+        except TimeoutError:
+            return error_response(RequestTooSlow(f"no token came within {BODY_S:g} s"))
         fields = parse_qs(body.decode("utf-8", "replace"))
         token = self._tokens.find((fields.get("token") or [""])[0].strip())
         if token is None:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any, Protocol
 
 import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.errors import AppError, EngineNotReady, EngineTimeout, EngineUnreachable
+from app.api.access import CALLER
+from app.api.usage import UsageReader
+from app.errors import AppError, EngineBusy, EngineNotReady, EngineTimeout, EngineUnreachable
 from app.kept_connection import send as send_kept
 
 GET_ROUTES = ("/v1/models",)
@@ -32,6 +34,7 @@ POST_ROUTES = (
 MAX_BODY_BYTES = 64 * 2**20
 """Several full-size screenshots as base64 text."""
 
+BODY_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
 
 # RFC 9110, section 7.6.1: these belong to one connection, not to the message.
@@ -84,23 +87,34 @@ class EnginePort(Protocol):
         """`kind` is "remote" for an engine that is not ours."""
 
 
+class Calls(Protocol):
+    """The turns in which the engine is asked, tasks included."""
+
+    def hold(self, caller: str, *, pin: bool = True) -> AbstractAsyncContextManager[int | None]: ...
+
+
 class Passthrough:
     """Owns the connections to the engine.
 
-    `api_key` is sent to the engine instead of whatever key the client sent. `start_wait_s` is how
-    long a request waits for the engine to start before it is told to come again, `idle_timeout_s`
-    how long the engine may send no byte.
+    `count` is told who asked for how many tokens of which kind. `api_key` is sent to the engine
+    instead of whatever key the client sent. `start_wait_s` is how long a request waits for the
+    engine to start, and for its turn, before it is told to come again, `idle_timeout_s` how long
+    the engine may send no byte.
     """
 
     def __init__(
         self,
         engine: EnginePort,
+        calls: Calls,
         *,
+        count: Callable[[str, Mapping[str, int]], None] = lambda caller, tokens: None,
         api_key: str = "",
         start_wait_s: float = 60.0,
         idle_timeout_s: float = 120.0,
     ) -> None:
         self.engine = engine
+        self.calls = calls
+        self.count = count
         self.api_key = api_key
         self.start_wait_s = start_wait_s
         self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
@@ -137,7 +151,11 @@ class Passthrough:
     aclose = close_streams
 
     async def _relay(self, request: Request) -> Response:
-        body = await _read_body(request)
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await _read_body(request)
+        except TimeoutError:
+            return _error(408, "request_too_slow", f"the body did not come within {BODY_S:g} s")
         if body is None:
             return _error(413, "request_too_large", f"the body exceeds {MAX_BODY_BYTES} bytes")
         return _Relay(self, request, body)
@@ -202,10 +220,31 @@ class _Relay(Response):
             return _error(400, "invalid_request", complaint)
         request = self._request
         query = f"?{request.url.query}" if request.url.query else ""
-        client = self._passthrough.client()
+        async with AsyncExitStack() as turn:
+            if request.method == "POST":
+                await self._take_turn(turn)
+            await self._answer(f"{base}{request.url.path}{query}", send)
+        return None
+
+    async def _take_turn(self, turn: AsyncExitStack) -> None:
+        limit = self._passthrough.start_wait_s
+        held = self._passthrough.calls.hold(self._caller, pin=False)
+        try:
+            async with asyncio.timeout(limit):
+                await turn.enter_async_context(held)
+        except TimeoutError as exc:
+            raise EngineBusy(f"the engine was busy with others for {limit:g} s") from exc
+
+    @property
+    def _caller(self) -> str:
+        return str(self._request.scope.get(CALLER, "local"))
+
+    async def _answer(self, url: str, send: _Send) -> None:
+        request, client = self._request, self._passthrough.client()
+        usage = UsageReader()
         passed_on = client.build_request(
             request.method,
-            f"{base}{request.url.path}{query}",
+            url,
             content=self._sent_body or None,
             headers=self._request_headers(),
         )
@@ -225,9 +264,11 @@ class _Relay(Response):
                 }
             )
             async for chunk in answer.aiter_raw():
+                usage.feed(chunk)
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        return None
+        if tokens := usage.tokens():
+            self._passthrough.count(self._caller, tokens)
 
     async def _ready_engine(self) -> str:
         limit = self._passthrough.start_wait_s

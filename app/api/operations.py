@@ -30,12 +30,21 @@ class Tasks(Protocol):
         """How many tasks are in each state that is not an end."""
 
 
+class Calls(Protocol):
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+
 class Operations:
     """What `/readyz` and `/metrics` look at."""
 
     def __init__(
-        self, engine: Engine, fleet: Fleet, tasks: Tasks, registry: CollectorRegistry
+        self, engine: Engine, fleet: Fleet, tasks: Tasks, calls: Calls, registry: CollectorRegistry
     ) -> None:
+        self._calls = calls
         self._engine = engine
         self._fleet = fleet
         self._tasks = tasks
@@ -48,6 +57,9 @@ class Operations:
         )
         self._ready = Gauge(
             "phonepilot_engine_ready", "1 while the engine answers requests.", registry=registry
+        )
+        self._requests = Gauge(
+            "phonepilot_engine_requests", "Requests by state.", ["state"], registry=registry
         )
         info = Gauge("phonepilot_info", "The version.", ["version"], registry=registry)
         info.labels(__version__).set(1)
@@ -71,6 +83,8 @@ class Operations:
         self._devices.clear()
         for state, count in (await self._device_states() or Counter()).items():
             self._devices.labels(state).set(count)
+        self._requests.labels("running").set(self._calls.running)
+        self._requests.labels("waiting").set(self._calls.waiting)
         self._ready.set(str(self._engine.status().state) in WORKS)
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
 

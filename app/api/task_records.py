@@ -18,15 +18,15 @@ from app.api.tasks import TaskId
 from app.errors import InputError
 from app.events import Event
 from app.tasks.models import Step
-from app.tasks.runner import Runner
+from app.tasks.records import Records
 
 
-def record_routes(runner: Runner) -> APIRouter:
+def record_routes(records: Records) -> APIRouter:
     router = APIRouter(prefix="/tasks", tags=["tasks"])
 
     @router.get("/{task_id}/steps")
     async def list_steps(task_id: TaskId) -> dict[str, list[Step]]:
-        return {"steps": await runner.steps(task_id)}
+        return {"steps": await records.steps(task_id)}
 
     @router.get(
         "/{task_id}/steps/{number}/screenshot",
@@ -35,7 +35,7 @@ def record_routes(runner: Runner) -> APIRouter:
     )
     async def get_screenshot(task_id: TaskId, number: int) -> FileResponse:
         """The screen as the model saw it in that step, as JPEG."""
-        path = await runner.screenshot(task_id, number)
+        path = await records.screenshot(task_id, number)
         return FileResponse(
             path, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"}
         )
@@ -51,7 +51,7 @@ def record_routes(runner: Runner) -> APIRouter:
         gone = BackgroundTask(shutil.rmtree, folder)
         target = Path(folder) / "task.zip"
         try:
-            task = await runner.export(task_id, target)
+            task = await records.export(task_id, target)
         except BaseException:
             await gone()
             raise
@@ -68,10 +68,10 @@ def record_routes(runner: Runner) -> APIRouter:
     ) -> StreamingResponse:
         """Server-sent events until the task ends; resumes after `Last-Event-ID`."""
         after = _event_number(last_event_id)
-        await runner.get(task_id)
+        await records.get(task_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
-            _sse(runner.events(task_id, after)), media_type="text/event-stream", headers=headers
+            _sse(records.events(task_id, after)), media_type="text/event-stream", headers=headers
         )
 
     return router

@@ -59,13 +59,13 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
         """
         wanted = TaskFilter(tuple(status or ()), device, _place(cursor))
         found = await store.list_tasks(wanted, limit + 1)
-        page = [await runner.get(task.id) for task in found[:limit]]
+        page = [await runner.find(task.id) for task in found[:limit]]
         more = len(found) > limit
         return TaskPage(tasks=page, next=_cursor(page[-1]) if more else None)
 
     @router.get("/{task_id}")
     async def get_task(task_id: TaskId) -> Task:
-        return await runner.get(task_id)
+        return await runner.find(task_id)
 
     return router
 

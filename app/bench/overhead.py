@@ -34,6 +34,7 @@ from app.bench.stub_engine import StubEngine, stub_engine
 from app.demo.phone_process import phone_process
 from app.events import Topic
 from app.llm.client import ChatClient, Sampling
+from app.tasks.database import Database
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Task
 from app.tasks.store import Store
@@ -85,11 +86,11 @@ class _Chat:
         self._client = client
 
     def ask(
-        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
+        self, messages: Sequence[Message], *, grammar: str = ""
     ) -> AbstractAsyncContextManager[ReplyStream]:
         return self._client.stream(messages, sampling=Sampling(0.0, 0.85, 0.2, 3000))
 
-    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
+    async def warm(self, messages: Sequence[Message]) -> None:
         await self._client.warm(messages)
 
 
@@ -153,8 +154,9 @@ async def measure(kind: Kind, count: int) -> list[PhaseRow]:
         adb = AdbServer(private=True)
         stack.push_async_callback(adb.stop)
         fleet = Fleet(await adb.start(), state_dir=folder)
-        store = Store(folder)
-        stack.push_async_callback(store.close)
+        database = Database(folder)
+        stack.push_async_callback(database.close)
+        store = Store(database)
         await fleet.connect(control.serial)
         lease = await stack.enter_async_context(fleet.hold(control.serial))
         device = await lease.device()

@@ -20,11 +20,11 @@ from app.agent.actions import Tap
 from app.agent.execute import to_pixels
 from app.agent.policy import Attempt
 from app.agent.ports import Observation
+from app.asking import assignments_of, client_of
 from app.bench.report import marked
 from app.bench.targets import KINDS, Shown, targets
 from app.errors import ConfigError
 from app.llm.engine import Engine
-from app.main import assignments_of, client_of
 from app.settings import Settings
 from app.tasks.assignment import Assignments
 from app.tasks.models import Task

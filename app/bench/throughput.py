@@ -21,6 +21,7 @@ import httpx
 
 from app.agent.history import History, Message, user_text
 from app.agent.prompt import load_prompt
+from app.asking import sampling_of
 from app.bench.stub_engine import stub_engine
 from app.bench.taps import FIRST_SEED
 from app.bench.targets import Shown, targets
@@ -29,7 +30,6 @@ from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.launch import choose_kind
 from app.llm.status import EngineKind
-from app.main import sampling_of
 from app.settings import EngineSettings, Settings
 
 NGRAM = ("--spec-type", "ngram-simple")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,6 @@ from app.agent.reply import parse_reply
 from app.agent.verify import FreshLook, JudgeLook, SecondLook
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
-from app.tasks.slots import Slots
 
 SecondLookKind = Literal["off", "judge", "fresh"]
 
@@ -53,61 +52,57 @@ class Profile(Protocol):
 
 @dataclass(frozen=True)
 class Assignments:
-    """Builds them. `sensitive` are the things to ask about, unless a task allows them all."""
+    """Builds them. `chat` gives the engine as a phone asks it, `sensitive` are the things to ask
+    about, unless a task allows them all."""
 
-    chat: Chat
+    chat: Callable[[str], Chat]
     profile: Profile
     sensitive: Sequence[Sensitive] = ()
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
-    slots: Slots = field(default_factory=lambda: Slots(1))
 
     def policy(
         self,
         task: Task,
         earlier: Sequence[Turn] = (),
-        slot: int | None = None,
+        phone: str = "",
         *,
         goes_on: bool = False,
     ) -> VisionPolicy:
         """Raises ConfigError when there is no prompt in the task's language."""
         return VisionPolicy(
-            self.chat,
+            self.chat(phone),
             History(self._system(task), task.goal, earlier, goes_on=goes_on),
             self._image_size,
             feedback=self.profile.feedback,
             grammar=self._grammar,
             max_reply=self.profile.max_tokens,
-            slot=slot,
         )
 
     async def conduct(
-        self, task: Task, device: Device, person: Person, control: Control
+        self, task: Task, phone: str, device: Device, person: Person, control: Control
     ) -> Conduct:
         """Raises AppNotFound for an allowed app that the phone does not have, DeviceError."""
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         sensitive = () if task.confirm == "allow" else self.sensitive
-        reader = (
-            Reader(self.chat, task.goal, task.lang, self._image_size)
-            if self.profile.reads
-            else None
-        )
+        chat = self.chat(phone)
+        reader = Reader(chat, task.goal, task.lang, self._image_size)
         return Conduct(
             person=person if task.confirm == "ask" else Nobody(allows=task.confirm == "allow"),
             control=control,
             guard=Guard(sensitive, allowed),
-            reader=reader,
-            second_look=self._second_look(task),
+            reader=reader if self.profile.reads else None,
+            second_look=self._second_look(task, chat),
             mode=task.mode,
         )
 
-    def _second_look(self, task: Task) -> SecondLook | None:
+    def _second_look(self, task: Task, chat: Chat) -> SecondLook | None:
         if self.second_look == "off":
             return None
         if self.second_look == "judge":
-            return JudgeLook(Reader(self.chat, task.goal, task.lang, self._image_size))
+            return JudgeLook(Reader(chat, task.goal, task.lang, self._image_size))
         system, grammar = self._system(task), self._grammar
-        return FreshLook(self.chat, system, task.goal, self._image_size, grammar)
+        return FreshLook(chat, system, task.goal, self._image_size, grammar)
 
     def _system(self, task: Task) -> str:
         today = datetime.now().astimezone().date()

@@ -16,6 +16,7 @@ from app.errors import InputError, KeyReused
 from app.tasks.assignment import turns_of
 from app.tasks.models import OPEN, Confirm, NewTask, Task
 from app.tasks.ports import Fleet
+from app.tasks.queue import ANY
 from app.tasks.store import Store
 
 
@@ -87,12 +88,13 @@ class Intake:
         """The task for a request. Raises DeviceError when no phone fits, InputError for one that
         cannot be followed."""
         followed = await self._followed(new)
-        device = await self._fleet.choose(followed.device if followed else new.device)
+        device = await self._device(followed.device if followed else new.device)
         defaults = self._defaults
         return Task(
             id=task_id,
             goal=new.goal,
-            device=device.serial,
+            device=device,
+            priority=new.priority,
             status="queued",
             max_steps=new.max_steps or defaults.max_steps,
             timeout_s=new.timeout_s or defaults.timeout_s,
@@ -102,8 +104,17 @@ class Intake:
             allowed_apps=new.allowed_apps or [],
             mode=new.mode,
             follows=new.follows,
+            callback_url=new.callback_url,
             created_at=datetime.now(UTC),
         )
+
+    async def _device(self, wanted: str | None) -> str:
+        """The serial that is meant. For any phone, one must be there to begin with."""
+        if wanted == ANY:
+            if any(phone.state == "device" for phone in await self._fleet.phones()):
+                return ANY
+            wanted = None
+        return (await self._fleet.choose(wanted)).serial
 
     async def _followed(self, new: NewTask) -> Task | None:
         if new.follows is None:

@@ -5,6 +5,8 @@ Names and labels are part of the API. No label holds what a person, a model or a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.tasks.models import Step, Task
@@ -42,6 +44,18 @@ class TaskMetrics:
             ["kind"],
             registry=registry,
         )
+
+        self._passed = Counter(
+            "phonepilot_passthrough_tokens",
+            "Tokens asked for through /v1, by access token and kind.",
+            ["token", "kind"],
+            registry=registry,
+        )
+
+    def passed(self, token: str, tokens: Mapping[str, int]) -> None:
+        """`token` is the name of an access token, which the operator chose."""
+        for kind, count in tokens.items():
+            self._passed.labels(token, kind).inc(count)
 
     def ended(self, task: Task) -> None:
         self._ended.labels(task.status, task.stop_reason or "none").inc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -38,7 +39,13 @@ class NewTask(BaseModel):
     )
 
     goal: str = Field(description="What should be done on the phone, in plain words.")
-    device: str | None = Field(default=None, description="Serial; may be left out with one phone.")
+    device: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Serial; `any` for whichever phone is free first; may be left out with one.",
+    )
+    priority: Annotated[int, Field(ge=-10, le=10)] = Field(
+        default=0, description="Of the tasks that wait for a phone the highest goes first."
+    )
     max_steps: Annotated[int, Field(ge=1, le=500)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     lang: Literal["en", "zh"] | None = None
@@ -62,6 +69,16 @@ class NewTask(BaseModel):
         description="Id of an ended task whose conversation goes on with this goal, on its phone.",
     )
 
+    callback_url: Annotated[str, Field(max_length=2_000)] | None = Field(
+        default=None,
+        description="Told by a signed POST when the task asks something, and when it has ended.",
+    )
+
+    @field_validator("callback_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        return _callback(url)
+
     @field_validator("goal")
     @classmethod
     def _meaningful(cls, goal: str) -> str:
@@ -73,6 +90,17 @@ class NewTask(BaseModel):
         if any(ord(c) < 32 and c not in "\n\t" for c in goal):
             raise ValueError("the goal holds control characters")
         return goal
+
+
+def _callback(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("the callback_url is no http or https URL without a user name")
+    if any(ord(c) < 33 for c in url):
+        raise ValueError("the callback_url holds spaces or control characters")
+    return url
 
 
 class Reply(BaseModel):
@@ -115,6 +143,8 @@ class Task(BaseModel):
     id: str
     goal: str
     device: str
+    """Serial of the phone; "any" until the task has got one."""
+    priority: int = 0
     status: Status
     stop_reason: StopReason | None = None
     message: str = ""
@@ -127,6 +157,7 @@ class Task(BaseModel):
     allowed_apps: list[str] = []
     mode: Mode = "auto"
     follows: str | None = None
+    callback_url: str | None = None
     question: OpenQuestion | None = None
     created_at: datetime
     started_at: datetime | None = None

@@ -36,6 +36,9 @@ class Fleet(Protocol):
 
     async def list(self) -> Sequence[DeviceRow]: ...
 
+    async def phones(self) -> Sequence[DeviceRow]:
+        """Each phone once, by its best route."""
+
     async def choose(self, serial: str | None = None) -> Device: ...
 
     async def get(self, serial: str) -> Device: ...

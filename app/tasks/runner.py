@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from app.agent.control import Control
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.errors import (
     AppError,
-    TaskNotFound,
     TaskNotRunning,
 )
-from app.events import Event, Topic
+from app.events import Topic
+from app.log import about_task
 from app.tasks.assignment import Assignments
-from app.tasks.export import write_export
 from app.tasks.intake import Defaults, Intake
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import (
@@ -33,20 +31,20 @@ from app.tasks.models import (
     OpenQuestion,
     Reply,
     Status,
-    Step,
     Task,
     TaskError,
 )
 from app.tasks.person import Person
-from app.tasks.ports import Fleet, Lease
+from app.tasks.ports import Fleet
+from app.tasks.queue import Queue, Ticket, Turn
+from app.tasks.records import Records
 from app.tasks.recovery import left_open
+from app.tasks.retention import Retention
 from app.tasks.store import Store
 from app.tasks.trajectory import Trajectory
-from app.tasks.turns import Turns
+from app.tasks.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
-KEPT_TOPICS = 50
-"""Ended tasks whose events are still in memory; older ones are told from the store."""
 
 _STATUS: dict[str, Status] = {
     "finished": "succeeded",
@@ -73,6 +71,9 @@ class Runner:
         store: Store,
         defaults: Defaults,
         metrics: TaskMetrics,
+        queue: Queue,
+        webhooks: Webhooks,
+        retention: Retention,
         *,
         keep_screenshots: bool = True,
         return_s: float = 45.0,
@@ -83,12 +84,15 @@ class Runner:
         self._metrics = metrics
         self._keep_screenshots = keep_screenshots
         self._return_s = return_s
-        self._intake = Intake(fleet, store, defaults, self.get)
-        self._turns = Turns(fleet)
+        self.records = Records(store)
+        self._live = self.records.live
+        self._topics = self.records.topics
+        self._intake = Intake(fleet, store, defaults, self.records.get)
+        self._queue = queue
+        self._webhooks = webhooks
+        self._retention = retention
+        self._closing = False
         self._jobs: dict[str, asyncio.Task[None]] = {}
-        self._live: dict[str, Task] = {}
-        self._topics: dict[str, Topic] = {}
-        self._trajectories: dict[str, Trajectory] = {}
         self._switches: dict[str, _Switches] = {}
         # Jobs that write down their end: a cancel that comes now is too late and must not
         # interrupt them.
@@ -107,7 +111,10 @@ class Runner:
         """
         async with self._intake.claim(key, new) as (task_id, is_new):
             if not is_new:
-                return await self.get(task_id)
+                return await self.find(task_id)
+            self._retention.check()
+            if new.callback_url is not None:
+                self._webhooks.check(new.callback_url)
             task = await self._intake.make(new, task_id)
             self._assignments.policy(task)  # a prompt that is not there is told now
             await self._begin(task)
@@ -121,39 +128,44 @@ class Runner:
         self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
 
     async def _job(self, task: Task, topic: Topic) -> None:
-        try:
-            outcome = await self._outcome(task, topic)
-        except asyncio.CancelledError:
-            outcome = Outcome("cancelled", "Cancelled.")
-        self._ending.add(task.id)
-        await self._end(task, topic, outcome)
+        with about_task(task.id):
+            try:
+                outcome = await self._outcome(task, topic)
+            except asyncio.CancelledError:
+                if self._closing:
+                    return
+                outcome = Outcome("cancelled", "Cancelled.")
+            self._ending.add(task.id)
+            await self._end(task, topic, outcome)
 
     async def _outcome(self, task: Task, topic: Topic) -> Outcome:
         try:
-            async with self._turns.take(task.device) as (phone, lease):
-                task.status = "running"
+            ticket = Ticket(task.id, task.device, task.priority)
+            async with self._queue.take(ticket) as turn:
+                task.status, task.device = "running", turn.serial
                 task.started_at = task.started_at or datetime.now(UTC)
                 await self._store.save_task(task)
                 topic.publish("task", task.model_dump(mode="json"))
-                with self._assignments.slots.hold(phone) as slot:
-                    return await self._work(task, topic, lease, slot)
+                return await self._work(task, topic, turn)
         except AppError as exc:
             return Outcome("device_lost", exc.message, exc)
         except Exception as exc:
             log.exception("task %s crashed", task.id)
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
-    async def _work(self, task: Task, topic: Topic, lease: Lease, slot: int | None) -> Outcome:
-        device = await lease.device()
+    async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
+        device = await turn.lease.device()
         goes_on = task.steps > 0
         earlier = await self._intake.conversation(task)
-        policy = self._assignments.policy(task, earlier, slot, goes_on=goes_on)
+        policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
         switches = self._switches_of(task, topic)
-        conduct = await self._assignments.conduct(task, device, switches.person, switches.control)
-        trajectory = Trajectory(
-            task, topic, self._store, self._metrics, keep_screenshots=self._keep_screenshots
+        conduct = await self._assignments.conduct(
+            task, turn.phone, device, switches.person, switches.control
         )
-        self._trajectories[task.id], self._switches[task.id] = trajectory, switches
+        trajectory = Trajectory(
+            task, topic, self._store, self._metrics, keep_screenshots=self._keeps_screenshots
+        )
+        self.records.trajectories[task.id], self._switches[task.id] = trajectory, switches
         if goes_on:
             conduct.opening = "The service was restarted; see what the last action did."
         limits = Limits(task.max_steps, task.timeout_s, self._return_s, task.steps + 1)
@@ -161,13 +173,19 @@ class Runner:
             return await run_loop(device, policy, trajectory, limits, conduct)
         finally:
             await trajectory.close()
-            del self._trajectories[task.id], self._switches[task.id]
+            del self.records.trajectories[task.id], self._switches[task.id]
+
+    @property
+    def _keeps_screenshots(self) -> bool:
+        return self._keep_screenshots and not self._retention.is_tight
 
     def _switches_of(self, task: Task, topic: Topic) -> _Switches:
         async def told(question: OpenQuestion | None, status: Status) -> None:
             task.status, task.question = status, question
             await self._store.save_task(task)
             topic.publish("task", task.model_dump(mode="json"))
+            if question is not None:
+                await self._webhooks.tell("task.question", task, str(question.number))
 
         async def paused(still: bool) -> None:
             await told(None, "paused" if still else "running")
@@ -184,16 +202,16 @@ class Runner:
             error = outcome.error
             task.error = TaskError(code=error.code, message=error.message, hint=error.hint)
         task.question, task.ended_at = None, datetime.now(UTC)
+        # Before the end is written down: a kill in between makes the task end once more, and the
+        # receiver hears of it twice, never not at all.
+        await self._webhooks.tell("task.ended", task)
         await self._store.save_task(task)
         topic.publish("end", task.model_dump(mode="json"))
         topic.close()
         self._metrics.ended(task)
-        self._live.pop(task.id, None)
         self._jobs.pop(task.id, None)
         self._ending.discard(task.id)
-        ended = [key for key, kept in self._topics.items() if kept.closed]
-        for key in ended[: max(0, len(ended) - KEPT_TOPICS)]:
-            del self._topics[key]
+        self.records.ended(task.id)
 
     async def cancel(self, task_id: str) -> Task:
         """End a queued or running task; returns when nothing acts on the phone any more.
@@ -233,38 +251,15 @@ class Runner:
         return task
 
     async def _running(self, task_id: str) -> tuple[_Switches, Task]:
-        task = await self.get(task_id)
+        task = await self.find(task_id)
         switches = self._switches.get(task_id)
         if switches is None:
             raise TaskNotRunning(f"the task is {task.status}")
         return switches, task
 
-    async def get(self, task_id: str) -> Task:
+    async def find(self, task_id: str) -> Task:
         """Raises TaskNotFound."""
-        return self._live.get(task_id) or await self._store.get_task(task_id)
-
-    async def steps(self, task_id: str) -> list[Step]:
-        """Raises TaskNotFound."""
-        return await self._store.list_steps(task_id)
-
-    async def screenshot(self, task_id: str, number: int) -> Path:
-        """The file of a step's screenshot; raises TaskNotFound when there is none."""
-        if trajectory := self._trajectories.get(task_id):
-            await trajectory.saved()
-        path = self._store.screenshot_path((await self.get(task_id)).id, number)
-        if not path.is_file():
-            raise TaskNotFound(f"there is no screenshot of step {number}")
-        return path
-
-    async def export(self, task_id: str, target: Path) -> Task:
-        """Write the task as a zip file; raises TaskNotFound."""
-        if trajectory := self._trajectories.get(task_id):
-            await trajectory.saved()
-        task, steps = await self.get(task_id), await self.steps(task_id)
-        paths = {step.number: self._store.screenshot_path(task.id, step.number) for step in steps}
-        kept = {number: path for number, path in paths.items() if path.is_file()}
-        await asyncio.to_thread(write_export, target, task, steps, kept)
-        return task
+        return await self.records.get(task_id)
 
     def open_tasks(self) -> Mapping[str, int]:
         """How many tasks are in each state that is not an end."""
@@ -279,31 +274,21 @@ class Runner:
         )
         return next((task.id for task in on_phone), None)
 
-    async def events(self, task_id: str, after: int = 0) -> AsyncIterator[Event]:
-        """The task's events above number `after`, until its end. Raises TaskNotFound."""
-        topic = self._topics.get(task_id)
-        if topic is not None:
-            async for event in topic.read(after):
-                yield event
-            return
-        for event in await self._told_from_store(task_id):
-            if event.seq > after:
-                yield event
-
-    async def _told_from_store(self, task_id: str) -> list[Event]:
-        task, steps = await self._store.get_task(task_id), await self._store.list_steps(task_id)
-        told = [Event(i, "step", step.model_dump(mode="json")) for i, step in enumerate(steps, 1)]
-        return [*told, Event(len(told) + 1, "end", task.model_dump(mode="json"))]
-
     async def wait(self, task_id: str, seconds: float) -> Task:
         """The task once it has ended, or as it is after `seconds`. Raises TaskNotFound."""
         if job := self._jobs.get(task_id):
             await asyncio.wait([job], timeout=seconds)
-        return await self.get(task_id)
+        return await self.find(task_id)
 
     async def close(self) -> None:
-        """Cancel everything; the phones are idle afterwards."""
+        """Let go of every phone. What is open stays open in the store, for `recover`."""
+        self._closing = True
+        left = Counter(task.status for task in self._live.values())
+        if left:
+            log.warning("%d open tasks go on when the service is started again", left.total())
         await self._cancel(list(self._jobs))
+        for topic in self._topics.values():
+            topic.close()
 
     async def _cancel(self, task_ids: list[str]) -> None:
         jobs = {key: self._jobs[key] for key in task_ids}
@@ -312,7 +297,7 @@ class Runner:
                 job.cancel()
         if jobs:
             await asyncio.wait(jobs.values())
-        for key in jobs:
+        for key in jobs if not self._closing else ():
             # A job that was cancelled before its first line never came to write down its end.
             if task := self._live.get(key):
                 await self._end(task, self._topics[key], Outcome("cancelled", "Cancelled."))

@@ -1,53 +1,128 @@
-"""Whose turn it is on a phone: one task at a time, in the order in which they came."""
+"""The queue in this process: whose turn it is on each phone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import bisect
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 from app.errors import DeviceBusy, DeviceError
-from app.tasks.ports import Fleet, Lease
+from app.tasks.ports import Fleet
+from app.tasks.queue import ANY, Ticket, Turn
 
 _LOOK_AGAIN_S = 5.0
-"""For a phone whose lease may have been given up otherwise than by the end of a turn."""
+"""For a phone that became free otherwise than by the end of a turn, or has just come."""
+
+
+@dataclass(order=True)
+class _Place:
+    """Where someone stands; the smallest goes first. `phone` is None for whoever takes any."""
+
+    rank: tuple[int, int]
+    phone: str | None = field(compare=False)
+    serial: str = field(compare=False)
+    turn: asyncio.Future[tuple[str, str]] = field(compare=False)
 
 
 class Turns:
-    """The queues of all phones. Belongs to one event loop."""
+    """Belongs to one event loop."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._ended = asyncio.Condition()
+        self._waiting: list[_Place] = []
+        self._busy: set[str] = set()
+        self._used: dict[str, int] = {}
+        """When a phone had its last turn, for those who take any: the longest idle one."""
+        self._clock = itertools.count()
+        self._news = asyncio.Event()
+        self._dealing = asyncio.Lock()
 
     @asynccontextmanager
-    async def take(self, serial: str) -> AsyncIterator[tuple[str, Lease]]:
-        """(what stands for the phone, its lease) while the block runs, once it is its turn.
+    async def take(self, ticket: Ticket) -> AsyncIterator[Turn]:
+        rank = (-ticket.priority, next(self._clock))
+        phone = None if ticket.device == ANY else await self._phone_of(ticket.device)
+        while True:
+            granted, serial = await self._turn(rank, phone, ticket.device)
+            try:
+                async with AsyncExitStack() as stack:
+                    try:
+                        lease = await stack.enter_async_context(self._fleet.hold(serial))
+                    except DeviceBusy:
+                        # Somebody has the phone by a name that was not known for its own yet, or
+                        # not by way of the queue.
+                        await self._news_or_time()
+                        continue
+                    yield Turn(granted, serial, lease)
+                    return
+            finally:
+                self._busy.discard(granted)
+                self._used[granted] = next(self._clock)
+                self._news.set()
+                await self._deal()
 
-        Raises DeviceError.
-        """
+    async def _phone_of(self, serial: str) -> str:
         # The adb server may know the phone no more since the task was given, as after a restart.
         # One that is away now may be there when the turn comes.
         with suppress(DeviceError):
             await self._fleet.choose(serial)
-        phone = await self._fleet.phone_of(serial)
-        try:
-            async with self._queues[phone], AsyncExitStack() as stack:
-                while True:
-                    try:
-                        lease = await stack.enter_async_context(self._fleet.hold(serial))
-                        break
-                    except DeviceBusy:
-                        # Another task has the phone by a name that was not known for its own yet.
-                        await self._one_more_ended()
-                yield phone, lease
-        finally:
-            async with self._ended:
-                self._ended.notify_all()
+        return await self._fleet.phone_of(serial)
 
-    async def _one_more_ended(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_AGAIN_S), self._ended:
-                await self._ended.wait()
+    async def _turn(self, rank: tuple[int, int], phone: str | None, serial: str) -> tuple[str, str]:
+        """(phone, serial) once it is ours; the phone counts as busy from then on."""
+        place = _Place(rank, phone, serial, asyncio.get_running_loop().create_future())
+        bisect.insort(self._waiting, place)
+        try:
+            await self._deal()
+            while not place.turn.done():
+                await self._news_or_time(place.turn)
+                await self._deal()
+            return place.turn.result()
+        except BaseException:
+            if place.turn.done() and not place.turn.cancelled():
+                self._busy.discard(place.turn.result()[0])  # granted, and never used
+                self._news.set()
+            raise
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove(place)
+
+    async def _deal(self) -> None:
+        """Give each free phone to the first who waits for it."""
+        async with self._dealing:
+            free: list[tuple[str, str]] | None = None
+            for place in [*self._waiting]:
+                found = None
+                if place.phone is not None:
+                    found = (place.phone, place.serial)
+                else:
+                    free = await self._free_phones() if free is None else free
+                    found = next((each for each in free if each[0] not in self._busy), None)
+                if found is None or found[0] in self._busy or place not in self._waiting:
+                    continue
+                self._busy.add(found[0])
+                self._waiting.remove(place)
+                place.turn.set_result(found)
+
+    async def _free_phones(self) -> list[tuple[str, str]]:
+        """(phone, serial) of the phones that could begin now, the longest idle one first."""
+        try:
+            rows = [row for row in await self._fleet.phones() if row.state == "device"]
+            phones = [(await self._fleet.phone_of(row.serial), row.serial) for row in rows]
+        except DeviceError:
+            return []
+        return sorted(phones, key=lambda found: self._used.get(found[0], -1))
+
+    async def _news_or_time(self, turn: asyncio.Future[tuple[str, str]] | None = None) -> None:
+        """Until a turn ends, or `turn` is given; after some time in any case."""
+        if self._news.is_set():
+            self._news = asyncio.Event()
+        news = asyncio.ensure_future(self._news.wait())
+        waited: set[asyncio.Future[Any]] = {news} if turn is None else {news, turn}
+        try:
+            await asyncio.wait(waited, timeout=_LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()

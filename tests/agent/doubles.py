@@ -150,13 +150,11 @@ class ScriptedChat:
         self.asking = asyncio.Event()
         self._script = list(script)
 
-    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
+    async def warm(self, messages: Sequence[Message]) -> None:
         self.warmed.append(list(messages))
 
     @asynccontextmanager
-    async def ask(
-        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
-    ) -> AsyncIterator[Spoken]:
+    async def ask(self, messages: Sequence[Message], *, grammar: str = "") -> AsyncIterator[Spoken]:
         self.requests.append(list(messages))
         self.asking.set()
         if not self._script:

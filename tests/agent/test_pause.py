@@ -64,9 +64,7 @@ class HeldChat(ScriptedChat):
         self.gate = Gate()
 
     @asynccontextmanager
-    async def ask(
-        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
-    ) -> AsyncIterator[Spoken]:
+    async def ask(self, messages: Sequence[Message], *, grammar: str = "") -> AsyncIterator[Spoken]:
         await self.gate()
         async with super().ask(messages, grammar=grammar) as reply:
             yield reply

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.operations import Operations, operation_routes
 from app.errors import AdbServerUnreachable
+from app.llm.calls import Calls
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Step
 
@@ -49,7 +50,7 @@ class World:
 async def scene() -> AsyncIterator[tuple[World, TaskMetrics, httpx.AsyncClient]]:
     world, registry = World(), CollectorRegistry()
     app = FastAPI()
-    app.include_router(operation_routes(Operations(world, world, world, registry)))
+    app.include_router(operation_routes(Operations(world, world, world, Calls(2), registry)))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield world, TaskMetrics(registry), http

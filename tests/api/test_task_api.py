@@ -18,10 +18,14 @@ from app.api.errors import install_error_handlers
 from app.api.tasks import task_routes
 from app.errors import DeviceNotFound
 from app.tasks.assignment import Assignments
+from app.tasks.database import Database
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Task
+from app.tasks.retention import Limits, Retention
 from app.tasks.runner import Runner
 from app.tasks.store import Store
+from app.tasks.turns import Turns
+from app.tasks.webhooks import Webhooks
 from tests.agent.doubles import RememberingDevice, ScriptedChat
 
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -51,10 +55,15 @@ class Phones:
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
-    store = Store(tmp_path)
-    assignments = Assignments(ScriptedChat(), PROFILE)
-    metrics = TaskMetrics(CollectorRegistry())
-    runner = Runner(Phones(), assignments, store, DEFAULTS, metrics)  # type: ignore[arg-type]
+    database = Database(tmp_path)
+    store = Store(database)
+    assignments = Assignments(lambda phone: ScriptedChat(), PROFILE)
+    metrics, phones = TaskMetrics(CollectorRegistry()), Phones()
+    webhooks = Webhooks(database, "whsec_c2VjcmV0", ())
+    retention = Retention(store, tmp_path, Limits(0, 0, 0))
+    runner = Runner(
+        phones, assignments, store, DEFAULTS, metrics, Turns(phones), webhooks, retention
+    )
     app = FastAPI()
     install_error_handlers(app)
     app.include_router(task_routes(runner, store))
@@ -62,7 +71,7 @@ async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield http, store
     await runner.close()
-    await store.close()
+    await database.close()
 
 
 def task(number: int, **fields: Any) -> Task:

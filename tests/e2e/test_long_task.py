@@ -51,7 +51,7 @@ class ToldWhatToSay:
     turns: count[int] = field(default_factory=lambda: count(1))
 
     def ask(
-        self, messages: Sequence[Message], *, grammar: str = "", slot: int | None = None
+        self, messages: Sequence[Message], *, grammar: str = ""
     ) -> AbstractAsyncContextManager[ReplyStream]:
         self.requests.append(messages)
         number = next(self.turns)
@@ -65,7 +65,7 @@ class ToldWhatToSay:
         extra = {"grammar": f'root ::= "{literal}"'}
         return self.client.stream(messages, sampling=Sampling(0, 1, 0, REPLY), extra=extra)
 
-    async def warm(self, messages: Sequence[Message], *, slot: int | None = None) -> None:
+    async def warm(self, messages: Sequence[Message]) -> None:
         await self.client.warm(messages)
 
 

@@ -20,6 +20,7 @@ from supervised import Supervised, image_message
 from app.api import openai as passthrough_module
 from app.api.openai import EnginePort, Passthrough
 from app.errors import EngineStartFailed
+from app.llm.calls import Calls
 from app.settings import EngineSettings
 
 SSE = b'data: {"choices": [] }\n\n: ping\r\n\r\ndata: \xe6\x89\x93\xe5\xbc\x80\n\ndata: [DONE]\n\n'
@@ -55,7 +56,7 @@ async def service(
     engine: EnginePort, passthrough: Passthrough | None = None, **options: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The passthrough on a real port, and a client for it."""
-    passthrough = passthrough or Passthrough(engine, **options)
+    passthrough = passthrough or Passthrough(engine, Calls(0), **options)
     app = FastAPI()
     app.include_router(passthrough.router())
     config = uvicorn.Config(app, port=0, ws="none", lifespan="off", log_config=None)
@@ -345,7 +346,7 @@ async def test_stopping_the_engine_breaks_streams_off(
     supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
     engine = supervise(real).engine
-    passthrough = Passthrough(engine)
+    passthrough = Passthrough(engine, Calls(0))
     engine.before_stop(passthrough.close_streams)
     body = {"messages": [image_message("go on")], "max_tokens": 30000, "stream": True}
     async with service(engine, passthrough) as http, http.stream("POST", CHAT, json=body) as answer:

@@ -1,0 +1,116 @@
+"""The configured engine as tasks ask it: the profile's sampling, and each phone in its turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from app.agent.guard import Sensitive
+from app.agent.history import Message
+from app.agent.ports import ReplyStream
+from app.llm.calls import Calls
+from app.llm.client import ChatClient, Sampling
+from app.llm.engine import Engine
+from app.settings import Settings
+from app.tasks.assignment import Assignments
+
+
+class PhoneChat:
+    """The engine as the tasks of one phone ask it: what the loop calls a Chat."""
+
+    def __init__(
+        self,
+        client: ChatClient,
+        sampling: Sampling,
+        context: int,
+        *,
+        grammar: bool,
+        calls: Calls | None = None,
+        phone: str = "",
+    ) -> None:
+        """`context` is that of one sequence in tokens; `grammar` says the engine knows such."""
+        self.context = context
+        self._client = client
+        self._sampling = sampling
+        self._knows_grammar = grammar
+        self._calls = calls or Calls(0)
+        self._phone = phone
+
+    @asynccontextmanager
+    async def ask(
+        self, messages: Sequence[Message], *, grammar: str = ""
+    ) -> AsyncIterator[ReplyStream]:
+        extra = {"grammar": grammar} if grammar and self._knows_grammar else None
+        async with (
+            self._calls.hold(self._phone) as slot,
+            self._client.stream(messages, sampling=self._sampling, slot=slot, extra=extra) as reply,
+        ):
+            yield reply
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        if self._calls.full:
+            return  # reading ahead is worth nobody's waiting
+        async with self._calls.hold(self._phone) as slot:
+            await self._client.warm(messages, slot=slot)
+
+
+def client_of(settings: Settings, engine: Engine) -> ChatClient:
+    """The client of the configured engine."""
+    return ChatClient(
+        engine.ensure_ready,
+        local=_is_local(settings),
+        model=settings.engine.alias,
+        api_key=settings.engine.api_key.get_secret_value(),
+        idle_timeout_s=settings.engine.request_timeout_s,
+        on_hang=engine.hung,
+    )
+
+
+def calls_of(settings: Settings) -> Calls:
+    """As many requests at a time as our engine has slots, or as are configured."""
+    engine, local = settings.engine, _is_local(settings)
+    slots = engine.parallel if local else 0
+    limit = engine.max_calls or slots
+    return Calls(limit, pinned=local and limit == slots)
+
+
+def assignments_of(
+    settings: Settings, client: ChatClient, calls: Calls | None = None
+) -> Assignments:
+    """What tasks are built from, as the service builds them."""
+    engine, profile = settings.engine, settings.profile
+    sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
+    context = engine.context // engine.parallel
+
+    def chat(phone: str) -> PhoneChat:
+        return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
+
+    return Assignments(
+        chat, profile, _sensitive(settings), settings.agent.second_look, settings.prompts_dir
+    )
+
+
+def sampling_of(settings: Settings) -> Sampling:
+    profile = settings.profile
+    return Sampling(
+        temperature=profile.temperature,
+        top_p=profile.top_p,
+        frequency_penalty=profile.frequency_penalty,
+        max_tokens=profile.max_tokens,
+    )
+
+
+def _is_local(settings: Settings) -> bool:
+    kind = settings.engine.kind
+    return kind != "remote" and not (kind == "auto" and settings.engine.url)
+
+
+def _sensitive(settings: Settings) -> tuple[Sensitive, ...]:
+    guard = settings.guard
+    return (
+        Sensitive("a payment", guard.payment_apps, guard.payment_words, each_time=True),
+        Sensitive("installing apps", guard.install_apps, guard.install_words),
+        Sensitive("messages", guard.message_apps, guard.message_words),
+        Sensitive("signing in", guard.login_apps, guard.login_words),
+        Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
+    )

@@ -1,0 +1,139 @@
+"""The SQLite file: its tables, their migrations, and one thread that uses it.
+
+SQLAlchemy's synchronous engine on one thread of its own: SQLite has one writer anyway, and the
+event loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import ConfigError
+
+T = TypeVar("T")
+
+FILE = "phonepilot.db"
+
+metadata = MetaData()
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created_at", String, nullable=False, index=True),
+    Column("status", String, nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+)
+keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("task_id", String, nullable=False),
+)
+steps = Table(
+    "steps",
+    metadata,
+    Column("task_id", String, ForeignKey("tasks.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("body", JSON, nullable=False),
+)
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("due_at", String, nullable=False, index=True),
+    Column("body", JSON, nullable=False),
+)
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created_at", String, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+
+class Database:
+    """One file below `folder`, brought up to this version's tables.
+
+    Raises ConfigError when the folder cannot be written, the file is no database of ours, or it was
+    written by a newer version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(f"sqlite:///{folder / FILE}")
+            event.listen(self._engine, "connect", _prepare)
+            with self._engine.begin() as connection:
+                command.upgrade(_migrations(connection), "head")
+        except (OSError, SQLAlchemyError, CommandError) as exc:
+            self._thread.shutdown()
+            raise ConfigError(
+                f"service.data_dir: {folder} cannot hold the task store: {exc}",
+                f"Choose a folder that can be written, or move its {FILE} away: it is broken, or "
+                "a newer phonepilot wrote it.",
+            ) from exc
+
+    async def call(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` in a transaction."""
+
+        def transaction() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return await self.run(transaction)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of other work with the disk, in order with the transactions."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._thread.shutdown)
+        self._engine.dispose()
+
+
+def upsert(table: Table, row: dict[str, Any], *keys: str) -> Any:
+    """The statement that puts a row in place of the one with the same keys."""
+    statement = insert(table).values(row)
+    changed = {name: statement.excluded[name] for name in row if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+def _migrations(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "app.tasks:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # WAL: readers never wait for the writer, and a killed process loses no committed step.
+    # Without a flush to the disk for each: only a power cut can take the last ones, never a kill.
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")

@@ -1,0 +1,82 @@
+"""What is kept of ended tasks, and for how long; and how much of the disk is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app.errors import AppError
+from app.tasks.store import Store
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 600.0
+MIB = 2**20
+
+
+class DiskFull(AppError):
+    code = "disk_full"
+    status = 507
+    default_hint = "Free some space, lower service.keep_days, or service.min_free_mib."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """0 is no limit, each time."""
+
+    keep_days: float
+    screenshots_mib: int
+    min_free_mib: int
+
+
+class Retention:
+    """Tidies at `start`, every ten minutes, and until `close`."""
+
+    def __init__(self, store: Store, folder: Path, limits: Limits) -> None:
+        self._store = store
+        self._folder = folder
+        self._limits = limits
+        self._job: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._job = asyncio.create_task(self._go_on())
+
+    async def close(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.wait({self._job})
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether less of the disk is free than must stay free."""
+        wanted = self._limits.min_free_mib
+        return bool(wanted) and shutil.disk_usage(self._folder).free < wanted * MIB
+
+    def check(self) -> None:
+        """Raises DiskFull for a task that could not be written down."""
+        if self.is_tight:
+            raise DiskFull(f"less than {self._limits.min_free_mib} MiB are free on the disk")
+
+    async def tidy(self) -> None:
+        """Forget tasks that are too old, and screenshots of the oldest that are too many."""
+        if self._limits.keep_days:
+            before = datetime.now(UTC) - timedelta(days=self._limits.keep_days)
+            gone = await self._store.forget(before)
+            if gone:
+                log.info("forgot %d tasks that ended before %s", gone, before.date())
+        if self._limits.screenshots_mib:
+            left = await self._store.shrink_screenshots(self._limits.screenshots_mib * MIB)
+            if left:
+                log.info("removed the screenshots of %d tasks", left)
+
+    async def _go_on(self) -> None:
+        while True:
+            try:
+                await self.tidy()
+            except OSError as exc:
+                log.warning("tidying up failed: %s", exc)
+            await asyncio.sleep(EVERY_S)

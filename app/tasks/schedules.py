@@ -1,0 +1,275 @@
+"""Goals that are given again and again, at the times of a cron line.
+
+APScheduler does the timing. What there is stands in the database; a service that was away at the
+time of a run does what the schedule says of missed runs when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, Protocol
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy import delete, select
+
+from app.errors import AppError, InputError, TaskNotFound
+from app.tasks.cron import local_zone, trigger
+from app.tasks.database import Database, schedules, upsert
+from app.tasks.models import OPEN, NewTask, Task, TaskError
+
+log = logging.getLogger(__name__)
+
+LATE_S = 60
+"""A run that comes later than this is missed: the computer slept, or the service was away."""
+MAX_SCHEDULES = 1_000
+Missed = Literal["skip", "run_once"]
+Serial = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ScheduleNotFound(InputError):
+    code = "schedule_not_found"
+    status = 404
+    default_hint = "GET /schedules, or `phonepilot schedules list`, shows the ones there are."
+
+
+class ScheduleOverlaps(InputError):
+    code = "schedule_overlaps"
+    status = 409
+    default_hint = "Give the schedule less to do, or more time between its runs."
+
+
+class NewSchedule(BaseModel):
+    """A goal, and when it is to be given to which phones."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "nightly",
+                    "cron": "30 22 * * 1-5",
+                    "timezone": "Europe/Berlin",
+                    "task": {"goal": "Turn on Bluetooth"},
+                }
+            ]
+        },
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    cron: Annotated[str, Field(max_length=200)] = Field(
+        description="minute, hour, day, month, weekday; 0 and 7 are Sunday. All five must fit."
+    )
+    timezone: Annotated[str, Field(max_length=80)] = Field(
+        default_factory=local_zone,
+        description="An IANA name, as Europe/Berlin; that of the service's computer if left out.",
+    )
+    task: NewTask
+    devices: list[Serial] = Field(
+        default=[],
+        max_length=100,
+        description="Phones that get the task, one each; `any` for whichever is free first. Left "
+        "out with only one phone.",
+    )
+    missed: Missed = Field(
+        default="skip",
+        description="What becomes of runs that the service was away for: none, or one when it is "
+        "back.",
+    )
+    enabled: bool = True
+
+    @field_validator("task")
+    @classmethod
+    def _free(cls, task: NewTask) -> NewTask:
+        if task.device is not None or task.follows is not None:
+            raise ValueError("a schedule names its phones in `devices` and follows no task")
+        return task
+
+    @model_validator(mode="after")
+    def _comes(self) -> NewSchedule:
+        trigger(self.cron, self.timezone)
+        return self
+
+
+class Change(BaseModel):
+    """What is to be another way; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
+
+    name: str | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    task: NewTask | None = None
+    devices: list[Serial] | None = None
+    missed: Missed | None = None
+    enabled: bool | None = None
+
+
+class Schedule(NewSchedule):
+    """`next_run_at` is null while it is off. `last_error` says what kept a task from being made."""
+
+    id: str
+    created_at: datetime
+    armed_at: datetime
+    """Runs up to this time were seen to, or were before the schedule was switched on."""
+    last_run_at: datetime | None = None
+    last_tasks: dict[str, str] = {}
+    """The last task of each entry of `devices`; of "" when there is none."""
+    last_error: TaskError | None = None
+    next_run_at: datetime | None = None
+
+
+class Tasks(Protocol):
+    async def submit(self, new: NewTask, key: str | None = None) -> Task: ...
+
+    async def find(self, task_id: str) -> Task: ...
+
+
+class Schedules:
+    """Keeps them, and gives their tasks in time, from `start` to `close`."""
+
+    def __init__(self, database: Database, tasks: Tasks) -> None:
+        self._database = database
+        self._tasks = tasks
+        self._clock = AsyncIOScheduler(timezone=UTC)
+
+    async def start(self) -> None:
+        """Begin with what was missed while the service was away."""
+        self._clock.start()
+        for schedule in await self.list():
+            due = _next(schedule, schedule.armed_at)
+            if schedule.enabled and due is not None and _is_missed(due):
+                log.info("schedule %s missed its run of %s", schedule.id, due)
+                if schedule.missed == "run_once":
+                    await self._run(schedule, due)
+                else:
+                    schedule.armed_at = datetime.now(UTC)
+                    await self._save(schedule)
+            self._arm(schedule)
+
+    def close(self) -> None:
+        if self._clock.running:
+            self._clock.shutdown(wait=False)
+
+    async def list(self) -> Sequence[Schedule]:
+        """The oldest first."""
+        query = select(schedules.c.body).order_by(schedules.c.created_at, schedules.c.id)
+        rows = await self._database.call(lambda c: c.execute(query).scalars().all())
+        return [_shown(Schedule.model_validate(row)) for row in rows]
+
+    async def get(self, schedule_id: str) -> Schedule:
+        """Raises ScheduleNotFound."""
+        query = select(schedules.c.body).where(schedules.c.id == schedule_id)
+        row = await self._database.call(lambda c: c.execute(query).scalar())
+        if row is None:
+            raise ScheduleNotFound(f"there is no schedule {schedule_id[:80]!r}")
+        return _shown(Schedule.model_validate(row))
+
+    async def add(self, new: NewSchedule) -> Schedule:
+        """Raises InputError when there are too many."""
+        if len(await self.list()) >= MAX_SCHEDULES:
+            raise InputError(f"there are {MAX_SCHEDULES} schedules already", "Remove some.")
+        now = datetime.now(UTC)
+        schedule = Schedule(
+            **new.model_dump(), id=secrets.token_hex(6), created_at=now, armed_at=now
+        )
+        return await self._keep(schedule)
+
+    async def change(self, schedule_id: str, change: Change) -> Schedule:
+        """Raises ScheduleNotFound, and InputError for what does not fit together."""
+        old = await self.get(schedule_id)
+        given = change.model_dump(exclude_none=True)
+        try:
+            changed = Schedule.model_validate(old.model_dump() | given)
+        except ValidationError as exc:
+            raise InputError(exc.errors()[0]["msg"].removeprefix("Value error, ")) from exc
+        changed.armed_at = datetime.now(UTC)
+        return await self._keep(changed)
+
+    async def remove(self, schedule_id: str) -> None:
+        """Tasks that it has given go on. Raises ScheduleNotFound."""
+        await self.get(schedule_id)
+        gone = delete(schedules).where(schedules.c.id == schedule_id)
+        await self._database.call(lambda c: c.execute(gone))
+        if self._clock.get_job(schedule_id):
+            self._clock.remove_job(schedule_id)
+
+    async def run_now(self, schedule_id: str) -> Schedule:
+        """Give its tasks at once, besides its times. Raises ScheduleNotFound."""
+        return await self._run(await self.get(schedule_id), datetime.now(UTC))
+
+    async def _keep(self, schedule: Schedule) -> Schedule:
+        await self._save(schedule)
+        self._arm(schedule)
+        return _shown(schedule)
+
+    async def _save(self, schedule: Schedule) -> None:
+        row = {
+            "id": schedule.id,
+            "created_at": schedule.created_at.isoformat(),
+            "body": schedule.model_dump(mode="json"),
+        }
+        await self._database.call(lambda c: c.execute(upsert(schedules, row, "id")))
+
+    def _arm(self, schedule: Schedule) -> None:
+        if self._clock.get_job(schedule.id):
+            self._clock.remove_job(schedule.id)
+        if schedule.enabled:
+            self._clock.add_job(
+                self._due,
+                trigger(schedule.cron, schedule.timezone),
+                [schedule.id],
+                id=schedule.id,
+                misfire_grace_time=LATE_S if schedule.missed == "skip" else None,
+                coalesce=True,
+            )
+
+    async def _due(self, schedule_id: str) -> None:
+        try:
+            schedule = await self.get(schedule_id)
+        except ScheduleNotFound:
+            return  # removed while its job was on its way
+        await self._run(schedule, _next(schedule, schedule.armed_at) or datetime.now(UTC))
+
+    async def _run(self, schedule: Schedule, due: datetime) -> Schedule:
+        """Give the tasks of one run. What goes wrong is kept for the next look at the schedule."""
+        schedule.last_error = None
+        for device in schedule.devices or [""]:
+            try:
+                await self._give(schedule, device, due)
+            except AppError as exc:
+                log.warning("schedule %s: %s", schedule.id, exc.message)
+                schedule.last_error = TaskError(**exc.as_dict())
+        schedule.last_run_at = schedule.armed_at = datetime.now(UTC)
+        await self._save(schedule)
+        return _shown(schedule)
+
+    async def _give(self, schedule: Schedule, device: str, due: datetime) -> None:
+        if last := schedule.last_tasks.get(device):
+            with suppress(TaskNotFound):
+                if (await self._tasks.find(last)).status in OPEN:
+                    raise ScheduleOverlaps(f"task {last}, which it gave last, has not ended yet")
+        # The same run given twice, as around a restart, makes one task.
+        key = f"schedule {schedule.id} {due.isoformat()} {device}"
+        task = schedule.task.model_copy(update={"device": device or None})
+        schedule.last_tasks[device] = (await self._tasks.submit(task, key)).id
+
+
+def _shown(schedule: Schedule) -> Schedule:
+    schedule.next_run_at = _next(schedule, datetime.now(UTC)) if schedule.enabled else None
+    return schedule
+
+
+def _next(schedule: Schedule, after: datetime) -> datetime | None:
+    found: datetime | None = trigger(schedule.cron, schedule.timezone).get_next_fire_time(
+        None, after
+    )
+    return found.astimezone(UTC) if found else None
+
+
+def _is_missed(due: datetime) -> bool:
+    return due < datetime.now(UTC) - timedelta(seconds=LATE_S)

@@ -1,0 +1,172 @@
+"""Telling other programs what becomes of a task: signed requests to its `callback_url`.
+
+The format is that of Standard Webhooks (https://www.standardwebhooks.com), so that its libraries
+verify them: `webhook-id`, `webhook-timestamp`, and `webhook-signature` over both and the body.
+What is to be told is in the database before it is sent, and stays there until it was taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel
+from sqlalchemy import delete, select
+
+from app import __version__
+from app.errors import InputError
+from app.tasks.database import Database, deliveries, upsert
+from app.tasks.models import Task
+
+log = logging.getLogger(__name__)
+
+RETRIES_S = (5, 30, 120, 900, 3600, 6 * 3600, 24 * 3600)
+"""How long after each failed attempt the next one comes; after the last one no more."""
+TIMEOUT_S = 10.0
+_TOGETHER = 8
+_IDLE_S = 3600.0
+SECRET_PREFIX = "whsec_"
+
+
+class Delivery(BaseModel):
+    """One event for one URL; a repeated one has the same id, by which receivers know it."""
+
+    id: str
+    url: str
+    payload: str
+    due_at: datetime
+    attempts: int = 0
+
+
+class Webhooks:
+    """Keeps deliveries and makes them, from `start` to `close`."""
+
+    def __init__(self, database: Database, secret: str, allowed_hosts: tuple[str, ...]) -> None:
+        """`secret` is "whsec_" and base64; without `allowed_hosts` any host may be told."""
+        self._database = database
+        self._key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+        self._allowed = {host.casefold() for host in allowed_hosts}
+        self._news = asyncio.Event()
+        self._job: asyncio.Task[None] | None = None
+        # Redirects are not followed: they could lead where the operator did not allow.
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+
+    def check(self, url: str) -> None:
+        """Raises InputError for a URL that may not be told."""
+        host = (urlsplit(url).hostname or "").casefold()
+        if self._allowed and host not in self._allowed:
+            raise InputError(
+                f"callback_url: the host {host[:100]!r} is not allowed",
+                "service.callback_hosts in the configuration names those that are.",
+            )
+
+    async def tell(self, kind: str, task: Task, name: str = "") -> None:
+        """Keep an event of a task to be told; `name` tells it from others of its kind.
+
+        The same event told again, as after a restart, takes the place of the first.
+        """
+        if task.callback_url is None:
+            return
+        event = {
+            "type": kind,
+            "timestamp": datetime.now(UTC).isoformat(),
+            "data": task.model_dump(mode="json"),
+        }
+        await self._keep(
+            Delivery(
+                id=f"msg_{task.id}_{kind}{name}".replace(".", "_"),
+                url=task.callback_url,
+                payload=json.dumps(event, ensure_ascii=False),
+                due_at=datetime.now(UTC),
+            )
+        )
+        self._news.set()
+
+    def start(self) -> None:
+        self._job = asyncio.create_task(self._deliver_all())
+
+    async def close(self) -> None:
+        """Stop; what was not taken yet is tried again after the next start."""
+        if self._job is not None:
+            self._job.cancel()
+            await asyncio.wait({self._job})
+        await self._http.aclose()
+
+    async def _deliver_all(self) -> None:
+        while True:
+            self._news.clear()
+            due, next_at = await self._due()
+            if due:
+                await asyncio.gather(*(self._attempt(delivery) for delivery in due))
+                continue
+            wait_s = (next_at - datetime.now(UTC)).total_seconds() if next_at else _IDLE_S
+            try:
+                async with asyncio.timeout(max(0.05, wait_s)):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        try:
+            answer = await self._http.post(
+                delivery.url,
+                content=delivery.payload.encode(),
+                headers=self._headers(delivery),
+            )
+            taken, gone = answer.is_success, answer.status_code == 410
+            said = f"answered {answer.status_code}"
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            taken, gone, said = False, False, repr(exc)
+        if taken:
+            await self._drop(delivery)
+            return
+        host = urlsplit(delivery.url).hostname  # the rest of a URL may hold a secret
+        if gone or delivery.attempts >= len(RETRIES_S):
+            log.warning("webhook %s given up: %s %s", delivery.id, host, said)
+            await self._drop(delivery)
+            return
+        delay = timedelta(seconds=RETRIES_S[delivery.attempts])
+        log.info("webhook %s is tried again in %s: %s %s", delivery.id, delay, host, said)
+        delivery.attempts += 1
+        delivery.due_at = datetime.now(UTC) + delay
+        await self._keep(delivery)
+
+    def _headers(self, delivery: Delivery) -> dict[str, str]:
+        sent_at = str(int(datetime.now(UTC).timestamp()))
+        signed = f"{delivery.id}.{sent_at}.{delivery.payload}".encode()
+        mark = base64.b64encode(hmac.digest(self._key, signed, hashlib.sha256)).decode()
+        return {
+            "content-type": "application/json",
+            "user-agent": f"phonepilot/{__version__}",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": sent_at,
+            "webhook-signature": f"v1,{mark}",
+        }
+
+    async def _due(self) -> tuple[list[Delivery], datetime | None]:
+        """(some that are due now, when the next one is)."""
+        query = select(deliveries.c.body).order_by(deliveries.c.due_at).limit(_TOGETHER)
+        rows = await self._database.call(lambda c: c.execute(query).scalars().all())
+        waiting = [Delivery.model_validate(row) for row in rows]
+        now = datetime.now(UTC)
+        due = [delivery for delivery in waiting if delivery.due_at <= now]
+        return due, waiting[0].due_at if waiting else None
+
+    async def _keep(self, delivery: Delivery) -> None:
+        row = {
+            "id": delivery.id,
+            "due_at": delivery.due_at.isoformat(),
+            "body": delivery.model_dump(mode="json"),
+        }
+        await self._database.call(lambda c: c.execute(upsert(deliveries, row, "id")))
+
+    async def _drop(self, delivery: Delivery) -> None:
+        gone = delete(deliveries).where(deliveries.c.id == delivery.id)
+        await self._database.call(lambda c: c.execute(gone))

@@ -1,0 +1,164 @@
+"""Whose turn it is: one task at a time on a phone, by priority, then by arrival; any phone is any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import DeviceBusy
+from app.tasks.queue import ANY, Ticket
+from app.tasks.turns import Turns
+
+
+@dataclass
+class Phones:
+    """A fleet of phones that are there, each with the routes that lead to it."""
+
+    routes: dict[str, str] = field(default_factory=lambda: {"a": "a", "b": "b"})
+    held: set[str] = field(default_factory=set)
+
+    async def choose(self, serial: str | None = None) -> None:
+        await asyncio.sleep(0)
+
+    async def phones(self) -> list[SimpleNamespace]:
+        await asyncio.sleep(0)
+        ready = dict.fromkeys(self.routes.values())
+        return [SimpleNamespace(serial=phone, state="device") for phone in ready]
+
+    async def phone_of(self, serial: str) -> str:
+        return self.routes.get(serial, serial)
+
+    @asynccontextmanager
+    async def hold(self, serial: str) -> AsyncIterator[str]:
+        phone = self.routes.get(serial, serial)
+        if phone in self.held:
+            raise DeviceBusy(f"{phone} is taken")
+        self.held.add(phone)
+        try:
+            yield f"lease of {serial}"
+        finally:
+            self.held.discard(phone)
+
+
+async def settled() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def in_order(turns: Turns, tickets: list[Ticket]) -> list[str]:
+    """The ids in the order in which they had their turns, all waiting from the start."""
+    order: list[str] = []
+
+    async def run(ticket: Ticket) -> None:
+        async with turns.take(ticket):
+            order.append(ticket.task_id)
+
+    async with AsyncExitStack() as stack:
+        for phone in ("a", "b"):
+            await stack.enter_async_context(turns.take(Ticket("first", phone)))
+        jobs = []
+        for ticket in tickets:
+            jobs.append(asyncio.create_task(run(ticket)))
+            await settled()
+    await asyncio.gather(*jobs)
+    return order
+
+
+async def test_a_higher_priority_goes_first_then_who_came_first() -> None:
+    tickets = [Ticket("1", "a"), Ticket("2", "a", -5), Ticket("3", "a", 5), Ticket("4", "a", 5)]
+    assert await in_order(Turns(Phones()), tickets) == ["3", "4", "1", "2"]  # type: ignore[arg-type]
+
+
+async def test_any_takes_the_phone_that_was_idle_longest() -> None:
+    turns = Turns(Phones())  # type: ignore[arg-type]
+    async with turns.take(Ticket("1", "b")):
+        async with turns.take(Ticket("2", ANY)) as turn:
+            assert (turn.phone, turn.serial) == ("a", "a")
+    async with turns.take(Ticket("3", ANY)) as turn:
+        assert turn.phone == "a"  # its turn ended before that of b
+    async with turns.take(Ticket("4", ANY)) as turn:
+        assert turn.phone == "b"
+
+
+async def test_any_waits_where_all_are_busy_and_blocks_nobody() -> None:
+    turns = Turns(Phones())  # type: ignore[arg-type]
+    async with AsyncExitStack() as stack:
+        a = AsyncExitStack()
+        await a.enter_async_context(turns.take(Ticket("1", "a")))
+        await stack.enter_async_context(turns.take(Ticket("2", "b")))
+        taken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def wait() -> None:
+            async with turns.take(Ticket("3", ANY)) as turn:
+                taken.set_result(turn.serial)
+
+        job = asyncio.create_task(wait())
+        await settled()
+        assert not taken.done()
+        await a.aclose()
+        assert await taken == "a"
+        await job
+
+
+async def test_two_routes_to_one_phone_share_its_queue() -> None:
+    turns = Turns(Phones({"usb": "phone", "wifi": "phone"}))  # type: ignore[arg-type]
+    async with turns.take(Ticket("1", "usb")):
+        other = asyncio.create_task(turns.take(Ticket("2", "wifi")).__aenter__())
+        await settled()
+        assert not other.done()
+        other.cancel()
+        with suppress(asyncio.CancelledError):
+            await other
+    async with turns.take(Ticket("3", "wifi")) as turn:
+        assert turn.serial == "wifi"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", ANY]), st.integers(-1, 1), st.booleans(), st.integers(0, 5)
+        ),
+        max_size=15,
+    )
+)
+def test_no_phone_is_used_twice_or_lost(tasks: list[tuple[str, int, bool, int]]) -> None:
+    async def run() -> None:
+        phones = Phones()
+        turns = Turns(phones)  # type: ignore[arg-type]
+        busy: set[str] = set()
+
+        async def work(number: int, device: str, priority: int, rounds: int) -> None:
+            async with turns.take(Ticket(str(number), device, priority)) as turn:
+                assert turn.phone not in busy
+                assert device in (ANY, turn.serial)
+                busy.add(turn.phone)
+                try:
+                    for _ in range(rounds):
+                        await asyncio.sleep(0)
+                finally:
+                    busy.discard(turn.phone)
+
+        jobs = []
+        for number, (device, priority, cancelled, rounds) in enumerate(tasks):
+            job = asyncio.create_task(work(number, device, priority, rounds))
+            jobs.append((job, cancelled))
+            await asyncio.sleep(0)
+            if cancelled:
+                job.cancel()
+        for job, cancelled in jobs:
+            async with asyncio.timeout(2):
+                with suppress(asyncio.CancelledError):
+                    await job
+            assert cancelled or job.exception() is None
+        assert not phones.held
+        for phone in ("a", "b"):
+            async with asyncio.timeout(2), turns.take(Ticket("last", phone)):
+                pass
+
+    asyncio.run(run())

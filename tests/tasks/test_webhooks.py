@@ -1,0 +1,191 @@
+"""Webhooks: signed so that the standard's own library takes them, and told until they are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from app.errors import InputError
+from app.tasks import webhooks as webhooks_module
+from app.tasks.database import Database, deliveries
+from app.tasks.models import NewTask, Task
+from app.tasks.webhooks import Webhooks
+from app.tokens import webhook_secret
+
+
+@dataclass
+class Receiver:
+    """A program that is told; answers with the next of `statuses`, and then with 204."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    got: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        fields = (line.partition(": ") for line in head.splitlines()[1:] if ": " in line)
+        headers = {name.lower(): value for name, _, value in fields}
+        body = await reader.readexactly(int(headers["content-length"]))
+        self.got.append((headers, body.decode()))
+        status = self.statuses.pop(0) if self.statuses else 204
+        extra = "Location: http://127.0.0.1:1/\r\n" if status == 302 else ""
+        writer.write(f"HTTP/1.1 {status} x\r\n{extra}Content-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+        self.news.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.got) < count:
+                self.news.clear()
+                await self.news.wait()
+
+
+@asynccontextmanager
+async def receiver(*statuses: int) -> AsyncIterator[Receiver]:
+    found = Receiver(statuses=list(statuses))
+    server = await asyncio.start_server(found.take, "127.0.0.1", 0)
+    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?key=1"
+    async with server:
+        yield found
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(tmp_path)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    return webhook_secret(tmp_path / "webhook-secret")
+
+
+@asynccontextmanager
+async def running(database: Database, secret: str) -> AsyncIterator[Webhooks]:
+    webhooks = Webhooks(database, secret, ())
+    webhooks.start()
+    yield webhooks
+    await webhooks.close()
+
+
+def task(url: str | None) -> Task:
+    return Task(
+        id="07", goal="Open “Notes”", device="a", status="succeeded", max_steps=5, timeout_s=60,
+        lang="en", created_at=datetime.now(UTC), callback_url=url,
+    )  # fmt: skip
+
+
+async def left(database: Database) -> list[Any]:
+    return list(await database.call(lambda c: c.execute(deliveries.select()).all()))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_standards_own_library_verifies_what_is_sent(
+    database: Database, secret: str
+) -> None:
+    async with receiver() as hook, running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(1)
+    headers, body = hook.got[0]
+    event = Webhook(secret).verify(body, headers)
+    assert event == json.loads(body)
+    assert (event["type"], event["data"]["goal"]) == ("task.ended", "Open “Notes”")
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body.replace("succeeded", "failed"), headers)
+
+
+async def test_a_refused_one_comes_again_under_the_same_id(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks_module, "RETRIES_S", (0, 0, 0))
+    async with receiver(500, 302) as hook, running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(3)
+        await until(lambda: _is_empty(database))
+    assert len({headers["webhook-id"] for headers, _ in hook.got}) == 1
+
+
+async def _is_empty(database: Database) -> bool:
+    return not await left(database)
+
+
+async def test_what_was_not_taken_is_told_after_a_restart(database: Database, secret: str) -> None:
+    async with receiver() as hook:
+        stopped = Webhooks(database, secret, ())  # killed before it began to send
+        await stopped.tell("task.question", task(hook.url), "1")
+        await stopped.tell("task.ended", task(hook.url))
+        await stopped.tell("task.ended", task(hook.url))  # ended once more, after a kill
+        await stopped.close()
+        async with running(database, secret):
+            await hook.until(2)
+            await until(lambda: _is_empty(database))
+    assert sorted(json.loads(body)["type"] for _, body in hook.got) == [
+        "task.ended",
+        "task.question",
+    ]
+
+
+@pytest.mark.parametrize("statuses", [(410,), (500,) * 9])
+async def test_one_that_nobody_takes_is_given_up(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(webhooks_module, "RETRIES_S", (0, 0))
+    async with receiver(*statuses) as hook, running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(1 if statuses == (410,) else 3)
+        await until(lambda: _is_empty(database))
+    assert len(hook.got) == (1 if statuses == (410,) else 3)
+
+
+async def test_an_unreachable_one_waits_and_is_no_fault(database: Database, secret: str) -> None:
+    async with running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", task("http://127.0.0.1:1/"))
+
+        async def tried() -> bool:
+            return (await left(database))[0].body["attempts"] == 1
+
+        await until(tried)
+
+
+async def test_only_allowed_hosts_are_told(database: Database, secret: str) -> None:
+    webhooks = Webhooks(database, secret, ("Hooks.example",))
+    webhooks.check("https://hooks.example/x")
+    for url in ("https://other.example/", "https://hooks.example.evil.example/"):
+        with pytest.raises(InputError):
+            webhooks.check(url)
+    await webhooks.tell("task.ended", task(None))
+    assert await left(database) == []
+    await webhooks.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://a/", "file:///etc/passwd", "http://", "http://me:pw@a/", "http://a/ b", "//a", "a"],
+)
+def test_what_is_no_address_of_a_web_server_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        NewTask(goal="Open Notes", callback_url=url)
+
+
+def test_the_secret_stays_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "webhook-secret"
+    assert webhook_secret(path) == webhook_secret(path)
+    assert path.stat().st_mode & 0o077 == 0
