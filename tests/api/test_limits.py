@@ -30,10 +30,15 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
 
     config = uvicorn.Config(app, port=0, http=TimedConnection, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
+    started, startup = asyncio.Event(), server.startup
+
+    async def tell_startup(sockets: Any = None) -> None:
+        await startup(sockets)
+        started.set()
+
+    server.startup = tell_startup  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.started:
-            await asyncio.sleep(0.01)
+    await started.wait()
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await serving

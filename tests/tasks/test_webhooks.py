@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -94,7 +95,9 @@ async def left(database: Database) -> list[Any]:
 
 async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(10):
-        while not await condition():
+        for _ in itertools.count():
+            if await condition():
+                return
             await asyncio.sleep(0.01)
 
 
