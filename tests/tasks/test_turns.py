@@ -1,4 +1,4 @@
-"""Whose turn it is: one task at a time on a phone, by priority, then by arrival; any phone is any."""
+"""Whose turn it is on a phone: by priority, then by arrival; and any phone is any."""
 
 from __future__ import annotations
 
@@ -77,9 +77,8 @@ async def test_a_higher_priority_goes_first_then_who_came_first() -> None:
 
 async def test_any_takes_the_phone_that_was_idle_longest() -> None:
     turns = Turns(Phones())  # type: ignore[arg-type]
-    async with turns.take(Ticket("1", "b")):
-        async with turns.take(Ticket("2", ANY)) as turn:
-            assert (turn.phone, turn.serial) == ("a", "a")
+    async with turns.take(Ticket("1", "b")), turns.take(Ticket("2", ANY)) as turn:
+        assert (turn.phone, turn.serial) == ("a", "a")
     async with turns.take(Ticket("3", ANY)) as turn:
         assert turn.phone == "a"  # its turn ended before that of b
     async with turns.take(Ticket("4", ANY)) as turn:
