@@ -32,6 +32,8 @@ from app.api.engine import engine_routes
 from app.api.errors import install_error_handlers
 from app.api.guard import LOOPBACK, HostGuard
 from app.api.limits import BodyLimit, Rate
+from app.api.live_screen import LiveScreens
+from app.api.mcp import McpTools
 from app.api.openai import Passthrough
 from app.api.operations import Operations, operation_routes
 from app.api.schedules import schedule_routes
@@ -146,12 +148,16 @@ async def _start_parts(
     schedules = Schedules(database, runner)
     await schedules.start()
     stack.callback(schedules.close)
+    screens = app.state.screens = LiveScreens(fleet.get)
+    tools = McpTools(runner, fleet)
+    await stack.enter_async_context(tools.start())
+    app.router.routes.extend(tools.routes)
     for router in (
         task_routes(runner, store),
         control_routes(runner),
         record_routes(runner.records),
         schedule_routes(schedules),
-        device_routes(fleet, runner),
+        device_routes(fleet, runner, screens),
         engine_routes(engine),
         passthrough.router(),
         operation_routes(Operations(engine, fleet, runner, calls, registry)),
@@ -266,9 +272,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             except asyncio.CancelledError:
                 runner: Runner = app.state.runner
                 fleet: Fleet = app.state.fleet
-                # Both end their event streams, which would hold the server up.
+                # All end their streams, which would hold the server up.
                 await runner.close()
                 await fleet.close()
+                app.state.screens.close()
                 server.should_exit = True
                 await serving
                 raise

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from app.tasks.ports import DeviceRow, Fleet
+from app.api.live_screen import BOUNDARY, MAX_FPS, LiveScreens
+from app.api.manual import Hand, Hands, Input
+from app.tasks.ports import DeviceRow
 from app.tasks.runner import Runner
 
 
@@ -37,7 +39,7 @@ class Phone(DeviceRow, Protocol):
     def routes(self) -> Sequence[Route]: ...
 
 
-class Phones(Fleet, Protocol):
+class Phones(Hands, Protocol):
     """The fleet, with what the routes below need besides what tasks need."""
 
     async def phones(self) -> Sequence[Phone]: ...
@@ -80,8 +82,9 @@ class DeviceView(BaseModel):
     routes: list[RouteView]
 
 
-def device_routes(fleet: Phones, runner: Runner) -> APIRouter:
+def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRouter:
     router = APIRouter(prefix="/devices", tags=["devices"])
+    hand = Hand(fleet, runner)
 
     def view(phone: Phone) -> DeviceView:
         used = next((route for route in phone.routes if runner.running_on(route.serial)), None)
@@ -136,6 +139,32 @@ def device_routes(fleet: Phones, runner: Runner) -> APIRouter:
         body = await asyncio.to_thread(frame.png if png else lambda: frame.jpeg(max_side))
         headers: dict[str, Any] = {"Cache-Control": "no-store"}
         return Response(body, media_type="image/png" if png else "image/jpeg", headers=headers)
+
+    @router.get(
+        "/{serial}/stream",
+        response_class=StreamingResponse,
+        responses={200: {"content": {f"multipart/x-mixed-replace; boundary={BOUNDARY}": {}}}},
+    )
+    async def stream(
+        serial: str,
+        max_side: Annotated[int, Query(ge=64, le=4096)] = 800,
+        fps: Annotated[float, Query(ge=0.2, le=MAX_FPS)] = 5,
+    ) -> StreamingResponse:
+        """The screen as MJPEG, for an `<img>`: a new picture when it has changed."""
+        await fleet.get(serial)
+        return StreamingResponse(
+            screens.watch(serial, max_side, fps),
+            media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    @router.post("/{serial}/input", status_code=204)
+    async def manual_input(serial: str, wanted: Input) -> None:
+        """Tap, swipe, type or press a key by hand; in pixels of the phone's own screen.
+
+        Refused while a task works with the phone, unless it is paused or has handed over.
+        """
+        await hand.do(serial, wanted)
 
     return router
 

@@ -274,6 +274,14 @@ class Runner:
         )
         return next((task.id for task in on_phone), None)
 
+    def stands_still_on(self, serial: str) -> bool:
+        """Whether the task that has the phone leaves it to the person for now."""
+        task = self._live.get(self.running_on(serial) or "")
+        if task is None:
+            return False
+        handed_over = task.question is not None and task.question.kind in ("take_over", "question")
+        return task.status == "paused" or handed_over
+
     async def wait(self, task_id: str, seconds: float) -> Task:
         """The task once it has ended, or as it is after `seconds`. Raises TaskNotFound."""
         if job := self._jobs.get(task_id):

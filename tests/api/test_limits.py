@@ -1,4 +1,4 @@
-"""Requests that are too large, too slow or too many end with an error, and nothing waits for them."""
+"""Requests that are too large, too slow or too many end with an error."""
 
 from __future__ import annotations
 

@@ -42,6 +42,8 @@ class Stack:
     url: str
     phone: PhoneProcess
     process: subprocess.Popen[str]
+    folder: Path = Path()
+    """Of the service's data."""
 
     def get(self, path: str) -> dict[str, Any]:
         return dict(httpx.get(self.url + path, trust_env=False).raise_for_status().json())
@@ -100,12 +102,10 @@ def wait_until_ready(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with (
-        phone_process() as phone,
-        service_process(tmp_path_factory.mktemp("service")) as (url, process),
-    ):
+    folder = tmp_path_factory.mktemp("service")
+    with phone_process() as phone, service_process(folder) as (url, process):
         wait_until_ready(url)
-        stack = Stack(url, phone, process)
+        stack = Stack(url, phone, process, folder)
         stack.post("/devices/connect", {"address": phone.serial}).raise_for_status()
         yield stack
 

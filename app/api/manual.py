@@ -1,0 +1,113 @@
+"""What a person does on a phone by hand: typed, checked, and refused while a task has the phone."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.agent.ports import Device
+from app.tasks.ports import Fleet
+from app.tasks.runner import Runner
+
+Pixel = Annotated[int, Field(ge=0, le=20_000)]
+MAX_TEXT = 10_000
+
+
+class HandyDevice(Device, Protocol):
+    """A phone with what only a person's hand needs."""
+
+    async def press(self, key: str) -> None:
+        """Raises InputError for an unknown key."""
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TapInput(_Input):
+    kind: Literal["tap"]
+    x: Pixel
+    y: Pixel
+
+    async def do(self, device: HandyDevice) -> None:
+        await device.tap(self.x, self.y)
+
+
+class LongPressInput(_Input):
+    kind: Literal["long_press"]
+    x: Pixel
+    y: Pixel
+    ms: Annotated[int, Field(ge=300, le=5_000)] = 800
+
+    async def do(self, device: HandyDevice) -> None:
+        await device.long_press(self.x, self.y, self.ms)
+
+
+class SwipeInput(_Input):
+    kind: Literal["swipe"]
+    x1: Pixel
+    y1: Pixel
+    x2: Pixel
+    y2: Pixel
+    ms: Annotated[int, Field(ge=50, le=10_000)] = 300
+
+    async def do(self, device: HandyDevice) -> None:
+        await device.swipe(self.x1, self.y1, self.x2, self.y2, self.ms)
+
+
+class TextInput(_Input):
+    kind: Literal["text"]
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+    clear: bool = False
+
+    async def do(self, device: HandyDevice) -> None:
+        await device.type_text(self.text, self.clear)
+
+
+class KeyInput(_Input):
+    kind: Literal["key"]
+    key: Annotated[str, Field(min_length=1, max_length=40)]
+
+    async def do(self, device: HandyDevice) -> None:
+        await device.press(self.key)
+
+
+class LaunchInput(_Input):
+    kind: Literal["launch"]
+    app: Annotated[str, Field(min_length=1, max_length=200)]
+
+    async def do(self, device: HandyDevice) -> None:
+        await device.launch(self.app)
+
+
+Input = Annotated[
+    TapInput | LongPressInput | SwipeInput | TextInput | KeyInput | LaunchInput,
+    Field(discriminator="kind"),
+]
+
+
+class Hands(Fleet, Protocol):
+    """The fleet, whose phones have what a person's hand needs."""
+
+    async def get(self, serial: str) -> HandyDevice: ...
+
+
+class Hand:
+    """Lends a phone for one input at a time."""
+
+    def __init__(self, fleet: Hands, runner: Runner) -> None:
+        self._fleet = fleet
+        self._runner = runner
+
+    async def do(self, serial: str, wanted: Input) -> None:
+        """Raises DeviceError, DeviceBusy while a task works with the phone, InputError.
+
+        A task that is paused, or has handed over to the person, leaves the phone to their hand; it
+        looks anew before it goes on.
+        """
+        async with AsyncExitStack() as stack:
+            if not self._runner.stands_still_on(serial):
+                await stack.enter_async_context(self._fleet.hold(serial))
+            await wanted.do(await self._fleet.get(serial))

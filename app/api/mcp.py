@@ -1,0 +1,185 @@
+"""`/mcp`: phones and tasks as tools for other agents, by the Model Context Protocol.
+
+Streamable HTTP without sessions. Each tool asks for the right that its route asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any, Literal, TypeVar
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.utilities.types import Image
+from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import Field, ValidationError
+from starlette.routing import BaseRoute
+
+from app import __version__
+from app.api.access import require
+from app.errors import AppError
+from app.tasks.models import OPEN, NewTask, Reply, Task
+from app.tasks.ports import Fleet
+from app.tasks.runner import Runner
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_WAIT_S = 600
+SCREEN_SIDE = 1200
+INSTRUCTIONS = (
+    "phonepilot works on Android phones: give it a goal in plain words and it taps, swipes and "
+    "types until the goal is reached. A task whose status is needs_confirmation or needs_human "
+    "waits for an answer; `question` in it says what for."
+)
+
+
+class McpTools:
+    """The tools, and the routes under which they are reached from `start` to its end."""
+
+    def __init__(self, runner: Runner, fleet: Fleet) -> None:
+        self._runner = runner
+        self._fleet = fleet
+        self._server = MCPServer(
+            "phonepilot", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
+        )
+        for tool in (
+            self.list_devices,
+            self.screenshot,
+            self.run_task,
+            self.task_status,
+            self.reply_to_task,
+            self.cancel_task,
+        ):
+            self._server.add_tool(tool)
+        # Host and Origin are checked for every route of the service already.
+        unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        asgi = self._server.streamable_http_app(stateless_http=True, transport_security=unchecked)
+        self.routes: Sequence[BaseRoute] = asgi.routes
+
+    def start(self) -> AbstractAsyncContextManager[None]:
+        return self._server.session_manager.run()
+
+    async def list_devices(self, context: Context[Any, Any]) -> dict[str, Any]:
+        """The phones that are connected, with their state and the task that uses each now."""
+        async with _as_tool(context, "read"):
+            phones = [
+                {
+                    "serial": phone.serial,
+                    "state": phone.state,
+                    "model": phone.model,
+                    "task": self._runner.running_on(phone.serial),
+                }
+                for phone in await self._fleet.phones()
+            ]
+        return {"devices": phones}
+
+    async def screenshot(
+        self,
+        context: Context[Any, Any],
+        device: Annotated[
+            str | None, Field(description="Serial; not needed with one phone.")
+        ] = None,
+    ) -> Image:
+        """What a phone shows now."""
+        async with _as_tool(context, "read"):
+            frame = await (await self._fleet.choose(device)).screenshot()
+            return Image(data=await asyncio.to_thread(frame.jpeg, SCREEN_SIDE), format="jpeg")
+
+    async def run_task(
+        self,
+        context: Context[Any, Any],
+        goal: Annotated[str, Field(description="What should be done, in plain words.")],
+        device: Annotated[
+            str | None, Field(description="Serial, or any; not needed with one phone.")
+        ] = None,
+        wait_s: Annotated[
+            float,
+            Field(ge=0, le=MAX_WAIT_S, description="Wait so long for its end."),
+        ] = 120,
+        max_steps: Annotated[int | None, Field(ge=1, le=500)] = None,
+        allowed_apps: Annotated[
+            list[str] | None, Field(description="The only apps that may be touched.")
+        ] = None,
+        confirm: Annotated[
+            Literal["ask", "deny"],
+            Field(description="Sensitive actions are asked about (reply_to_task), or all refused."),
+        ] = "ask",
+    ) -> dict[str, Any]:
+        """Have a goal reached on a phone. The answer is the task when it has ended, asks something,
+        or the time is up; task_status tells how it goes on."""
+        async with _as_tool(context, "run"):
+            new = NewTask(
+                goal=goal,
+                device=device,
+                max_steps=max_steps,
+                allowed_apps=allowed_apps,
+                confirm=confirm,
+            )
+            task = await self._runner.submit(new)
+            return _told(await self._followed(task, wait_s, context))
+
+    async def task_status(
+        self,
+        context: Context[Any, Any],
+        task_id: str,
+        wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0,
+    ) -> dict[str, Any]:
+        """How a task stands, and each of its steps in words."""
+        async with _as_tool(context, "read"):
+            task = await self._followed(await self._runner.find(task_id), wait_s, context)
+            steps = await self._runner.records.steps(task_id)
+            told = [f"{step.number}. {step.summary or 'no action'}" for step in steps]
+            return {**_told(task), "steps_taken": told}
+
+    async def reply_to_task(
+        self,
+        context: Context[Any, Any],
+        task_id: str,
+        allow: Annotated[bool, Field(description="Yes, done, go on; or no.")],
+        text: Annotated[str, Field(description="For the model to read.")] = "",
+        question: Annotated[int | None, Field(description="Number of the question.")] = None,
+    ) -> dict[str, Any]:
+        """Answer what a task asks. Answer for the person only what they have decided."""
+        async with _as_tool(context, "run"):
+            reply = Reply(allow=allow, text=text, question=question)
+            return _told(await self._runner.reply(task_id, reply))
+
+    async def cancel_task(self, context: Context[Any, Any], task_id: str) -> dict[str, Any]:
+        """Stop a task; when the answer comes, nothing acts on the phone any more."""
+        async with _as_tool(context, "run"):
+            return _told(await self._runner.cancel(task_id))
+
+    async def _followed(self, task: Task, wait_s: float, context: Context[Any, Any]) -> Task:
+        """The task once it has ended or asks; its steps are told meanwhile."""
+        if not wait_s or task.status not in OPEN:
+            return task
+        try:
+            async with asyncio.timeout(wait_s):
+                async for event in self._runner.records.events(task.id):
+                    if event.kind == "step":
+                        step, said = float(event.data["number"]), str(event.data["summary"])
+                        await context.report_progress(step, float(task.max_steps), said)
+                    elif event.kind == "task" and event.data["question"] and task.question:
+                        break
+        except TimeoutError:
+            pass  # the task goes on, and the answer says so
+        return await self._runner.find(task.id)
+
+
+def _told(task: Task) -> dict[str, Any]:
+    return task.model_dump(mode="json", exclude={"callback_url"})
+
+
+@asynccontextmanager
+async def _as_tool(context: Context[Any, Any], right: str) -> AsyncIterator[None]:
+    """Our errors as those of a tool, which its caller reads; a missing right first of all."""
+    try:
+        request = context.request_context.request
+        require(request.scope if request is not None else {}, right)
+        yield
+    except AppError as exc:
+        raise ToolError(f"{exc.code}: {exc.message}. {exc.hint}".rstrip()) from exc
+    except ValidationError as exc:
+        raise ToolError(f"input_invalid: {exc.errors()[0]['msg']}") from exc
