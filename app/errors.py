@@ -16,7 +16,7 @@ AppError(code, message, hint)
 │  ├ DeviceTimeout               never repeat a tap blindly
 │  ├ CommandFailed(exit_code, stderr)                      told to the model
 │  ├ TextRefused · AppNotFound   told to the model
-│  └ ScreenshotUnavailable · SecureScreen
+│  └ ScreenshotUnavailable · SecureScreen · SecretUnguarded
 ├ EngineError
 │  ├ EngineStartFailed(exit_code, log_tail)
 │  ├ EngineNotReady(retry_after) · EngineBusy · EngineUnreachable · EngineRequestFailed
@@ -179,6 +179,12 @@ class ScreenshotUnavailable(DeviceError):
 class SecureScreen(DeviceError):
     code = "secure_screen"
     default_hint = "The app forbids screenshots; do this part by hand."
+
+
+class SecretUnguarded(DeviceError):
+    code = "secret_unguarded"
+    status = 409
+    default_hint = "Do the rest by hand, or leave the page that shows the secret."
 
 
 class EngineError(AppError):

@@ -25,6 +25,7 @@ from app import __version__
 from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
+from app.agent.ports import Device
 from app.api.access import Access
 from app.api.connection import TimedConnection
 from app.api.devices import device_routes
@@ -150,8 +151,12 @@ async def _start_parts(
     schedules = Schedules(database, runner)
     await schedules.start()
     stack.callback(schedules.close)
-    screens = app.state.screens = LiveScreens(fleet.get)
-    tools = McpTools(runner, fleet)
+
+    async def shown(serial: str) -> Device:
+        return runner.shown_device(serial) or await fleet.get(serial)
+
+    screens = app.state.screens = LiveScreens(shown)
+    tools = McpTools(runner, fleet, screens)
     await stack.enter_async_context(tools.start())
     app.router.routes.extend(tools.routes)
     for router in (

@@ -29,9 +29,9 @@ PARTS: dict[str, set[str]] = {
     # the spine: cli -> main -> api -> tasks -> agent
     "agent": set(),
     "tasks": {"agent"},
-    "api": {"tasks"},
+    "api": {"agent.ports", "tasks"},
     "asking": {"agent", "llm", "tasks"},
-    "main": {"adb", "api", "asking", "llm", "tasks"},
+    "main": {"adb", "agent.ports", "api", "asking", "llm", "tasks"},
     # what stands on it
     "client": set(),
     "show": set(),
@@ -84,6 +84,7 @@ FOREIGN: dict[str, set[str]] = {
     "alembic": {"tasks/database.py", "tasks/migrations/"},
     "apscheduler": {"tasks/cron.py", "tasks/schedules.py"},
     "limits": {"api/limits.py"},
+    "mcp": {"api/mcp.py"},
     "fastapi": {"api/", "main.py"},
     "starlette": {"api/", "virtual_phone/control.py"},
     "uvicorn": {"api/connection.py", "main.py", "virtual_phone/control.py"},

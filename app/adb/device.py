@@ -23,6 +23,7 @@ from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.screen import FINGERPRINT_STEP
 from app.adb.setup import Finding, set_up
 from app.adb.shell import Completed, Shell
+from app.adb.ui_dump import ShownText, shown_texts
 from app.errors import DeviceError, InputError
 
 T = TypeVar("T")
@@ -173,6 +174,10 @@ class Device:
         """
         take = self._capture.take_lit if self._in_use(self.serial) else self._capture.take
         return await self._call(lambda deadline: take(self._shell, deadline), SCREENSHOT_S)
+
+    async def shown_texts(self) -> list[ShownText]:
+        """Every text on the screen and where; raises ScreenshotUnavailable when it is not told."""
+        return await self._call(lambda deadline: shown_texts(self._shell, deadline), COMMAND_S)
 
     async def screenshot_as(self, kind: Kind) -> screen.Frame:
         """The screen from raw pixels or from the phone's own PNG; raises ScreenshotUnavailable."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -28,6 +28,7 @@ _RAW_HEADER = struct.Struct("<3I")
 _HEADER_SIZES = (12, 16)
 # android.graphics.PixelFormat: bytes per pixel, Pillow's name of the layout
 _FORMATS = {1: (4, "RGBX"), 2: (4, "RGBX"), 3: (3, "RGB"), 4: (2, "BGR;16")}
+_MASK = (96, 96, 96)
 _BLACK = 10
 """The brightest channel value that counts as black."""
 _SAMPLE = (16, 32)
@@ -100,6 +101,15 @@ class Frame:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality)
         return buffer.getvalue()
+
+    def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
+        """The same screen with these boxes (left, top, right, bottom in pixels) painted over."""
+        image = self.image.copy()
+        for left, top, right, bottom in boxes:
+            box = (max(0, left), max(0, top), min(self.width, right), min(self.height, bottom))
+            if box[0] < box[2] and box[1] < box[3]:
+                image.paste(_MASK, box)
+        return Frame(self.width, self.height, self.taken_at, image)
 
     def fingerprint(self) -> bytes:
         """The screen without its status bar as a small grey picture in 32 shades, row by row."""

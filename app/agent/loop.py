@@ -31,6 +31,7 @@ from app.errors import (
     DeviceUnauthorized,
     EngineError,
     InputRefused,
+    SecretUnguarded,
     SecureScreen,
 )
 
@@ -44,7 +45,13 @@ MAY_COME_BACK = (
     DeviceOffline,
     DeviceTimeout,
 )
-PERSON_MUST_ACT = (DeviceUnauthorized, DeviceLocked, InputRefused, SecureScreen)
+PERSON_MUST_ACT = (
+    DeviceUnauthorized,
+    DeviceLocked,
+    InputRefused,
+    SecretUnguarded,
+    SecureScreen,
+)
 _KEEPS_THE_APP = (Wait, TypeText, Swipe)
 """Actions that open no other app: one that comes up meanwhile came by itself."""
 

@@ -34,6 +34,9 @@ class Frame(Protocol):
 
     def jpeg(self, max_side: int, quality: int = 80) -> bytes: ...
 
+    def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
+        """The same screen with these boxes (left, top, right, bottom in pixels) painted over."""
+
     def fingerprint(self) -> bytes:
         """A small picture of the screen, for comparing two frames byte by byte."""
 
@@ -49,6 +52,22 @@ class Foreground(Protocol):
     def label(self) -> str | None: ...
 
 
+class ShownText(Protocol):
+    """A text on the screen; `box` is left, top, right and bottom in pixels."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def box(self) -> tuple[int, int, int, int]: ...
+
+    @property
+    def password(self) -> bool: ...
+
+    @property
+    def focused(self) -> bool: ...
+
+
 class Device(Protocol):
     """A phone. Coordinates are whole pixels of the frame; every call raises DeviceError."""
 
@@ -56,6 +75,9 @@ class Device(Protocol):
     def serial(self) -> str: ...
 
     async def screenshot(self) -> Frame: ...
+
+    async def shown_texts(self) -> Sequence[ShownText]:
+        """Every text on the screen; raises ScreenshotUnavailable when the phone does not tell."""
 
     async def current_app(self) -> Foreground: ...
 

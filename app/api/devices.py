@@ -135,7 +135,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         png: bool = False,
     ) -> Response:
         """The screen now: JPEG of at most `max_side` pixels, or `?png=true` for every pixel."""
-        frame = await (await fleet.get(serial)).screenshot()
+        frame = await (await screens.get(serial)).screenshot()
         body = await asyncio.to_thread(frame.png if png else lambda: frame.jpeg(max_side))
         headers: dict[str, Any] = {"Cache-Control": "no-store"}
         return Response(body, media_type="image/png" if png else "image/jpeg", headers=headers)
@@ -151,7 +151,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         fps: Annotated[float, Query(ge=0.2, le=MAX_FPS)] = 5,
     ) -> StreamingResponse:
         """The screen as MJPEG, for an `<img>`: a new picture when it has changed."""
-        await fleet.get(serial)
+        await screens.get(serial)
         return StreamingResponse(
             screens.watch(serial, max_side, fps),
             media_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}",

@@ -24,6 +24,7 @@ _TASK: dict[str, Any] = {
     "mode": "auto",
     "follows": None,
     "callback_url": None,
+    "secret_fields": "password",
     "question": None,
     "created_at": _AT,
     "started_at": _AT,

@@ -28,10 +28,10 @@ class _Film:
 
 
 class LiveScreens:
-    """`get` gives the phone of a serial; raises DeviceError."""
+    """`get` gives the phone of a serial as it may be shown; raises DeviceError."""
 
     def __init__(self, get: Callable[[str], Awaitable[Device]]) -> None:
-        self._get = get
+        self.get = get
         self._films: dict[tuple[str, int], _Film] = {}
         self._closed = False
 
@@ -64,7 +64,7 @@ class LiveScreens:
         try:
             while True:
                 begun = clock()
-                frame = await (await self._get(serial)).screenshot()
+                frame = await (await self.get(serial)).screenshot()
                 if frame.fingerprint() != seen:
                     seen = frame.fingerprint()
                     film.picture = await asyncio.to_thread(frame.jpeg, max_side)

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 
 from app import __version__
 from app.api.access import require
+from app.api.live_screen import LiveScreens
 from app.errors import AppError
 from app.tasks.models import OPEN, NewTask, Reply, Task
 from app.tasks.ports import Fleet
@@ -38,7 +39,8 @@ INSTRUCTIONS = (
 class McpTools:
     """The tools, and the routes under which they are reached from `start` to its end."""
 
-    def __init__(self, runner: Runner, fleet: Fleet) -> None:
+    def __init__(self, runner: Runner, fleet: Fleet, screens: LiveScreens) -> None:
+        self._screens = screens
         self._runner = runner
         self._fleet = fleet
         self._server = MCPServer(
@@ -84,7 +86,8 @@ class McpTools:
     ) -> Image:
         """What a phone shows now."""
         async with _as_tool(context, "read"):
-            frame = await (await self._fleet.choose(device)).screenshot()
+            serial = (await self._fleet.choose(device)).serial
+            frame = await (await self._screens.get(serial)).screenshot()
             return Image(data=await asyncio.to_thread(frame.jpeg, SCREEN_SIDE), format="jpeg")
 
     async def run_task(

@@ -105,6 +105,7 @@ class Intake:
             mode=new.mode,
             follows=new.follows,
             callback_url=new.callback_url,
+            secret_fields=new.secret_fields,
             created_at=datetime.now(UTC),
         )
 

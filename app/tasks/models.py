@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from app.agent.outcome import Mode, StopReason
 from app.agent.ports import QuestionKind
@@ -27,6 +27,7 @@ MAX_GOAL = 2_000
 MAX_REPLY = 2_000
 OPEN: tuple[Status, ...] = ("queued", "running", "paused", "needs_confirmation", "needs_human")
 """The states of a task that has not ended."""
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 AppName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -72,6 +73,17 @@ class NewTask(BaseModel):
     callback_url: Annotated[str, Field(max_length=2_000)] | None = Field(
         default=None,
         description="Told by a signed POST when the task asks something, and when it has ended.",
+    )
+
+    secrets: dict[SecretName, SecretStr] = Field(
+        default={},
+        max_length=20,
+        description="What `{{secret:NAME}}` in the goal stands for. Kept in memory only, typed on "
+        "the phone, and shown to nobody: not to the model, not in records or pictures.",
+    )
+    secret_fields: Literal["password", "any"] = Field(
+        default="password",
+        description="Where secrets may be typed: only in password fields, or anywhere.",
     )
 
     @field_validator("callback_url")
@@ -158,6 +170,7 @@ class Task(BaseModel):
     mode: Mode = "auto"
     follows: str | None = None
     callback_url: str | None = None
+    secret_fields: Literal["password", "any"] = "password"
     question: OpenQuestion | None = None
     created_at: datetime
     started_at: datetime | None = None

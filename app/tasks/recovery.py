@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from app.tasks.models import Step, Task
+from app.tasks.secrets import Secrets
 from app.tasks.store import Store
 
 MAX_RESTARTS = 3
@@ -12,7 +13,7 @@ MAX_RESTARTS = 3
 _UNSURE = "The service ended in this step; whether the phone did it is not known."
 
 
-async def left_open(store: Store, within_s: float) -> list[Task]:
+async def left_open(store: Store, within_s: float, secrets: Secrets) -> list[Task]:
     """The tasks to be queued again, oldest first.
 
     A task that had begun goes on with a fresh look at the screen, so that nothing is repeated that
@@ -24,7 +25,7 @@ async def left_open(store: Store, within_s: float) -> list[Task]:
     for task in await store.unfinished():
         steps = await store.list_steps(task.id)
         task.question, task.steps = None, len(steps)
-        why = _too_late(task, steps, within_s)
+        why = _too_late(task, steps, within_s) or _lacks(task, secrets)
         if why:
             task.status, task.message, task.ended_at = "interrupted", why, datetime.now(UTC)
             await store.save_task(task)
@@ -35,6 +36,13 @@ async def left_open(store: Store, within_s: float) -> list[Task]:
         task.status, task.restarts = "queued", task.restarts + 1
         open_again.append(task)
     return open_again
+
+
+def _lacks(task: Task, secrets: Secrets) -> str:
+    missing = secrets.missing(task.id, task.goal)
+    if not missing:
+        return ""
+    return f"The service ended while this task was open, and its secrets with it: {missing[0]}."
 
 
 def _too_late(task: Task, steps: list[Step], within_s: float) -> str:

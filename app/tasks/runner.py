@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from app.agent.control import Control
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
+from app.agent.ports import Device
 from app.errors import (
     AppError,
     TaskNotRunning,
@@ -40,6 +41,7 @@ from app.tasks.queue import Queue, Ticket, Turn
 from app.tasks.records import Records
 from app.tasks.recovery import left_open
 from app.tasks.retention import Retention
+from app.tasks.secrets import DiscreetDevice, Secrets
 from app.tasks.store import Store
 from app.tasks.trajectory import Trajectory
 from app.tasks.webhooks import Webhooks
@@ -92,6 +94,8 @@ class Runner:
         self._webhooks = webhooks
         self._retention = retention
         self._closing = False
+        self._secrets = Secrets()
+        self._shown: dict[str, Device] = {}
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._switches: dict[str, _Switches] = {}
         # Jobs that write down their end: a cancel that comes now is too late and must not
@@ -100,7 +104,7 @@ class Runner:
 
     async def recover(self) -> None:
         """Go on with what an earlier run of the service left open."""
-        for task in await left_open(self._store, self._defaults.resume_within_s):
+        for task in await left_open(self._store, self._defaults.resume_within_s, self._secrets):
             await self._begin(task)
 
     async def submit(self, new: NewTask, key: str | None = None) -> Task:
@@ -115,7 +119,9 @@ class Runner:
             self._retention.check()
             if new.callback_url is not None:
                 self._webhooks.check(new.callback_url)
+            given = {name: value.get_secret_value() for name, value in new.secrets.items()}
             task = await self._intake.make(new, task_id)
+            self._secrets.keep(task_id, new.goal, given)
             self._assignments.policy(task)  # a prompt that is not there is told now
             await self._begin(task)
             return task
@@ -154,7 +160,7 @@ class Runner:
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
     async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
-        device = await turn.lease.device()
+        device = self._discreet(task, await turn.lease.device())
         goes_on = task.steps > 0
         earlier = await self._intake.conversation(task)
         policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
@@ -178,6 +184,18 @@ class Runner:
     @property
     def _keeps_screenshots(self) -> bool:
         return self._keep_screenshots and not self._retention.is_tight
+
+    def _discreet(self, task: Task, device: Device) -> Device:
+        values = self._secrets.values(task.id, task.goal)
+        if not values:
+            return device
+        anywhere = task.secret_fields == "any"
+        discreet = self._shown[task.id] = DiscreetDevice(device, values, anywhere=anywhere)
+        return discreet
+
+    def shown_device(self, serial: str) -> Device | None:
+        """The phone as it may be shown, while a task with secrets works with it."""
+        return self._shown.get(self.running_on(serial) or "")
 
     def _switches_of(self, task: Task, topic: Topic) -> _Switches:
         async def told(question: OpenQuestion | None, status: Status) -> None:
@@ -211,6 +229,8 @@ class Runner:
         self._metrics.ended(task)
         self._jobs.pop(task.id, None)
         self._ending.discard(task.id)
+        self._secrets.forget(task.id)
+        self._shown.pop(task.id, None)
         self.records.ended(task.id)
 
     async def cancel(self, task_id: str) -> Task:

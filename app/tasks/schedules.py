@@ -87,6 +87,8 @@ class NewSchedule(BaseModel):
     def _free(cls, task: NewTask) -> NewTask:
         if task.device is not None or task.follows is not None:
             raise ValueError("a schedule names its phones in `devices` and follows no task")
+        if task.secrets:
+            raise ValueError("a schedule keeps no secrets; set PHONEPILOT_SECRET_NAME instead")
         return task
 
     @model_validator(mode="after")

@@ -47,6 +47,7 @@ class BankApp:
                 "Password",
                 lambda: hand.focus(PASSWORD),
                 ui.focus == PASSWORD,
+                password=True,
             ),
             KeyGrid(((Key("Sign in", sign_in, strong=True),),), 200, text_size=52),
         ]

@@ -11,6 +11,7 @@ from app.virtual_phone.shell import (
     screencap,
     settings,
     text,
+    uiautomator,
 )
 from app.virtual_phone.shell.call import CommandTable
 
@@ -23,4 +24,5 @@ COMMANDS: CommandTable = {
     **screencap.COMMANDS,
     **settings.COMMANDS,
     **text.COMMANDS,
+    **uiautomator.COMMANDS,
 }

@@ -75,6 +75,7 @@ class Field:
     focused: bool
     lines: int = 1
     text_size: int = 50
+    password: bool = False
 
     def height(self, canvas: Canvas) -> int:
         return self.lines * self._step(canvas) + 64
@@ -107,6 +108,8 @@ class Field:
             self.name,
             rect,
             "focused" if self.focused else "",
+            text=self.text,
+            password=self.password,
             on_tap=lambda _x, _y: self.focus(),
         )
 

@@ -13,7 +13,8 @@ Touch = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class Spot:
-    """One place on the screen: what kind of thing lies there, its name, its value.
+    """One place on the screen: what kind of thing lies there, its name, its value; of a field also
+    the text in it, and whether it is for a password.
 
     `on_tap` and `on_hold` get the point touched, in screen pixels; a spot without them only tells
     what is there and lets the touch through to what lies below. `on_swipe` gets where the finger
@@ -24,6 +25,8 @@ class Spot:
     name: str
     rect: Rect
     value: str = ""
+    text: str = ""
+    password: bool = False
     on_tap: Touch | None = None
     on_hold: Touch | None = None
     on_swipe: Touch | None = None
@@ -46,13 +49,17 @@ class Scene:
         rect: Rect,
         value: str = "",
         *,
+        text: str = "",
+        password: bool = False,
         on_tap: Touch | None = None,
         on_hold: Touch | None = None,
         on_swipe: Touch | None = None,
     ) -> None:
         visible = rect.clip(self.clip)
         if visible.width > 0 and visible.height > 0:
-            self.spots.append(Spot(kind, name, visible, value, on_tap, on_hold, on_swipe))
+            self.spots.append(
+                Spot(kind, name, visible, value, text, password, on_tap, on_hold, on_swipe)
+            )
 
     def at(self, x: float, y: float) -> list[Spot]:
         """The spots under a point, topmost first."""

@@ -1,0 +1,62 @@
+"""Which texts stand on the screen, and where: `uiautomator dump`, read.
+
+The phone needs a second for it, so it is asked only where a picture is not enough.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+from app.adb.connection import Deadline
+from app.adb.shell import Shell
+from app.errors import ScreenshotUnavailable
+
+PATH = "/data/local/tmp/phonepilot-ui.xml"
+"""Where no app can read it."""
+_BOUNDS = re.compile(r"\[(-?\d{1,5}),(-?\d{1,5})\]\[(-?\d{1,5}),(-?\d{1,5})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownText:
+    """A text on the screen; `box` is left, top, right and bottom in pixels of a screenshot."""
+
+    text: str
+    box: tuple[int, int, int, int]
+    password: bool
+    focused: bool
+
+
+def shown_texts(shell: Shell, deadline: Deadline) -> list[ShownText]:
+    """Every text on the screen and every password field; raises ScreenshotUnavailable when the
+    phone does not tell, as while an animation runs."""
+    said = shell.run(
+        ["uiautomator", "dump", PATH], ["cat", PATH], ["rm", "-f", PATH], deadline=deadline
+    )
+    start = said.text.find("<?xml")
+    if said.exit_code != 0 or start < 0:
+        raise ScreenshotUnavailable("the phone does not tell which texts are on its screen")
+    return parse(said.text[start:])
+
+
+def parse(document: str) -> list[ShownText]:
+    """Raises ScreenshotUnavailable for what is no dump."""
+    end = document.rfind("</hierarchy>")
+    if end < 0 or "<!DOCTYPE" in document:  # a dump declares nothing, so no entity can grow
+        raise ScreenshotUnavailable("the phone's list of texts ends too early")
+    try:
+        root = ElementTree.fromstring(document[: end + len("</hierarchy>")].encode())
+    except ElementTree.ParseError as exc:
+        raise ScreenshotUnavailable(f"the phone's list of texts is broken: {exc}") from exc
+    found = []
+    for node in root.iter("node"):
+        bounds = _BOUNDS.fullmatch(node.get("bounds", ""))
+        password = node.get("password") == "true"
+        text = "\n".join(filter(None, (node.get("text"), node.get("content-desc"))))
+        if bounds is None or not (text or password):
+            continue
+        left, top, right, bottom = map(int, bounds.groups())
+        focused = node.get("focused") == "true"
+        found.append(ShownText(text, (left, top, right, bottom), password, focused))
+    return found

@@ -1,0 +1,166 @@
+"""A secret goes into the field it is for, and into nothing that anybody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import (
+    CommandFailed,
+    DeviceDisconnected,
+    ScreenshotUnavailable,
+    SecretUnguarded,
+    TextRefused,
+)
+from app.tasks.secrets import DiscreetDevice, Secrets, SecretUnknown, names_in
+from tests.agent.doubles import PlainFrame, RememberingDevice
+
+SECRET = "hunter2-and-more"
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Shown:
+    text: str
+    box: Box = (0, 0, 10, 10)
+    password: bool = False
+    focused: bool = False
+
+
+@dataclass(frozen=True)
+class MaskedFrame(PlainFrame):
+    boxes: tuple[Box, ...] | None = None
+
+    def masked(self, boxes: Sequence[Box]) -> MaskedFrame:
+        return MaskedFrame(boxes=tuple(boxes))
+
+
+@dataclass
+class TellingDevice(RememberingDevice):
+    """Tells what stands on its screen; nothing where `shown` is None."""
+
+    shown: list[Shown] | None = field(
+        default_factory=lambda: [Shown("••", password=True, focused=True)]
+    )
+
+    async def shown_texts(self) -> list[Shown]:
+        if self.shown is None:
+            raise ScreenshotUnavailable("not told")
+        return self.shown
+
+    async def screenshot(self) -> MaskedFrame:
+        return MaskedFrame()
+
+
+def discreet(device: TellingDevice, *, anywhere: bool = False) -> DiscreetDevice:
+    return DiscreetDevice(device, {"bank": SECRET}, anywhere=anywhere)  # type: ignore[arg-type]
+
+
+async def test_the_placeholder_is_replaced_on_the_way_to_the_phone() -> None:
+    device = TellingDevice()
+    await discreet(device).type_text("{{secret:bank}}")
+    await discreet(device).type_text("{{ secret:bank }} {{secret:other}} {{secret:bank}}")
+    assert device.calls == [
+        ("type_text", SECRET),
+        ("type_text", f"{SECRET} {{{{secret:other}}}} {SECRET}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        None,
+        [],
+        [Shown("Message", focused=True)],
+        [Shown("••", password=True), Shown("Message", focused=True)],
+    ],
+)
+async def test_a_secret_goes_into_no_other_field(shown: list[Shown] | None) -> None:
+    device = TellingDevice(shown=shown)
+    with pytest.raises(TextRefused) as refused:
+        await discreet(device).type_text("{{secret:bank}}")
+    assert device.calls == []
+    assert SECRET not in f"{refused.value.message}{refused.value.hint}"
+    await discreet(device, anywhere=True).type_text("{{secret:bank}}")
+    assert device.calls == [("type_text", SECRET)]
+
+
+async def test_where_it_stands_is_painted_over() -> None:
+    device = TellingDevice()
+    phone = discreet(device)
+    assert (await phone.screenshot()).boxes is None  # type: ignore[attr-defined]
+    await phone.type_text("{{secret:bank}}")
+    device.shown = [
+        Shown("Sign in", (0, 0, 1, 1)),
+        Shown(f"Password: {SECRET}", (1, 1, 2, 2)),
+        Shown(SECRET[:9] + "…", (2, 2, 3, 3)),
+        Shown("hunt", (3, 3, 4, 4)),
+        Shown("", (4, 4, 5, 5), password=True),
+    ]
+    frame = await phone.screenshot()
+    assert frame.boxes == ((1, 1, 2, 2), (2, 2, 3, 3), (4, 4, 5, 5))  # type: ignore[attr-defined]
+
+
+async def test_what_cannot_be_looked_through_is_not_shown() -> None:
+    device = TellingDevice()
+    phone = discreet(device)
+    await phone.type_text("{{secret:bank}}")
+    device.shown = None
+    with pytest.raises(SecretUnguarded):
+        await phone.screenshot()
+
+
+async def test_a_text_that_moves_while_the_picture_is_taken_is_not_shown() -> None:
+    class Moving(TellingDevice):
+        async def shown_texts(self) -> list[Shown]:
+            self.calls.append(("looked",))
+            return [Shown(SECRET, (0, len(self.calls), 9, 9), True, True)]
+
+    phone = discreet(Moving())
+    await phone.type_text("{{secret:bank}}")
+    with pytest.raises(SecretUnguarded):
+        await phone.screenshot()
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (TextRefused(f"the field took 3 of {SECRET!r}"), TextRefused),
+        (CommandFailed(f"input text {SECRET}", 1, SECRET), TextRefused),
+        (DeviceDisconnected(f"in the middle of {SECRET}"), DeviceDisconnected),
+    ],
+)
+async def test_an_error_tells_nothing_of_the_text(fault: Exception, kind: type[Exception]) -> None:
+    device = TellingDevice(faults={"type_text": fault})  # type: ignore[dict-item]
+    with pytest.raises(kind) as told:
+        await discreet(device).type_text("{{secret:bank}}")
+    assert type(told.value) is kind
+    assert SECRET not in f"{told.value!r} {told.value.__dict__}"
+    assert told.value.__cause__ is None
+    assert told.value.__suppress_context__
+
+
+def test_a_goal_may_name_only_what_there_is() -> None:
+    secrets = Secrets({"PHONEPILOT_SECRET_WI_FI": "from the environment"})
+    goal = "Join {{secret:wi-fi}} and sign in with {{secret:bank}}"
+    assert names_in(goal) == ["wi-fi", "bank"]
+    for sent in ({}, {"bank": ""}):
+        with pytest.raises(SecretUnknown, match="bank"):
+            secrets.keep("1", goal, sent)
+    secrets.keep("1", goal, {"bank": SECRET})
+    assert secrets.values("1", goal) == {"wi-fi": "from the environment", "bank": SECRET}
+    assert Secrets({}).missing("1", goal) == ["wi-fi", "bank"]  # after a restart
+    secrets.forget("1")
+    assert secrets.missing("1", goal) == ["bank"]
+
+
+@given(st.text(), st.text(min_size=1))
+async def test_only_the_placeholder_is_replaced(text: str, secret: str) -> None:
+    device = TellingDevice()
+    phone = DiscreetDevice(device, {"x": secret}, anywhere=True)  # type: ignore[arg-type]
+    await phone.type_text(f"{text}{{{{secret:x}}}}")
+    assert device.calls[-1] == ("type_text", text + secret)
