@@ -23,6 +23,7 @@ from app.cli_models import models_app
 from app.cli_phones import devices_app
 from app.cli_prompts import prompts_app
 from app.cli_run import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
+from app.cli_schedules import schedules_app
 from app.cli_tasks import tasks_app
 from app.cli_tokens import tokens_app
 from app.errors import AppError
@@ -47,6 +48,7 @@ app.add_typer(engine_app, name="engine")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(schedules_app, name="schedules")
 app.command(epilog=EXAMPLES)(run)
 
 
@@ -176,10 +178,13 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Default: service.port, 8770.")] = None,
 ) -> None:
     """Run the service: HTTP API and dashboard, until Ctrl-C."""
+    from app.log import log_json
     from app.main import serve as run_service
     from app.settings import load_settings
 
     settings = load_settings(config or (), {"service.port": port})
+    if settings.service.log == "json":
+        log_json()
     run_to_end(
         run_service(settings, lambda url: Terminal().say(f"phonepilot is ready at [bold]{url}[/]"))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from app.show import Terminal, shown
 
 EXAMPLES = (
     "Examples: `phonepilot run 'Turn on Wi-Fi' --device emulator-5554`, "
+    "`phonepilot run 'Sign in to Bank with {{secret:bank}}' --secret bank`, "
     "`phonepilot run 'Send Ann the address' --step --allow-app Messages`, "
     "`phonepilot run 'And now back to Home' --follow 0123456789abcdef`"
 )
@@ -28,7 +30,12 @@ class Consent(StrEnum):
 
 def run(
     goal: Annotated[str, typer.Argument(help="What should be done on the phone.")],
-    device: Annotated[str | None, typer.Option(help="Serial of the phone.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Serial of the phone, or any for whichever is free first.")
+    ] = None,
+    priority: Annotated[
+        int, typer.Option(min=-10, max=10, help="Of waiting tasks the highest goes first.")
+    ] = 0,
     max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     confirm: Annotated[
         Consent | None, typer.Option(help="Who decides on sensitive actions. Default: the service.")
@@ -43,6 +50,17 @@ def run(
     ] = None,
     follow: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on where this ended task has stopped.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What {{secret:NAME}} in the goal stands for: asked for here, or taken from "
+            "PHONEPILOT_SECRET_NAME. Typed on the phone and shown to nobody; may be repeated.",
+        ),
+    ] = None,
+    callback: Annotated[
+        str | None, typer.Option(metavar="URL", help="Told of its questions and of its end.")
     ] = None,
     url: Url = SERVICE_URL,
     json_: Json = False,
@@ -61,9 +79,17 @@ def run(
         "mode": "step" if step else "dry_run" if dry_run else None,
         "allowed_apps": allow_app or None,
         "follows": follow,
+        "priority": priority or None,
+        "callback_url": callback,
+        "secrets": {name: _secret(name) for name in secret} if secret else None,
     }
     known = {name: value for name, value in wish.items() if value is not None}
     raise typer.Exit(run_to_end(_run_goal(known, url, Terminal(json_lines=json_))))
+
+
+def _secret(name: str) -> str:
+    variable = f"PHONEPILOT_SECRET_{name.upper().replace('-', '_')}"
+    return os.environ.get(variable) or str(typer.prompt(f"Secret {name}", hide_input=True))
 
 
 async def _run_goal(wish: dict[str, Any], url: str, terminal: Terminal) -> int:

@@ -9,7 +9,7 @@ import typer
 from app.cli_run import Config, Json
 from app.settings import load_settings
 from app.show import Terminal, print_json, shown
-from app.tokens import RIGHTS, Tokens
+from app.tokens import RIGHTS, Tokens, webhook_secret
 
 tokens_app = typer.Typer(
     help="Make and revoke access tokens for a service that others can reach.",
@@ -71,6 +71,12 @@ def list_tokens(config: Config = None, json_: Json = False) -> None:
         terminal.say(f"{shown(str(row['name'])):<24}{rights:<28}{row['created_at']}")
     if not rows:
         terminal.say("No tokens. Make one with `phonepilot tokens create NAME`.")
+
+
+@tokens_app.command("webhook-secret", epilog="Example: `phonepilot tokens webhook-secret`")
+def show_webhook_secret(config: Config = None) -> None:
+    """Print the secret by which receivers of webhooks know that they come from this service."""
+    typer.echo(webhook_secret(load_settings(config or []).webhook_secret_file))
 
 
 @tokens_app.command(epilog="Example: `phonepilot tokens revoke ci`")

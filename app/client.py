@@ -62,10 +62,10 @@ class ServiceClient:
         await self._http.aclose()
 
     async def get(self, path: str) -> dict[str, Any]:
-        return await self._call("GET", path)
+        return await self.call("GET", path)
 
     async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return await self._call("POST", path, body)
+        return await self.call("POST", path, body)
 
     async def download(self, path: str, target: Path) -> int:
         """Save an answer's body as a file, which has its name once it is whole; its bytes."""
@@ -98,14 +98,14 @@ class ServiceClient:
                 elif name == "data":
                     yield kind, json.loads(value)
 
-    async def _call(
+    async def call(
         self, method: str, path: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         async with self._translated():
             response = await self._http.request(method, path, json=body)
         if not response.is_success:
             raise _refused(response.content)
-        return dict(response.json())
+        return dict(response.json()) if response.content else {}
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:

@@ -300,6 +300,7 @@ def _uvicorn_config(app: FastAPI, shutdown_s: float) -> uvicorn.Config:
         app,
         http=TimedConnection,
         lifespan="off",
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=max(1, round(shutdown_s)),

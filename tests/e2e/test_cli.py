@@ -284,3 +284,31 @@ def test_a_task_is_listed_shown_paused_answered_and_cancelled(scene: Scene) -> N
 def test_a_task_id_is_no_path(scene: Scene) -> None:
     assert "task_not_found" in command(scene, "tasks", "show", "nobody", code=1)
     assert "error" in command(scene, "tasks", "show", "../devices?x=#y", code=1)
+
+
+def printed(*arguments: str) -> str:
+    done = subprocess.run(
+        [*PHONEPILOT, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_schedules_are_kept_from_the_command_line(scene: Scene) -> None:
+    url = ("--url", scene.stack.url)
+    cron = ("--cron", "30 22 * * 1-5", "--timezone", "Europe/Berlin")
+    added = json.loads(printed("schedules", "add", BLUETOOTH, *cron, "--json", *url))
+    listed = printed("schedules", "list", *url)
+    assert added["id"] in listed
+    assert BLUETOOTH in listed
+    assert "off" in printed("schedules", "off", added["id"], *url)
+    assert "off" not in printed("schedules", "on", added["id"], *url)
+    printed("schedules", "remove", added["id"], *url)
+    assert "No schedules" in printed("schedules", "list", *url)
+    refused = subprocess.run(
+        [*PHONEPILOT, "schedules", "add", BLUETOOTH, "--cron", "at noon", *url],
+        capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "5 fields" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -25,8 +25,9 @@ from schemathesis.specs.openapi.checks import (
 
 from app.adb.address import is_address
 from app.api.examples import ANSWERS, REQUESTS
+from scripts.api_page import render
 from tests.e2e.conftest import Stack, service_process, wait_until_ready
-from tests.phones import phone_process
+from tests.phones import ROOT, phone_process
 
 STREAMS = ("/tasks/{task_id}/events", "/devices/events", "/devices/{serial}/stream")
 """They end with their task or their phone, not by themselves; other tests follow them."""
@@ -129,3 +130,9 @@ def test_examples_are_what_the_service_says(described: Stack) -> None:
     step = described.get(f"/tasks/{task['id']}/steps")["steps"][0]
     assert set(step) == set(ANSWERS["GET /tasks/{task_id}/steps"]["steps"][0])
     json.dumps(ANSWERS)
+
+
+def test_the_page_about_the_api_is_that_of_the_service(document: dict[str, Any]) -> None:
+    page = ROOT / "docs" / "api.md"
+    again = "python scripts/api_page.py http://127.0.0.1:8770/openapi.json > docs/api.md"
+    assert page.read_text(encoding="utf-8") == render(document), f"make it anew: {again}"
