@@ -39,8 +39,8 @@ WEBHOOKS = """## Webhooks
 A task with a `callback_url` is told to it by `POST`: `task.question` when it waits for the person,
 `task.ended` when it is over, each as `{"type", "timestamp", "data"}` with the task in `data`. They
 are signed as [Standard Webhooks](https://www.standardwebhooks.com) are, so that its libraries
-verify them; `phonepilot tokens webhook-secret` prints the secret. What is not answered with 2xx comes
-again, under the same `webhook-id`, after 5 s, 30 s, 2 min, 15 min, 1 h, 6 h and 24 h.
+verify them; `phonepilot tokens webhook-secret` prints the secret. What is not answered with 2xx
+comes again, under the same `webhook-id`, after 5 s, 30 s, 2 min, 15 min, 1 h, 6 h and 24 h.
 """
 
 
