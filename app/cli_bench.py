@@ -207,3 +207,60 @@ def bench_engine(
         terminal.say(
             f"[dim]ngram: {gain:.2f} times as fast; {accepted} of {drafted} drafted tokens taken[/]"
         )
+
+
+@bench_app.command(
+    "load", epilog="Example: `phonepilot bench load --phones 1 --phones 32 --tasks 200`"
+)
+def bench_load(
+    phones: Annotated[
+        list[int] | None, typer.Option(min=1, max=256, help="How many; may be repeated.")
+    ] = None,
+    tasks: Annotated[int, typer.Option(min=1, max=10_000, help="Tasks in all.")] = 40,
+    steps: Annotated[int, typer.Option(min=2, max=100, help="Steps of each task.")] = 10,
+    json_: Json = False,
+) -> None:
+    """Measure what the service takes of a step when many virtual phones work at once."""
+    from dataclasses import asdict
+
+    from app.bench.load import measure
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    rows = [run_to_end(measure(count, tasks, steps, tell)) for count in phones or [1, 8]]
+    if json_:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    names = ("phones", "tasks", "steps", "s", "succeeded", "CPU ms/step", "MiB", "half", "end")
+    terminal.say(f"[bold]{''.join(f'{name:>12}' for name in names)}[/]")
+    for row in rows:
+        terminal.say("".join(f"{value:>12}" for value in asdict(row).values()))
+
+
+@bench_app.command("passthrough", epilog="Example: `phonepilot bench passthrough --streams 8`")
+def bench_passthrough(
+    streams: Annotated[int, typer.Option(min=1, max=64, help="Streams at once.")] = 8,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Single calls each way.")] = 50,
+    json_: Json = False,
+) -> None:
+    """Measure what /v1 adds to a call that goes straight to the engine, a stub at a real pace."""
+    from dataclasses import asdict
+
+    from app.bench.passthrough import measure
+
+    found = run_to_end(measure(streams, count))
+    if json_:
+        print_json({"streams": streams, "count": count, **asdict(found)})
+        return
+    terminal = Terminal()
+    terminal.say(f"[bold]{'':<28}{'direct':>10}{'through':>10}{'':>4}[/]")
+    terminal.say(
+        f"{'first byte, ms':<28}{found.first_direct:>10.2f}{found.first_through:>10.2f}"
+        f"    {found.added_ms:+.2f} ms"
+    )
+    terminal.say(
+        f"{f'tokens/s of {streams} streams':<28}{found.pace_direct:>10.1f}"
+        f"{found.pace_through:>10.1f}    ratio {found.ratio:.3f}"
+    )

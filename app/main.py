@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app import __version__
 from app.adb.apps import AppTable
@@ -126,6 +126,7 @@ async def _start_parts(
     stack.push_async_callback(client.aclose)
     calls = calls_of(settings)
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     metrics = TaskMetrics(registry)
     passthrough = Passthrough(
         engine, calls, count=metrics.passed, api_key=api_key, idle_timeout_s=idle_timeout_s

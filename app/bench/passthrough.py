@@ -1,0 +1,140 @@
+"""What `/v1` adds to a call that goes straight to the engine.
+
+The engine is a stub that streams at the pace of a large model, so that what is measured is the way
+there and back. Both ways are taken in turn, in the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app.bench.service_process import service_process
+
+PACE = 40.0
+"""Tokens a second and stream: a 9B model on a consumer card."""
+_BODY = {"messages": [{"role": "user", "content": "Hello"}], "stream": True}
+_WARM_UP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """Medians in milliseconds of the time to the first byte, and the tokens a second of all
+    streams together."""
+
+    first_direct: float
+    first_through: float
+    added_ms: float
+    pace_direct: float
+    pace_through: float
+    ratio: float
+
+
+@asynccontextmanager
+async def paced_engine(tokens: int, pace: float) -> AsyncIterator[str]:
+    """An engine that answers any chat request with so many tokens, at `pace` a second."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(_length(head))
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n"
+                )
+                clock, begun = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
+                for number in range(tokens):
+                    writer.write(_chunk(_event(number)))
+                    await writer.drain()
+                    await asyncio.sleep(max(0.0, begun + (number + 1) / pace - clock()))
+                writer.write(_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has ended the connection
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def _length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def _event(number: int) -> bytes:
+    delta = {"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}
+    chunk = {"object": "chat.completion.chunk", "choices": [delta]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+def _chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+async def measure(streams: int, count: int, tokens: int = 160) -> Passing:
+    """`count` single calls each way, then `streams` at once each way, five times in turn."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-v1-")))
+        engine = await stack.enter_async_context(paced_engine(tokens, PACE))
+        remote = {"PHONEPILOT_ENGINE__KIND": "remote", "PHONEPILOT_ENGINE__URL": engine}
+        service = await stack.enter_async_context(service_process(folder, remote))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
+        first: dict[str, list[float]] = {engine: [], service: []}
+        for number in range(count + _WARM_UP):
+            for url in (engine, service):
+                seconds = await _first_byte(http, url)
+                if number >= _WARM_UP:
+                    first[url].append(seconds)
+        paces: dict[str, list[float]] = {engine: [], service: []}
+        for _ in range(5):
+            for url in (engine, service):
+                paces[url].append(await _pace(http, url, streams, tokens))
+    added = [t - d for d, t in zip(first[engine], first[service], strict=True)]
+    ratios = [t / d for d, t in zip(paces[engine], paces[service], strict=True)]
+    return Passing(
+        first_direct=_ms(first[engine]),
+        first_through=_ms(first[service]),
+        added_ms=_ms(added),
+        pace_direct=round(statistics.median(paces[engine]), 1),
+        pace_through=round(statistics.median(paces[service]), 1),
+        ratio=round(statistics.median(ratios), 4),
+    )
+
+
+def _ms(seconds: list[float]) -> float:
+    return round(statistics.median(seconds) * 1000, 2)
+
+
+async def _first_byte(http: httpx.AsyncClient, url: str) -> float:
+    begun = time.perf_counter()
+    async with http.stream("POST", f"{url}/v1/chat/completions", json=_BODY) as answer:
+        async for _ in answer.aiter_raw():
+            return time.perf_counter() - begun
+    raise AssertionError("the engine streams something")
+
+
+async def _pace(http: httpx.AsyncClient, url: str, streams: int, tokens: int) -> float:
+    """Tokens a second of all streams together."""
+
+    async def one() -> None:
+        async with http.stream("POST", f"{url}/v1/chat/completions", json=_BODY) as answer:
+            async for _ in answer.aiter_raw():
+                pass
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(streams)))
+    return streams * tokens / (time.perf_counter() - begun)

@@ -1,0 +1,55 @@
+"""The service as a process of its own, for benches that ask it what it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from app.errors import ConfigError
+
+START_S = 60.0
+STOP_S = 20.0
+_URL = re.compile(rb"http://\S+")
+
+
+@asynccontextmanager
+async def service_process(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[str]:
+    """The URL of `phonepilot serve` while the block runs; `settings` are environment variables.
+
+    It has an adb server, a port and a data folder of its own. Raises ConfigError.
+    """
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PHONEPILOT_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "app", "serve",
+        stdout=asyncio.subprocess.PIPE,
+        env=own
+        | {
+            "PHONEPILOT_SERVICE__DATA_DIR": str(folder),
+            "PHONEPILOT_SERVICE__PORT": "0",
+            "PHONEPILOT_ADB__PRIVATE": "true",
+        }
+        | settings,
+        start_new_session=True,  # Ctrl-C is for us; the service ends when we end it
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_S):
+            line = await process.stdout.readline()
+        found = _URL.search(line)
+        if found is None:
+            raise ConfigError("the service did not start", "Its message stands above.")
+        yield found.group().decode()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
