@@ -71,7 +71,7 @@ def _text_of(message: Mapping[str, Any]) -> str:
     content = message["content"]
     if isinstance(content, str):
         return content
-    return next(part["text"] for part in content if part["type"] == "text")
+    return next(str(part["text"]) for part in content if part["type"] == "text")
 
 
 @asynccontextmanager
@@ -162,7 +162,8 @@ async def _ended(http: httpx.AsyncClient, ids: set[str]) -> int:
     states = ("queued", "running", "paused", "needs_confirmation", "needs_human")
     cursor, still = "", set[str]()
     while True:
-        query = {"status": states, "limit": 200} | ({"cursor": cursor} if cursor else {})
+        query = [("limit", "200"), *(("status", state) for state in states)]
+        query += [("cursor", cursor)] if cursor else []
         page = (await http.get("/tasks", params=query)).raise_for_status().json()
         still |= {task["id"] for task in page["tasks"]} & ids
         cursor = page["next"] or ""

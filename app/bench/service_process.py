@@ -33,7 +33,7 @@ async def service_process(folder: Path, settings: Mapping[str, str]) -> AsyncIte
             "PHONEPILOT_SERVICE__PORT": "0",
             "PHONEPILOT_ADB__PRIVATE": "true",
         }
-        | settings,
+        | dict(settings),
         start_new_session=True,  # Ctrl-C is for us; the service ends when we end it
     )  # fmt: skip
     assert process.stdout is not None
