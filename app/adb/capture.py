@@ -55,16 +55,22 @@ class Capture:
     def take(self, shell: Shell, deadline: Deadline) -> Frame:
         """The screen as the phone gives it, which may be black; never waits for anything.
 
-        A broken picture is asked for once more. Raises ScreenshotUnavailable.
+        A broken picture is asked for once more, and so is a black one of a panel that is off: the
+        phone may have been folded. Raises ScreenshotUnavailable.
         """
         displays = self._displays or self._find_displays(shell, deadline)
         kind = self._best()
         try:
-            return self._take(shell, kind, displays.on, deadline)
+            frame = self._take(shell, kind, displays.on, deadline)
         except ScreenshotUnavailable as exc:
             log.info("screenshot of %s failed, one more try: %s", shell.serial, exc.message)
-        displays = self._find_displays(shell, deadline)
-        return self._take(shell, self._other(kind), displays.on, deadline)
+            displays = self._find_displays(shell, deadline)
+            return self._take(shell, self._other(kind), displays.on, deadline)
+        if frame.is_black():
+            found = self._find_displays(shell, deadline)
+            if found.on != displays.on:
+                return self._take(shell, kind, found.on, deadline)
+        return frame
 
     def take_as(self, shell: Shell, kind: Kind, deadline: Deadline) -> Frame:
         """The screen in one kind, whichever is faster here; raises ScreenshotUnavailable."""
@@ -90,7 +96,6 @@ class Capture:
             return frame
         if power.is_awake(shell, deadline) is False:
             power.wake(shell, deadline)
-        self._find_displays(shell, deadline)
         end = time.monotonic() + _DARK_S
         secure = parse.secure(shell.run(["dumpsys", "window"], deadline=deadline).text)
         while True:

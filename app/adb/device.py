@@ -23,6 +23,7 @@ from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.screen import FINGERPRINT_STEP
 from app.adb.setup import Finding, set_up
 from app.adb.shell import Completed, Shell
+from app.adb.threads import run_in_thread
 from app.adb.ui_dump import ShownText, shown_texts
 from app.errors import DeviceError, InputError
 
@@ -104,7 +105,7 @@ class Device:
     async def _call(self, work: Callable[[Deadline], T], seconds: float) -> T:
         async with self._limiter:
             deadline = Deadline(seconds)
-            thread = asyncio.ensure_future(asyncio.to_thread(work, deadline))
+            thread = run_in_thread(lambda: work(deadline))
             self._running.add(thread)
             thread.add_done_callback(self._ended)
             try:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from app.adb import parse
 from app.adb.connection import Deadline, ExactClient
 from app.adb.parse import DeviceRow
+from app.adb.threads import run_in_thread
 from app.adb.tracker import Tracker
 
 READY = "device"
@@ -51,7 +52,7 @@ class Directory:
         """A `host:` request and its answer; raises what its FAIL text means."""
         deadline = Deadline(seconds)
         try:
-            return await asyncio.to_thread(self._client.query, request, deadline)
+            return await run_in_thread(lambda: self._client.query(request, deadline))
         except asyncio.CancelledError:
             deadline.abandon()
             raise

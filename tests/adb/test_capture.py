@@ -106,6 +106,19 @@ async def test_a_foldable_shows_the_panel_that_is_on(
         assert not (await device.screenshot()).is_black()
 
 
+async def test_a_foldable_is_seen_also_by_who_only_looks(
+    device: Device, virtual_phone: PhoneProcess
+) -> None:
+    await device.screenshot()
+    with virtual_phone.quirks("displays=2"):
+        frames = [await device.screenshot() for _ in range(3)]
+        await device.press("sleep")
+        assert (await device.screenshot()).is_black()
+        await device.press("wakeup")
+        frames.append(await device.screenshot())
+    assert not any(frame.is_black() for frame in frames)
+
+
 async def test_each_display_by_its_id(device: Device, virtual_phone: PhoneProcess) -> None:
     with virtual_phone.quirks("displays=2"):
         inner, cover = (await device.displays()).ids

@@ -11,7 +11,7 @@ import pytest
 
 from app.adb import apps
 from app.adb.connection import Deadline
-from app.adb.device import KEYS, Device
+from app.adb.device import KEYS, PARALLEL_CALLS, Device
 from app.adb.server import AdbServer
 from app.adb.shell import Completed, Shell
 from app.errors import AppNotFound, CommandFailed, DeviceError, InputError
@@ -164,6 +164,28 @@ async def test_every_key_has_its_number(device: Device, virtual_phone: PhoneProc
 async def test_many_calls_at_once(device: Device) -> None:
     results = await asyncio.gather(*[device.current_app() for _ in range(20)])
     assert len(set(results)) == 1
+
+
+async def test_silent_phones_keep_no_other_waiting(device: Device) -> None:
+    released = threading.Event()
+    silent = [
+        Device(
+            device._shell.client,
+            f"127.0.0.1:{number}",
+            device._table,
+            asyncio.Semaphore(PARALLEL_CALLS),
+            device._wait_ready,
+        )
+        for number in range(1, 41)
+    ]
+    waiting = [asyncio.create_task(one._call(lambda _: released.wait(60), 60)) for one in silent]
+    try:
+        async with asyncio.timeout(10):
+            await device.current_app()
+        assert not any(task.done() for task in waiting)
+    finally:
+        released.set()
+        await asyncio.gather(*waiting)
 
 
 async def test_cancelling_ends_the_call_and_its_thread(device: Device) -> None:
