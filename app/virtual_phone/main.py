@@ -42,6 +42,11 @@ def announce(ports: Ports) -> None:
     print(json.dumps(asdict(ports)), flush=True)
 
 
+def _check_port(port: int) -> None:
+    if not 0 <= port <= 65_535:
+        raise ConfigError(f"{port} is no port", "Choose 1 to 65535, or 0 for any free one.")
+
+
 def _port_in_use(port: int, exc: OSError) -> Exception:
     if exc.errno == errno.EADDRINUSE:
         return ConfigError(
@@ -62,6 +67,8 @@ async def running(
 
     Port 0 means any free one.
     """
+    _check_port(port)
+    _check_port(control_port)
     files = FileTree(phone.now)
 
     def reset(seed: int, scatter: bool) -> None:
@@ -101,7 +108,7 @@ async def serve(
     """Run a phone until cancelled; `ready` is told the ports once both are open.
 
     `quirks` are `NAME` or `NAME=VALUE`, as QUIRKS lists them. Raises ConfigError for one that is
-    not, and for a port in use.
+    not, and for a port that is in use or none.
     """
     wanted = Quirks()
     for quirk in quirks:

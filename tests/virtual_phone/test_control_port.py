@@ -77,6 +77,14 @@ async def test_a_port_in_use_is_told() -> None:
             await serve(0, control_port=ports.control or 0, control_token="t")
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 99_999])
+async def test_a_number_that_is_no_port_is_told(port: int) -> None:
+    with pytest.raises(ConfigError, match=f"{port} is no port"):
+        await serve(port)
+    with pytest.raises(ConfigError, match=f"{port} is no port"):
+        await serve(0, control_port=port, control_token="t")
+
+
 def test_a_port_in_use_on_the_command_line(virtual_phone: PhoneProcess) -> None:
     port = virtual_phone.serial.rpartition(":")[2]
     result = subprocess.run(

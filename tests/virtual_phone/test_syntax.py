@@ -71,6 +71,12 @@ def test_what_this_shell_does_not_do_is_said(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize("word", ["for", "if", "while"])
+def test_the_word_that_is_not_understood_is_named_whole(word: str) -> None:
+    with pytest.raises(ShellSyntaxError, match=f"`{word}'"):
+        parse(f"{word} x")
+
+
 @given(st.lists(st.text(st.characters(exclude_characters="\0")), min_size=1))
 def test_quoted_words_come_out_as_they_went_in(argv: list[str]) -> None:
     assert words(shlex.join(["echo", *argv])) == ["echo", *argv]

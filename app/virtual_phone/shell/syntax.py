@@ -152,8 +152,9 @@ class _Scanner:
 
 
 def _check_supported(command: Command, word: Word) -> None:
-    if not command.words and "".join(map(str, word)) in _RESERVED:
-        raise ShellSyntaxError(f"`{word[0]}' is not supported by this phone's shell")
+    text = "".join(map(str, word))
+    if not command.words and text in _RESERVED:
+        raise ShellSyntaxError(f"`{text}' is not supported by this phone's shell")
 
 
 def parse(text: str) -> list[Pipeline]:
