@@ -11,15 +11,13 @@ from app.adb import parse
 from app.adb.arrival import ARRIVE_S, ASK, REPLACE_S, Expected, Pictures
 from app.adb.connection import Deadline
 from app.adb.look import Looking
-from app.adb.shell import Shell, command_line
+from app.adb.shell import Shell, lines
 from app.errors import TextRefused
 
 ADB_KEYBOARD = "com.android.adbkeyboard/.AdbIME"
 _PACKAGE = "com.android.adbkeyboard"
 _CHUNK_CHARACTERS = 750
 """At most 3,000 bytes of UTF-8, 4,000 of base64."""
-_LINE = 4096 - len("shell,v2,raw:\0")
-"""Bytes in a command line that fits an OPEN of any Android version."""
 _CLEAR = ["am", "broadcast", "-a", "ADB_CLEAR_TEXT", "-p", _PACKAGE]
 
 
@@ -78,22 +76,8 @@ def _send(shell: Shell, text: str, clear: bool, deadline: Deadline) -> parse.Key
             ["am", "broadcast", "-a", "ADB_INPUT_B64", "-p", _PACKAGE, "--es", "msg", piece]
         )
     answer = ""
-    for line in _lines([*commands, ASK]):
+    for line in lines([*commands, ASK]):
         answer = shell.run(*line, deadline=deadline).check("typing").text
         if answer.count("Broadcast completed") < sum(command != ASK for command in line):
             raise TextRefused(f"the phone did not take the text: {answer.strip()[:200]}")
     return parse.keyboard(answer)
-
-
-def _lines(commands: list[list[str]]) -> list[list[list[str]]]:
-    """The commands in order, as many to a line as fit."""
-    lines: list[list[list[str]]] = []
-    left = 0
-    for command in commands:
-        size = len(command_line(command)) + len(" && ")
-        if size > left:
-            lines.append([])
-            left = _LINE
-        lines[-1].append(command)
-        left -= size
-    return lines

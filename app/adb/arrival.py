@@ -23,7 +23,7 @@ _STILL_S = 1.0
 """How long the old keyboard may take to slide away, in seconds."""
 _SEEN_CHARACTERS = 4
 """A text of so many characters is wider than a blinking cursor in a fingerprint."""
-_CURSOR_CELLS = 2
+CURSOR_CELLS = 2
 
 Selection = tuple[int, int]
 """Where the selection of a field begins and ends; a cursor is an empty one."""
@@ -105,7 +105,7 @@ class Pictures:
 
     def __init__(self, text: str, look: Looking, deadline: Deadline) -> None:
         self._look, self._deadline = look, deadline
-        self._wider_than = _CURSOR_CELLS if len(text.strip()) >= _SEEN_CHARACTERS else 0
+        self._wider_than = CURSOR_CELLS if len(text.strip()) >= _SEEN_CHARACTERS else 0
         self._visible = bool(text.strip()) or not text
         self._before = self._still()
 
@@ -128,7 +128,7 @@ class Pictures:
         seen = self._look()
         while seen is not None and time.monotonic() < end:
             later = self._look()
-            if later is None or not later.differs(seen, wider_than=_CURSOR_CELLS):
+            if later is None or not later.differs(seen, wider_than=CURSOR_CELLS):
                 return later
             seen = later
         return seen

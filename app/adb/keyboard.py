@@ -20,6 +20,7 @@ from app.adb import keys, parse
 from app.adb.adb_keyboard import ADB_KEYBOARD, Swallowed, send_by_cursor, send_by_pictures
 from app.adb.arrival import ASK, POLL_S, Expected, ask
 from app.adb.connection import Deadline
+from app.adb.emptying import empty_field
 from app.adb.look import Looking
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.shell import Shell
@@ -55,7 +56,7 @@ class Keyboard:
     def type_text(
         self, shell: Shell, text: str, *, clear: bool, deadline: Deadline, look: Looking
     ) -> None:
-        """Type into the focused field, emptying it first with `clear`.
+        """Type into the focused field, emptying it first with `clear`; a line may end in any way.
 
         Raises TextRefused when no field has the keyboard, when the phone has no way to type this,
         when the field cut the text, or when it was swallowed and a second try could double it.
@@ -68,8 +69,10 @@ class Keyboard:
         if not text and not clear:
             return
         if not phone.has_adb_keyboard:
-            expected = _expected(text, clear, phone.keyboard)
-            _press(shell, keys.ascii_commands(text), expected, clear, deadline)
+            commands = keys.ascii_commands(text)
+            state = empty_field(shell, phone.keyboard, look, deadline) if clear else phone.keyboard
+            told = state.cursor != phone.keyboard.cursor
+            _press(shell, commands, _expected(text, clear, state), deadline, told=told)
             return
         try:
             with self._switched(shell, phone, deadline) as serving:
@@ -88,8 +91,10 @@ class Keyboard:
         except TextRefused:
             raise TextRefused(reason.message, reason.hint) from reason
         log.info("%s: %s; typing as keys", shell.serial, reason.message)
-        expected = _expected(text, clear, ask(shell, deadline))
-        _press(shell, commands, expected, clear, deadline, tried=reason.certain)
+        before = ask(shell, deadline)
+        state = empty_field(shell, before, look, deadline) if clear else before
+        told = reason.certain or state.cursor != before.cursor
+        _press(shell, commands, _expected(text, clear, state), deadline, told=told)
 
     @contextlib.contextmanager
     def _switched(
@@ -183,23 +188,20 @@ def _press(
     shell: Shell,
     commands: list[list[str]],
     expected: Expected | None,
-    clear: bool,
     deadline: Deadline,
     *,
-    tried: bool = False,
+    told: bool,
 ) -> None:
     """Type as keys; raises TextRefused when the text did not arrive.
 
-    A cursor that never leaves 0 may be one that the app does not tell: it counts only when
-    ADBKeyboard was `tried` and moved it no more than the keys do.
+    A cursor that never leaves 0 may be one that the app does not tell: it counts only when it is
+    known to be `told`.
     """
-    if clear:
-        commands = keys.clear_commands(expected.before[1] if expected else 0) + commands
     keys.press(shell, commands, deadline)
     if expected is None or not expected.visible:
         return
     cursor = expected.await_cursor(shell, ask(shell, deadline), deadline)
     if cursor != expected.before:
         expected.check_length(cursor)
-    elif tried or cursor != (0, 0):
+    elif told or cursor != (0, 0):
         raise TextRefused("the field took nothing of the text", _LOOK_FIRST)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 from app.adb.connection import Deadline
-from app.adb.shell import Shell
+from app.adb.shell import Shell, lines
 from app.errors import TextRefused
 
 _ASCII_PIECE = 500
-_ASCII_COMMANDS = 40
-_CLEAR_KEYS = 250
+CLEAR_KEYS = 250
 """How many characters are deleted at least: without an IME nobody tells the length of a field."""
-_MOST_CLEAR_KEYS = 5000
 _KEY_TAB, _KEY_ENTER, _KEY_DELETE, _KEY_MOVE_END = "61", "66", "67", "123"
 _PIECES = re.compile(r"\n|\t|[ -~]+")
 
@@ -43,14 +41,19 @@ def ascii_commands(text: str) -> list[list[str]]:
 
 def clear_commands(length: int) -> list[list[str]]:
     """The `input` commands that empty a field of `length` characters or fewer."""
-    left = min(max(length, _CLEAR_KEYS), _MOST_CLEAR_KEYS)
-    commands = [["input", "keyevent", _KEY_MOVE_END]]
-    for start in range(0, left, _CLEAR_KEYS):
-        commands.append(["input", "keyevent", *[_KEY_DELETE] * min(_CLEAR_KEYS, left - start)])
-    return commands
+    end = ["input", "keyevent", _KEY_MOVE_END]
+    return [end, *delete_commands(max(length, CLEAR_KEYS))]
+
+
+def delete_commands(count: int) -> list[list[str]]:
+    """The `input` commands that delete so many characters before the cursor."""
+    starts = range(0, count, CLEAR_KEYS)
+    return [
+        ["input", "keyevent", *[_KEY_DELETE] * min(CLEAR_KEYS, count - start)] for start in starts
+    ]
 
 
 def press(shell: Shell, commands: list[list[str]], deadline: Deadline) -> None:
     """Run `input` commands; raises CommandFailed and InputRefused."""
-    for start in range(0, len(commands), _ASCII_COMMANDS):
-        shell.run(*commands[start : start + _ASCII_COMMANDS], deadline=deadline).check("typing")
+    for line in lines(commands):
+        shell.run(*line, deadline=deadline).check("typing")

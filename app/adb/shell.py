@@ -23,6 +23,8 @@ _STDOUT, _STDERR, _EXIT = 1, 2, 3
 _ROOM_FOR_FALLBACK = 64
 MAX_COMMAND = MAX_REQUEST - len(_PREFIX) - _ROOM_FOR_FALLBACK
 """Bytes in one command line."""
+_ANY_OPEN = 4096 - len(_PREFIX + "\0")
+"""Bytes in a command line that fits an OPEN of any Android version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,20 @@ def command_line(*commands: Sequence[str]) -> str:
     if length > MAX_COMMAND:
         raise InputError(f"command of {length} bytes; at most {MAX_COMMAND} are possible")
     return line
+
+
+def lines(commands: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
+    """The commands in order, as many to a line as any Android version takes."""
+    found: list[list[Sequence[str]]] = []
+    left = 0
+    for command in commands:
+        size = len(command_line(command).encode()) + len(" && ")
+        if size > left:
+            found.append([])
+            left = _ANY_OPEN
+        found[-1].append(command)
+        left -= size
+    return found
 
 
 class Shell:

@@ -146,6 +146,65 @@ async def test_ascii_without_adb_keyboard(device: Device, virtual_phone: PhonePr
         assert title(virtual_phone) == "short"
 
 
+@pytest.mark.parametrize("quirks", [(), ("no-cursor",)], ids=["cursor", "pictures"])
+@pytest.mark.parametrize("text", ["short", "two\nlines"])
+async def test_a_long_field_is_emptied_with_keys_before_anything_is_typed(
+    device: Device, virtual_phone: PhoneProcess, text: str, quirks: tuple[str, ...]
+) -> None:
+    await open_note(device)
+    await device.type_text("many words " * 90)
+    with virtual_phone.quirks("adbkeyboard=missing", *quirks):
+        await device.type_text(text)
+        assert title(virtual_phone) == text
+
+
+async def test_a_field_that_keys_cannot_empty_is_left_as_it_is(
+    device: Device, virtual_phone: PhoneProcess
+) -> None:
+    await open_note(device)
+    full = "0123456789" * 2000
+    await device.type_text(full)
+    with virtual_phone.quirks("adbkeyboard=missing"):
+        for text in ("x" * len(full), "x", "x\n"):
+            with pytest.raises(TextRefused, match="20000 characters are too many"):
+                await device.type_text(text)
+    assert title(virtual_phone) == full
+
+
+async def test_keys_that_delete_nothing_are_told(
+    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer
+) -> None:
+    class Deaf(Shell):
+        """The same phone, whose app ignores the delete key."""
+
+        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+            if any("67" in command for command in commands):
+                return Completed(b"", b"", 0)
+            return super().run(*commands, deadline=deadline)
+
+    await open_note(device)
+    await device.type_text("stays")
+    shell = Deaf(adb_server.client(), virtual_phone.serial)
+    with (
+        virtual_phone.quirks("adbkeyboard=missing"),
+        pytest.raises(TextRefused, match="could not be emptied"),
+    ):
+        await asyncio.to_thread(type_blindly, shell, "new")
+    assert title(virtual_phone) == "stays"
+
+
+@pytest.mark.parametrize("text", ["'" * 10_000, "x" * 20_000, "%s" * 3_000, "a'\\" * 4_000])
+async def test_a_long_text_is_typed_as_keys_in_lines_that_fit(
+    device: Device, virtual_phone: PhoneProcess, text: str
+) -> None:
+    await open_note(device)
+    before = len(virtual_phone.commands())
+    with virtual_phone.quirks("adbkeyboard=missing"):
+        await device.type_text(text)
+    assert title(virtual_phone) == text
+    assert max(len(command) for command in virtual_phone.commands()[before:]) <= 4096
+
+
 TOLD = pytest.mark.parametrize("told", [(), ("no-cursor",)], ids=["cursor", "pictures"])
 """What shows that a text arrived: where the cursor is, or else what the screen shows."""
 
