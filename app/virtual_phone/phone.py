@@ -23,7 +23,7 @@ from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirk_set import Quirks
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, CLOCK_JUMP, MAX_LENGTH, SCENE
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, ASLEEP, CLOCK_JUMP, MAX_LENGTH, SCENE
 from app.virtual_phone.roster import Roster
 from app.virtual_phone.scatter import scatter_about
 from app.virtual_phone.seeding import ADB_KEYBOARD, hardware_serial, seeded_state, shifted
@@ -62,8 +62,10 @@ class Phone:
         self.adb_keyboard = AdbKeyboard(self.quirks)
         self.state: PhoneState = seeded_state(seed)
         self._follow_quirks()
+        self._follow_asleep()
         for quirk in (ADB_KEYBOARD_QUIRK, CLOCK_JUMP, SCENE):
             self.quirks.watch(quirk, self._follow_quirks)
+        self.quirks.watch(ASLEEP, self._follow_asleep)
 
     # -- what is seen
 
@@ -307,6 +309,7 @@ class Phone:
         self.adb_keyboard.switched()
         self.keyguard.lock()
         self._follow_quirks()
+        self._follow_asleep()
 
     def _follow_quirks(self) -> None:
         """Put into the state what quirks change in it."""
@@ -318,6 +321,13 @@ class Phone:
         self.state.look.clock = shifted(
             seeded_state(self.state.seed).look.clock, self.quirks.get(CLOCK_JUMP) or 0
         )
+        self.changed()
+
+    def _follow_asleep(self) -> None:
+        """Fall asleep with the quirk; clearing it wakes the phone."""
+        self.state.power.awake = self.quirks.get(ASLEEP) is None
+        if not self.state.power.awake:
+            self.keyguard.lock()
         self.changed()
 
     def _keyguard_changed(self, now: str) -> None:

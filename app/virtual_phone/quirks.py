@@ -58,6 +58,7 @@ UNAUTHORIZED = Quirk(
     one_of("on"),
     "on",
 )
+ASLEEP = Quirk("asleep", "the screen is off until it is woken", "on", one_of("on"), "on")
 LOCKED = Quirk("locked", "a lock screen over everything", "none, or a PIN of digits", pin, "none")
 ADB_KEYBOARD_QUIRK = Quirk(
     "adbkeyboard",
@@ -157,6 +158,7 @@ _ALL: tuple[Quirk[Any], ...] = (
     SECURE,
     NO_INJECT,
     UNAUTHORIZED,
+    ASLEEP,
     LOCKED,
     ADB_KEYBOARD_QUIRK,
     NO_INSTALL,

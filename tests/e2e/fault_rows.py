@@ -35,11 +35,23 @@ ROWS = (
         Row(f"Android {version}", (f"android={version}",), "goes on")
         for version in (9, 10, 12, 14, 16)
     ),
-    Row("screen off or keyguard without PIN", ("locked=none",), "unlocks and goes on"),
+    Row("screen off", ("asleep",), "wakes it and goes on"),
+    Row("keyguard without PIN", ("locked=none",), "unlocks and goes on"),
+    Row(
+        "screen off and keyguard without PIN", ("asleep", "locked=none"), "wakes, unlocks, goes on"
+    ),
     Row(
         "keyguard with PIN",
         ("locked=1234",),
         "stops and says so; no PIN is ever typed",
+        "failed",
+        "refused",
+        "device_locked",
+    ),
+    Row(
+        "screen off and keyguard with PIN",
+        ("asleep", "locked=1234"),
+        "wakes it, stops and says so; no PIN is ever typed",
         "failed",
         "refused",
         "device_locked",
@@ -86,6 +98,14 @@ ROWS = (
         "failed",
         "refused",
         "secure_screen",
+    ),
+    Row(
+        "link drops, and debugging is not accepted again",
+        ("drop-screencap=1", "unauthorized"),
+        "stops and says so",
+        "failed",
+        "refused",
+        "device_unauthorized",
     ),
     Row("links fall silent, new ones work", ("half-open=stale",), "reconnects and looks again"),
     Row(
@@ -146,7 +166,7 @@ class TypingRow:
     """Quirks of the phone, and what becomes of a text that the model types into a new note.
 
     `arrives` says whether exactly `text` must stand in the note afterwards; otherwise nothing of it
-    may, and the model must have been told.
+    may. `told` begins what the model must have been told, with its next turn.
     """
 
     fault: str
@@ -154,16 +174,21 @@ class TypingRow:
     text: str
     does: str
     arrives: bool = True
+    told: str = ""
 
     def markdown(self) -> str:
         quirks = " ".join(f"`--quirk {quirk}`" for quirk in self.quirks) or "none"
-        end = "arrives byte for byte" if self.arrives else "refused, the model is told"
+        end = "arrives byte for byte" if self.arrives else "nothing arrives, the model is told"
+        if self.arrives and self.told:
+            end = "arrives once, byte for byte; the model is told to look"
         kind = "ASCII" if self.text.isascii() else "any"
         return f"| {self.fault} | {quirks} | {kind} | {self.does} | {end} |"
 
 
 ASCII_TEXT = "50% off; $(reboot) `id` \"quoted\" 'single' \\ & | < > %s"
 UNICODE_TEXT = "Grüße, 你好 🎉 \u202e\u05e9\u05dc\u05d5\u05dd\u202c\nzweite Zeile"
+FAILED = "The last action failed: "
+DROPPED = "The phone dropped off during the last action"
 
 TYPING_ROWS = (
     TypingRow("ADBKeyboard installed", (), UNICODE_TEXT, "types through it"),
@@ -174,6 +199,7 @@ TYPING_ROWS = (
         UNICODE_TEXT,
         "waits for it, then types nothing",
         False,
+        FAILED,
     ),
     TypingRow(
         "not bound to the field (API 33)",
@@ -182,12 +208,19 @@ TYPING_ROWS = (
         "falls back to `input text`",
     ),
     TypingRow("not installed", ("adbkeyboard=missing",), ASCII_TEXT, "types with `input text`"),
-    TypingRow("not installed", ("adbkeyboard=missing",), UNICODE_TEXT, "types nothing", False),
+    TypingRow(
+        "not installed", ("adbkeyboard=missing",), UNICODE_TEXT, "types nothing", False, FAILED
+    ),
     TypingRow(
         "hears no broadcast", ("adbkeyboard=inactive",), ASCII_TEXT, "falls back to `input text`"
     ),
     TypingRow(
-        "hears no broadcast", ("adbkeyboard=inactive",), UNICODE_TEXT, "types nothing", False
+        "hears no broadcast",
+        ("adbkeyboard=inactive",),
+        UNICODE_TEXT,
+        "types nothing",
+        False,
+        FAILED,
     ),
     TypingRow(
         "installed, and the phone does not tell the cursor",
@@ -200,5 +233,24 @@ TYPING_ROWS = (
         ("adbkeyboard=inactive", "no-cursor"),
         ASCII_TEXT,
         "sees nothing change and falls back to `input text`",
+    ),
+    *(
+        TypingRow(
+            f"link drops {moment} the text was typed",
+            (f"drop-input={moment}",),
+            UNICODE_TEXT,
+            "reconnects and looks; the text is not repeated",
+            moment == "after",
+            DROPPED,
+        )
+        for moment in ("before", "after")
+    ),
+    TypingRow(
+        "link drops while keys are pressed",
+        ("adbkeyboard=missing", "drop-input=after"),
+        ASCII_TEXT,
+        "reconnects and looks; the rest is not typed",
+        False,
+        DROPPED,
     ),
 )

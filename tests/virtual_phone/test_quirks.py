@@ -10,7 +10,7 @@ import pytest
 from app.cli import QUIRK_HELP
 from app.errors import ConfigError
 from app.virtual_phone import quirks
-from app.virtual_phone.phone import Phone
+from app.virtual_phone.phone import KEY_WAKEUP, Phone
 from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.quirk_values import Drops, Quirk
 from app.virtual_phone.quirks import QUIRKS
@@ -28,6 +28,7 @@ from tests.virtual_phone.touch import with_quirks
         (quirks.SECURE, "com.android.settings", "com.android.settings"),
         (quirks.NO_INJECT, "", 255),
         (quirks.NO_INJECT, "0", 0),
+        (quirks.ASLEEP, "", "on"),
         (quirks.LOCKED, "", ""),
         (quirks.LOCKED, "0042", "0042"),
         (quirks.ADB_KEYBOARD_QUIRK, "api33", "api33"),
@@ -113,6 +114,18 @@ def test_without_quirks_nothing_is_changed() -> None:
     phone.quirks.change(dict.fromkeys(QUIRKS))
     assert phone.state == Phone(7).state
     assert phone.frame().tobytes() == Phone(7).frame().tobytes()
+
+
+def test_an_owner_left_the_phone_asleep() -> None:
+    phone = Phone(7, with_quirks("asleep", "locked"))
+    assert not phone.state.power.awake
+    assert phone.frame().getbbox() is None
+    phone.press_key(KEY_WAKEUP)
+    assert phone.state.power.awake and phone.keyguard.showing
+    phone.reset(8)
+    assert not phone.state.power.awake
+    phone.quirks.change({"asleep": None})
+    assert phone.state.power.awake
 
 
 @pytest.mark.parametrize(
