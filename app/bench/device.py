@@ -177,17 +177,20 @@ async def measure(
     work: PhoneWork | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Each operation `count` times both ways, after one round that is not counted.
+    """Each operation `count` times both ways, after one round of all that is not counted.
 
-    Raises DeviceError; typing raises TextRefused when no text field has the keyboard. With `work`
-    the phone's own part is told apart; raises InputError when it is not told.
+    Raises DeviceError, in that first round if it can: typing raises TextRefused when no text field
+    has the keyboard. With `work` the phone's own part is told apart; raises InputError when it is
+    not told.
     """
     ours, spawned = our_operations(device), _spawned(adb)
     names = [name for name in ours if type_text or name != "type"]
+    for name in names:
+        await _round(ours[name], spawned[name], work)
     rows = []
     for name in names:
         progress(name)
-        rounds = [await _round(ours[name], spawned[name], work) for _ in range(count + 1)][1:]
+        rounds = [await _round(ours[name], spawned[name], work) for _ in range(count)]
         mine, theirs = (Latency.of([each[way] for each in rounds]) for way in (0, 1))
         phone = overhead = None
         if work is not None:

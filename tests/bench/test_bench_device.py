@@ -15,7 +15,7 @@ from app.adb.device import Device
 from app.adb.server import AdbServer
 from app.bench.device import AdbProgram, Latency, PhoneWork, measure, our_operations
 from app.cli import app
-from app.errors import CommandFailed, InputError
+from app.errors import CommandFailed, InputError, TextRefused
 from tests.phones import PhoneProcess
 
 NEW_NOTE = (928, 2176)
@@ -95,6 +95,16 @@ async def test_nothing_is_typed_unasked(
     assert virtual_phone.state()["ui"] == before
     commands = virtual_phone.commands()[known:]
     assert {line.split()[0] for line in commands} == {"screencap", "input", "dumpsys"}
+
+
+async def test_a_field_that_is_missing_is_told_before_anything_is_measured(
+    device: Device, adb_server: AdbServer, adb_binary: Path
+) -> None:
+    begun: list[str] = []
+    adb = program(adb_binary, adb_server, device.serial)
+    with pytest.raises(TextRefused, match="no text field"):
+        await measure(device, adb, 1000, type_text=True, progress=begun.append)
+    assert begun == []
 
 
 def test_a_phone_that_is_not_there(adb_server: AdbServer, adb_binary: Path) -> None:

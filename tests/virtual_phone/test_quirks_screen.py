@@ -104,6 +104,20 @@ def test_density(adb: Adb, virtual_phone: PhoneProcess) -> None:
         assert adb("shell", "getprop", "ro.sf.lcd_density").stdout == b"560\n"
 
 
+def test_another_size_and_density_are_set_and_taken_back(
+    adb: Adb, virtual_phone: PhoneProcess
+) -> None:
+    assert adb("shell", "wm size 720x1600; wm density 280").returncode == 0
+    said = adb("shell", "wm size; wm density").stdout.decode()
+    assert "Override size: 720x1600" in said and "Override density: 280" in said
+    assert adb("exec-out", "screencap").stdout[:8] == struct.pack("<2I", 720, 1600)
+    for bad in ("wm size 7x1600", "wm size big", "wm density 1"):
+        assert adb("shell", bad).returncode == 255
+    assert adb("shell", "wm size reset; wm density reset").returncode == 0
+    said = adb("shell", "wm size; wm density").stdout.decode()
+    assert said == "Physical size: 1080x2400\nPhysical density: 420\n"
+
+
 def test_a_foldable_takes_the_black_panel_and_says_so(
     adb: Adb, virtual_phone: PhoneProcess
 ) -> None:

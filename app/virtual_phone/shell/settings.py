@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from app.errors import ConfigError
+from app.virtual_phone.quirk_values import Quirk
+from app.virtual_phone.quirks import OVERRIDE_DENSITY, OVERRIDE_SIZE
 from app.virtual_phone.shell.call import Call
 from app.virtual_phone.shell.versions import SDK, version
 
 _NAMESPACES = frozenset({"system", "secure", "global"})
 _DEFAULT_IME = "default_input_method"
+_OVERRIDES: dict[str, Quirk[Any]] = {"size": OVERRIDE_SIZE, "density": OVERRIDE_DENSITY}
 
 
 def settings(call: Call) -> int:
@@ -28,6 +34,16 @@ def settings(call: Call) -> int:
     return call.fail(f"Invalid command: {verb}", 255)
 
 
+def _override(call: Call, what: str, value: str) -> int:
+    """`wm size WxH|reset` and `wm density DPI|reset`."""
+    quirk = _OVERRIDES[what]
+    try:
+        call.phone.quirks.change({quirk.name: None if value == "reset" else value})
+    except ConfigError:
+        return call.fail(f"Error: bad {what} {value}", 255)
+    return 0
+
+
 def wm(call: Call) -> int:
     """`wm size|density|dismiss-keyguard` (AOSP `WindowManagerShellCommand`)."""
     panel = call.phone.panel
@@ -44,6 +60,8 @@ def wm(call: Call) -> int:
     if call.args == ["dismiss-keyguard"]:
         call.phone.keyguard.dismiss()
         return 0
+    if len(call.args) == 2 and call.args[0] in _OVERRIDES:
+        return _override(call, *call.args)
     return call.fail(f"Unknown command: {' '.join(call.args)}", 255)
 
 
