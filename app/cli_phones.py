@@ -104,5 +104,6 @@ async def with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable
 
     adb = load_settings(config or ()).adb
     server = AdbServer(adb.server_host, adb.server_port, binary=adb.binary, private=adb.private)
-    async with server:
-        return await work(Fleet(server.client()))
+    async with server, Fleet(server.client()) as fleet:
+        await fleet.wait_for_any(server.usb_wait_s)
+        return await work(fleet)

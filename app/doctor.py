@@ -37,7 +37,6 @@ Status = Literal["ok", "warning", "problem"]
 PYTHON = (3, 11)
 PROGRAM_S = 20.0
 HTTP_S = 2.0
-USB_WAIT_S = 2.0
 GIB = 1024**3
 FREE_WANTED = 1 * GIB
 FREE_NEEDED = GIB // 10
@@ -100,9 +99,8 @@ async def check_phones(settings: AdbSettings) -> list[Check]:
             said = f"{find_binary(settings.binary)} starts a server of our own"
         else:
             said = f"a server runs at {server.host}:{server.port}"
-        usb_wait_s = USB_WAIT_S if server.owned and not settings.private else 0.0
         async with Fleet(client) as fleet:
-            return [Check("adb", "ok", said), *await check_devices(fleet, usb_wait_s)]
+            return [Check("adb", "ok", said), *await check_devices(fleet, server.usb_wait_s)]
     finally:
         await server.stop()
 

@@ -35,6 +35,7 @@ _PROBE_S = 2.0
 _POLL_S = 0.02
 _ATTEMPTS = 3
 _WATCH_S, _LONGEST_PAUSE_S = 0.25, 10.0
+_USB_WAIT_S = 2.0
 _NOT_INHERITED = (
     "ADB_SERVER_SOCKET",
     "ADB_TRACE",
@@ -100,6 +101,12 @@ class AdbServer:
     def owned(self) -> bool:
         """Whether the server is one that we started."""
         return self._process is not None
+
+    @property
+    def usb_wait_s(self) -> float:
+        """How long phones on USB may still take to show, in seconds: a server looks for them only
+        once it has started."""
+        return _USB_WAIT_S if self.owned and not self._private else 0.0
 
     def client(self) -> ExactClient:
         return ExactClient(self.host, self.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from pathlib import Path
@@ -11,11 +12,12 @@ from typer.testing import CliRunner
 
 from app.adb import setup
 from app.adb.adb_keyboard import ADB_KEYBOARD
-from app.adb.connection import Deadline
+from app.adb.connection import Deadline, ExactClient
 from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.cli import app
+from app.cli_phones import with_fleet
 from app.errors import DeviceUnauthorized, InputError
 from tests.phones import PhoneProcess
 from tests.virtual_phone.apks import apk
@@ -161,3 +163,27 @@ def test_the_command_line(
         assert "USB debugging" in " ".join(refused.stdout.split())
     finally:
         adb_server.client().query(f"host:disconnect:{virtual_phone.serial}", Deadline(10))
+
+
+async def test_a_server_that_had_to_be_started_first_looks_for_phones(
+    virtual_phone: PhoneProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("PHONEPILOT_ADB__SERVER_PORT", str(listener.getsockname()[1]))
+    start = AdbServer.start
+    coming: list[asyncio.Task[str]] = []
+
+    async def start_and_plug_in(server: AdbServer) -> ExactClient:
+        client = await start(server)
+        request = f"host:connect:{virtual_phone.serial}"
+        coming.append(asyncio.create_task(asyncio.to_thread(client.query, request, Deadline(10))))
+        return client
+
+    monkeypatch.setattr(AdbServer, "start", start_and_plug_in)
+
+    async def look(fleet: Fleet) -> list[str]:
+        return [phone.serial for phone in await fleet.phones()]
+
+    assert await with_fleet(None, look) == [virtual_phone.serial]
+    await asyncio.gather(*coming)
