@@ -177,9 +177,9 @@ def _await_keyboard(shell: Shell, state: parse.Keyboard, deadline: Deadline) -> 
 def _expected(text: str, clear: bool, state: parse.Keyboard) -> Expected | None:
     """What the cursor will tell of a text typed as keys.
 
-    Nothing where it is not told, nor where the Tab or Enter key may leave the field.
+    Nothing where it is not told, nor where the Enter key may leave the field.
     """
-    if state.cursor is None or "\n" in text or "\t" in text:
+    if state.cursor is None or "\n" in text:
         return None
     return Expected.of(text, clear, state.cursor)
 

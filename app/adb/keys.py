@@ -1,4 +1,4 @@
-"""Typing as keys, through Android's `input`: printable ASCII, tabs and newlines only."""
+"""Typing as keys, through Android's `input`: printable ASCII and newlines only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from app.errors import TextRefused
 _ASCII_PIECE = 500
 CLEAR_KEYS = 250
 """How many characters are deleted at least: without an IME nobody tells the length of a field."""
-_KEY_TAB, _KEY_ENTER, _KEY_DELETE, _KEY_MOVE_END = "61", "66", "67", "123"
-_PIECES = re.compile(r"\n|\t|[ -~]+")
+_KEY_ENTER, _KEY_DELETE, _KEY_MOVE_END = "66", "67", "123"
+_PIECES = re.compile(r"\n|[ -~]+")
 
 
 def ascii_commands(text: str) -> list[list[str]]:
-    """The `input` commands that type printable ASCII, tabs and newlines; TextRefused for the rest.
+    """The `input` commands that type printable ASCII and newlines; TextRefused for the rest.
 
+    A tab is among the rest: its key goes to the next field, and what follows would be typed there.
     `input text` reads `%s` as a space and has no way to say the two characters `%s`, so these are
     typed in two calls.
     """
@@ -27,8 +28,8 @@ def ascii_commands(text: str) -> list[list[str]]:
         if match.start() != position:
             break
         position = match.end()
-        if match[0] in "\n\t":
-            commands.append(["input", "keyevent", _KEY_ENTER if match[0] == "\n" else _KEY_TAB])
+        if match[0] == "\n":
+            commands.append(["input", "keyevent", _KEY_ENTER])
             continue
         for piece in re.split(r"(?<=%)(?=s)", match[0]):
             for start in range(0, len(piece), _ASCII_PIECE):
