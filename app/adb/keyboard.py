@@ -24,7 +24,7 @@ from app.adb.emptying import empty_field
 from app.adb.look import Looking
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.shell import Shell
-from app.errors import DeviceError, TextRefused
+from app.errors import CommandFailed, DeviceError, TextRefused
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +110,11 @@ class Keyboard:
             state = phone.keyboard
             if phone.current != ADB_KEYBOARD:
                 switch = [["ime", "enable", ADB_KEYBOARD], ["ime", "set", ADB_KEYBOARD]]
-                said = shell.run(*switch, ASK, deadline=deadline).check("switching to ADBKeyboard")
-                state = parse.keyboard(said.text)
+                said = shell.run(*switch, ASK, deadline=deadline)
+                try:
+                    state = parse.keyboard(said.check("switching to ADBKeyboard").text)
+                except CommandFailed as exc:
+                    raise Swallowed(exc.message, sent=False) from exc
             yield _await_keyboard(shell, state, deadline)
         finally:
             # Under a deadline of its own: the request's may be over, and the person needs their

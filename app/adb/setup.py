@@ -109,7 +109,7 @@ def install(shell: Shell, apk: bytes, deadline: Deadline) -> None:
     Raises CommandFailed with the phone's reason.
     """
     service = f"exec:cmd package install -S {len(apk)}"
-    with shell.client.open(shell.serial, service, deadline) as connection:
+    with shell.open(service, deadline) as connection:
         for start in range(0, len(apk), _CHUNK):
             connection.write(apk[start : start + _CHUNK])
         said = connection.read_all().decode("utf-8", "replace").strip()

@@ -6,14 +6,15 @@ that builds that string, and it builds it with shlex alone. POSIX quotes are rig
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import secrets
 import shlex
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from app.adb.connection import MAX_REQUEST, Deadline, ExactClient, check_serial
+from app.adb.connection import MAX_REQUEST, Deadline, ExactClient, ExactConnection, check_serial
 from app.errors import CommandFailed, DeviceDisconnected, InputError, InputRefused
 
 SHELL_V2 = "shell_v2"
@@ -134,6 +135,17 @@ class Shell:
         if SHELL_V2 in self.features(deadline):
             return self._run_framed(line, deadline)
         return self._run_marked(line, deadline)
+
+    @contextlib.contextmanager
+    def open(self, service: str, deadline: Deadline) -> Iterator[ExactConnection]:
+        """A stream to a service of the device, for what is sent behind a command.
+
+        Raises as `run` does; the fence is asked before it is opened.
+        """
+        if self._fence is not None:
+            self._fence()
+        with self.client.open(self.serial, service, deadline) as connection:
+            yield connection
 
     def _run_framed(self, line: str, deadline: Deadline) -> Completed:
         streams: dict[int, list[bytes]] = {_STDOUT: [], _STDERR: []}

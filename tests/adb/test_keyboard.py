@@ -248,6 +248,26 @@ async def test_what_is_surely_swallowed_is_typed_once(
     assert title(virtual_phone) == "onetwo"
 
 
+async def test_a_keyboard_that_cannot_be_chosen_gives_way_to_keys(
+    device: Device, virtual_phone: PhoneProcess, adb_server: AdbServer
+) -> None:
+    class Managed(Shell):
+        """The same phone, under an administrator who forbids other keyboards."""
+
+        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+            if commands[0][:2] == ["ime", "enable"]:
+                return Completed(b"", b"java.lang.SecurityException: not allowed", 255)
+            return super().run(*commands, deadline=deadline)
+
+    await open_note(device)
+    shell = Managed(adb_server.client(), virtual_phone.serial)
+    await asyncio.to_thread(type_blindly, shell, "plain")
+    assert title(virtual_phone) == "plain"
+    with pytest.raises(TextRefused, match="not allowed"):
+        await asyncio.to_thread(type_blindly, shell, "微信")
+    assert title(virtual_phone) == "plain"
+
+
 @TOLD
 async def test_the_same_text_again_is_not_taken_for_swallowed(
     device: Device, virtual_phone: PhoneProcess, told: tuple[str, ...]

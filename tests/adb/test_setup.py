@@ -16,9 +16,10 @@ from app.adb.connection import Deadline, ExactClient
 from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
+from app.adb.shell import Shell
 from app.cli import app
 from app.cli_phones import with_fleet
-from app.errors import DeviceUnauthorized, InputError
+from app.errors import DeviceBusy, DeviceUnauthorized, InputError
 from tests.phones import PhoneProcess
 from tests.virtual_phone.apks import apk
 
@@ -134,6 +135,17 @@ async def test_pairing_with_nobody(fleet: Fleet) -> None:
         port = listener.getsockname()[1]
     with pytest.raises(DeviceUnauthorized, match="not paired"):
         await fleet.pair(f"127.0.0.1:{port}", "123456")
+
+
+def test_nothing_is_installed_once_the_lease_has_ended(
+    virtual_phone: PhoneProcess, adb_server: AdbServer
+) -> None:
+    def ended() -> None:
+        raise DeviceBusy("the lease has ended")
+
+    shell = Shell(adb_server.client(), virtual_phone.serial, ended)
+    with pytest.raises(DeviceBusy):
+        setup.install(shell, apk(), Deadline(10))
 
 
 def test_the_command_line(
