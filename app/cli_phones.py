@@ -42,7 +42,8 @@ def devices(context: typer.Context, config: Config = None, json_: Json = False) 
             terminal.say(f"  also {shown(route['serial']):<21} {shown(state)}")
     if not rows:
         terminal.say(
-            "No phone. Connect one with USB debugging on, or start one with `phonepilot phone`."
+            "No phone. Connect one with USB debugging on; or start one with `phonepilot phone` and "
+            "have the service connect it: `phonepilot connect 127.0.0.1:6555`."
         )
 
 

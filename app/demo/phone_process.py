@@ -55,8 +55,12 @@ async def phone_process(seed: int) -> AsyncIterator[PhoneControl]:
     )
     assert process.stdin and process.stdout
     try:
-        async with asyncio.timeout(START_S):
-            line = await process.stdout.readline()
+        try:
+            async with asyncio.timeout(START_S):
+                line = await process.stdout.readline()
+        except TimeoutError as exc:
+            said = f"the virtual phone did not start within {START_S:g} s"
+            raise ConfigError(said, "Try again when this computer is less busy.") from exc
         if not line:
             raise ConfigError("the virtual phone did not start", "Its message stands above.")
         ports = json.loads(line)
