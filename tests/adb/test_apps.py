@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 
 import pytest
 
-from app.adb.apps import AppTable, is_package, web_address
-from app.errors import InputError
+from app.adb.apps import AppTable, is_package, open_url, web_address
+from app.adb.connection import Deadline, ExactClient
+from app.adb.shell import Completed, Shell
+from app.errors import CommandFailed, InputError
 from tests.phones import ROOT
 
 TABLE = AppTable(
@@ -95,3 +98,56 @@ def test_web_addresses(url: str) -> None:
 def test_what_is_no_web_address(url: str) -> None:
     with pytest.raises(InputError):
         web_address(url)
+
+
+class Told(Shell):
+    """A phone that answers each command with the same."""
+
+    def __init__(self, answer: Completed) -> None:
+        super().__init__(ExactClient(), "told")
+        self.answer = answer
+        self.ran: list[Sequence[str]] = []
+
+    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+        self.ran += commands
+        return self.answer
+
+
+STARTING = b"Starting: Intent { act=android.intent.action.VIEW dat=https://example.org/... }\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Completed(STARTING + b"Status: ok\nComplete\n", b"", 0),
+        Completed(
+            STARTING,
+            b"Warning: Activity not started, its current task has been brought to the front\n",
+            0,
+        ),
+        Completed(
+            STARTING,
+            b"Warning: Activity not started, intent has been delivered to currently running "
+            b"top-most instance.\n",
+            0,
+        ),
+    ],
+)
+def test_a_page_that_something_opens(answer: Completed) -> None:
+    shell = Told(answer)
+    open_url(shell, "https://example.org/a", Deadline(1))
+    assert [command[-1] for command in shell.ran] == ["https://example.org/a"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Completed(STARTING, b"Error: Activity not started, unable to resolve Intent\n", 1),
+        Completed(STARTING + b"Error: Activity not started, unable to resolve Intent\n", b"", 0),
+        Completed(b"", b"java.lang.SecurityException: Permission Denial: starting Intent\n", 0),
+        Completed(b"", b"", 255),
+    ],
+)
+def test_a_page_that_nothing_opens(answer: Completed) -> None:
+    with pytest.raises(CommandFailed, match="no app opens"):
+        open_url(Told(answer), "https://example.org/a", Deadline(1))
