@@ -72,6 +72,11 @@ class Capture:
                 return self._take(shell, kind, found.on, deadline)
         return frame
 
+    def forget_last(self) -> None:
+        """Decode the next picture also when it is the last one byte for byte."""
+        with self._lock:
+            self._last = None
+
     def take_as(self, shell: Shell, kind: Kind, deadline: Deadline) -> Frame:
         """The screen in one kind, whichever is faster here; raises ScreenshotUnavailable."""
         displays = self._displays or self._find_displays(shell, deadline)

@@ -186,6 +186,10 @@ class Device:
             lambda deadline: self._capture.take_as(self._shell, kind, deadline), SCREENSHOT_S
         )
 
+    def forget_last_screenshot(self) -> None:
+        """Have the next screenshot cost what a changed screen costs: a still one is not decoded."""
+        self._capture.forget_last()
+
     async def displays(self) -> Displays:
         """The displays of the phone, and which one a screenshot shows."""
         return await self._call(

@@ -26,7 +26,9 @@ from typing import Self
 import httpx
 
 from app.adb.adb_keyboard import ADB_KEYBOARD
+from app.adb.capture import Kind
 from app.adb.device import Device
+from app.adb.screen import Frame
 from app.errors import CommandFailed, DeviceTimeout, InputError
 
 COUNT = 20
@@ -123,18 +125,26 @@ Operation = Callable[[], Awaitable[object]]
 
 
 def our_operations(device: Device) -> dict[str, Operation]:
-    """What is measured of us, by name; none of it starts a process."""
+    """What is measured of us, by name; none of it starts a process.
+
+    Each screenshot counts as one of a screen that has changed.
+    """
     leased = device.fenced(lambda: None)
+
+    def picture(kind: Kind) -> Awaitable[Frame]:
+        device.forget_last_screenshot()
+        return device.screenshot_as(kind)
 
     async def ready() -> bytes:
         """As a task gets it, which never takes a black picture for a screen."""
+        device.forget_last_screenshot()
         frame = await leased.screenshot()
         return await asyncio.to_thread(frame.png)
 
     texts = itertools.cycle(_TEXTS)
     return {
-        "screenshot raw": lambda: device.screenshot_as("raw"),
-        "screenshot PNG": lambda: device.screenshot_as("png"),
+        "screenshot raw": lambda: picture("raw"),
+        "screenshot PNG": lambda: picture("png"),
         "screenshot ready for the model": ready,
         "tap": lambda: device.tap(*_HARMLESS),
         "current app": device.current_app,

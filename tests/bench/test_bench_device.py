@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from app.adb.connection import Deadline
 from app.adb.device import Device
+from app.adb.screen import Frame
 from app.adb.server import AdbServer
 from app.bench.device import AdbProgram, Latency, PhoneWork, measure, our_operations
 from app.cli import app
@@ -84,6 +85,14 @@ async def test_our_ways_start_no_process(
     for operation in our_operations(device).values():
         await operation()
     assert virtual_phone.state()["ui"]["drafts"]["notes.title"] == "phonepilot bench"
+
+
+@pytest.mark.parametrize("name", ["screenshot PNG", "screenshot raw"])
+async def test_each_picture_costs_what_a_changed_screen_costs(device: Device, name: str) -> None:
+    take = our_operations(device)[name]
+    one, other = [await take() for _ in range(2)]
+    assert isinstance(one, Frame) and isinstance(other, Frame)
+    assert one.image == other.image and one.image is not other.image
 
 
 async def test_nothing_is_typed_unasked(
