@@ -164,7 +164,8 @@ async def _ended(http: httpx.AsyncClient, ids: set[str]) -> int:
     while True:
         query = [("limit", "200"), *(("status", state) for state in states)]
         query += [("cursor", cursor)] if cursor else []
-        page = (await http.get("/tasks", params=query)).raise_for_status().json()
+        answer = await http.get("/tasks", params=httpx.QueryParams(query))
+        page = answer.raise_for_status().json()
         still |= {task["id"] for task in page["tasks"]} & ids
         cursor = page["next"] or ""
         if not cursor:
