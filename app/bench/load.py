@@ -159,11 +159,12 @@ async def _give(http: httpx.AsyncClient, tasks: int, steps: int) -> set[str]:
 
 async def _ended(http: httpx.AsyncClient, ids: set[str]) -> int:
     """How many of the tasks are no longer open."""
-    states = ("queued", "running", "paused", "needs_confirmation", "needs_human")
+    states = ["queued", "running", "paused", "needs_confirmation", "needs_human"]
     cursor, still = "", set[str]()
     while True:
-        query = [("limit", "200"), *(("status", state) for state in states)]
-        query += [("cursor", cursor)] if cursor else []
+        query: dict[str, str | list[str]] = {"limit": "200", "status": states}
+        if cursor:
+            query["cursor"] = cursor
         answer = await http.get("/tasks", params=httpx.QueryParams(query))
         page = answer.raise_for_status().json()
         still |= {task["id"] for task in page["tasks"]} & ids
