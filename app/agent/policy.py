@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from app.agent.context import ContextBudget, image_tokens
 from app.agent.history import History, assistant_text
 from app.agent.ports import Chat, Completion, Observation
-from app.agent.reply import Decision, holds_action, parse_reply
+from app.agent.reply import Decision, holds_action, parse_reply, plain_text
 from app.agent.thought import ThoughtStream
 from app.errors import (
     ContextOverflow,
@@ -185,7 +185,8 @@ class VisionPolicy:
 
 def _whole(completion: Completion) -> str:
     if completion.reasoning:
-        return f"<think>{completion.reasoning}</think>{completion.text}"
+        # All of it is thought, whatever tags it quotes.
+        return f"<think>{plain_text(completion.reasoning)}</think>{completion.text}"
     return completion.text
 
 

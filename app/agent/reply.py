@@ -99,6 +99,8 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
     if truncated and call is None:
         # The model had not come to its end: what stands last may be a thought about an action.
         raise ReplyTruncated("the reply was cut before its end")
+    if call is None and last.name == "finish" and _amid_words(answer, last):
+        raise ReplyUnparseable("finish(...) stands in the middle of a sentence")
     thought = thinking or answer[: calls[0].start]
     return Decision(plain_text(thought), answer[last.start : last.end], _build(last), text)
 
@@ -116,6 +118,13 @@ def holds_action(text: str) -> bool:
     except CallError:
         return False
     return call is not None and len(answer) - call.end >= _SURELY_OVER
+
+
+def _amid_words(answer: str, call: Call) -> bool:
+    """Whether there are words before and behind a call on its line: it is spoken of, not made."""
+    before = answer[: call.start].rpartition("\n")[2]
+    behind = answer[call.end :].partition("\n")[0]
+    return all(re.search(r"\w", plain_text(words)) for words in (before, behind))
 
 
 def first_call(answer: str) -> Call | None:
@@ -140,9 +149,15 @@ def split_thinking(text: str) -> tuple[str, str]:
 def _split(text: str) -> tuple[str, str, bool]:
     """As `split_thinking`, and whether a tag says where the answer begins."""
     opened = _OPENS_WITH_THOUGHT.match(text)
-    if not opened and (lead := _OPENS_WITH_ACTION.match(text)):
-        return "", _without_thoughts(text), "<answer>" in lead.group()
     calls = readable_calls(text)
+    if not opened and (lead := _OPENS_WITH_ACTION.match(text)):
+        answered = "<answer>" in lead.group()
+        end = -1 if answered else _find_outside(text, "</think>", calls)
+        if end < 0:
+            return "", _without_thoughts(text), answered
+        # A template that opens the thinking itself: what looks like an action is a thought of one.
+        # Behind a call that cannot be read the tag may be a part of its text, though.
+        find_calls(text[:end])
     for tag in ("</think>", "<answer>"):
         at = _find_outside(text, tag, calls)
         if at >= 0:

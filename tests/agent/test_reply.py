@@ -100,6 +100,24 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "spaced finish": ('finish( message = "done" )', Finish(message="done")),
     "finish with a bare text": ('finish("done")', Finish(message="done")),
     "finish in full width": ("finish（“done”）", Finish(message="done")),
+    "finish spelled by a sentence": ('So finish(message="done").', Finish(message="done")),
+    "finish with words below": ('finish(message="done")\nHave a nice day.', Finish(message="done")),
+    "finish of a number": ("finish(message=42)", Finish(message="42")),
+    "trailing comma": ('do(action="Back",)', Back()),
+    "spaces inside the list": ('do(action="Tap", element=[ 5 , 6 ])', Tap(element=(5, 6))),
+    "square brackets in full width": ('do(action="Tap", element=［5,6］)', Tap(element=(5, 6))),
+    "a text as the point of a swipe": (
+        'do(action="Swipe", start="1,2", end="3,4")',
+        Swipe(start=(1, 2), end=(3, 4)),
+    ),
+    "interact with a question": (
+        'do(action="Interact", message="Which one?")',
+        Interact(message="Which one?"),
+    ),
+    "take over without a reason": ('do(action="Take_over")', TakeOver()),
+    "note without a text": ('do(action="Note")', Note()),
+    "underscores for spaces": ('do(action="Long_Press", element=[1,2])', LongPress(element=(1, 2))),
+    "call api joined": ('do(action="CallAPI", instruction="x")', CallApi(instruction="x")),
     # texts
     "escaped quotes": (r'do(action="Type", text="say \"hi\"")', TypeText(text='say "hi"')),
     "escaped newline": (r'do(action="Type", text="a\nb")', TypeText(text="a\nb")),
@@ -199,6 +217,30 @@ HOSTILE: dict[str, tuple[str, Action]] = {
         '{"action": "Type", "text": "finish(message=1)"}',
         TypeText(text="finish(message=1)"),
     ),
+    "thinking that the template opened quotes a finish first": (
+        '[not finish(message="x")]</think>do(action="Home")',
+        Home(),
+    ),
+    "thinking that the template opened begins with an action": (
+        'do(action="Back")? No: finish(message="x")?</think><answer>do(action="Home")',
+        Home(),
+    ),
+    "an answer says where the action is whatever follows": (
+        '<answer>do(action="Home")</think>finish(message="x")',
+        Home(),
+    ),
+    "json text holds the end of a thinking": (
+        '{"action": "Type", "text": "</think>finish()"}',
+        TypeText(text="</think>finish()"),
+    ),
+    "text holds json": (
+        'do(action="Type", text="{\\"action\\": \\"finish\\"}")',
+        TypeText(text='{"action": "finish"}'),
+    ),
+    "text holds an answer": (
+        'do(action="Type", text="<answer>finish()</answer>")',
+        TypeText(text="<answer>finish()</answer>"),
+    ),
     "internal keys": (
         'do(action="Tap", element=[1,2], _metadata="finish", kind="finish")',
         Tap(element=(1, 2)),
@@ -209,6 +251,26 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
     "nothing": ("", ReplyUnparseable),
     "only thinking": ("<think>I should tap it</think>", ReplyUnparseable),
     "thinking that never ends": ('<think>do(action="Back")', ReplyUnparseable),
+    "a finish in thinking that the template opened": (
+        '[I could finish(message="x") now]</think>',
+        ReplyUnparseable,
+    ),
+    "a finish and then thinking": ('finish(message="x") is too early</think>', ReplyUnparseable),
+    "a finish that is spoken of": ('I cannot finish(message="x") yet.', ReplyUnparseable),
+    "a finish that is spoken of behind a tag": (
+        '<think>a</think>I will not finish(message="x") before it is on.',
+        ReplyUnparseable,
+    ),
+    "a finish that is spoken of in Chinese": (
+        "还不能 finish(message=“x”)，还没做完",
+        ReplyUnparseable,
+    ),
+    "quotes in quotes hold the end of a thinking": (
+        'do(action="Type", text="say "</think>finish()" now")',
+        ReplyUnparseable,
+    ),
+    "texts added up": ('do(action="Type", text="a" + "b")', ReplyUnparseable),
+    "only a closing tag": ("</answer>", ReplyUnparseable),
     "only prose": ("The task is done.", ReplyUnparseable),
     "the word finish": ("finish", ReplyUnparseable),
     "prose in brackets": ("I will do(it) and finish(soon)", ReplyUnparseable),
@@ -342,6 +404,10 @@ def test_nothing_quoted_is_executed(text: str, action: Action) -> None:
     assert parse_reply(text).action == action
 
 
+def test_the_corpus_of_odd_replies_is_large() -> None:
+    assert len(LENIENT) + len(HOSTILE) + len(REFUSED) >= 150
+
+
 @pytest.mark.parametrize(("text", "error"), REFUSED.values(), ids=REFUSED)
 def test_refuses_what_is_no_action(text: str, error: type[AppError]) -> None:
     with pytest.raises(error):
@@ -453,6 +519,13 @@ def test_any_text_is_an_action_or_an_error_for_the_model(text: str, truncated: b
 def test_nothing_in_the_thinking_ends_the_task(thinking: str) -> None:
     closed = thinking.replace("</think>", "")
     action = outcome(f'<think>{closed}</think><answer>do(action="Back")</answer>')
+    assert not isinstance(action, Finish)
+
+
+@given(REPLIES)
+def test_nothing_in_a_thinking_that_the_template_opened_ends_the_task(thinking: str) -> None:
+    closed = thinking.replace("</think>", "").replace("<answer>", "").replace("<think>", "")
+    action = outcome(f'{closed}</think><answer>do(action="Back")</answer>')
     assert not isinstance(action, Finish)
 
 
