@@ -158,19 +158,11 @@ class ChatClient:
         """
         if not self._local:
             return
-        url = f"{await self._base_url()}/v1/chat/completions"
-        body = self._body(messages, Sampling(0.0, 1.0, 0.0, max_tokens=0), slot)
-        try:
-            client = self._client()
-            request = client.build_request("POST", url, json=body)
-            async with aclosing(await send(client, request)) as response:
-                answer = await response.aread()
-                if not response.is_success:
-                    raise refusal(response.status_code, answer)
-        except httpx.TimeoutException as exc:
-            raise EngineTimeout("the engine read a prompt for too long") from exc
-        except httpx.HTTPError as exc:
-            raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
+        # As a stream: an engine that reads tells its progress, one that hangs only pings.
+        reading = Sampling(0.0, 1.0, 0.0, max_tokens=0)
+        async with self.stream(messages, sampling=reading, slot=slot) as reply:
+            async for _ in reply:
+                pass
 
     async def close_streams(self) -> None:
         """Break off all requests at once; they raise `EngineUnreachable`. The next request opens a

@@ -267,6 +267,18 @@ async def test_an_engine_that_gets_nowhere_has_hung(said: bytes) -> None:
     assert hung == [True]
 
 
+async def test_an_engine_that_gets_nowhere_with_a_prompt_read_ahead_has_hung() -> None:
+    hung: list[bool] = []
+    ping = b": ping\n\n"
+    async with serve(Script([ping] * 40, hang=True, pause_s=0.05)) as script:
+        chat = client(script, idle_timeout_s=0.2, on_hang=lambda: hung.append(True))
+        async with asyncio.timeout(5):
+            with pytest.raises(EngineHung):
+                await chat.warm([{"role": "user", "content": "Hi"}])
+        await chat.aclose()
+    assert hung == [True]
+
+
 async def test_progress_with_the_prompt_is_progress() -> None:
     event = b'data: {"choices":[],"prompt_progress":{"total":9,"processed":%d}}\n\n'
     chunks = [event % number for number in range(8)]
