@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli_check import CHECK_EXAMPLES, check
 from app.cli_convert import CONVERT_EXAMPLES, QUANTISE_EXAMPLES, convert, quantise
 from app.cli_run import Config, Json
 from app.errors import InputError
@@ -23,6 +24,7 @@ models_app = typer.Typer(
 )
 models_app.command(epilog=CONVERT_EXAMPLES)(convert)
 models_app.command(epilog=QUANTISE_EXAMPLES)(quantise)
+models_app.command(epilog=CHECK_EXAMPLES)(check)
 Name = Annotated[str, typer.Argument(help="As in `phonepilot models list`.")]
 TEMPLATE_LINES = 6
 _TEXT = 160

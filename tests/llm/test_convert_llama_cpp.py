@@ -17,6 +17,7 @@ import pytest
 from supervised import Supervised, image_message
 from typer.testing import CliRunner, Result
 
+from app.bench.fidelity import GOAL
 from app.cli import app
 from app.errors import AppError
 from app.llm.client import ChatClient, Sampling
@@ -85,6 +86,25 @@ async def test_a_converted_model_answers(
     await client.aclose()
     assert pieces
     assert reply.completion.completion_tokens > 0
+
+
+@pytest.mark.parametrize("kind", ["glm4v", "glm4v_moe", "glm"])
+def test_the_engine_computes_what_transformers_does(
+    kind: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, whole, small = checkpoint(kind), tmp_path / "t-F16.gguf", tmp_path / "t-Q4_K_S.gguf"
+    assert convert(folder, whole, "--quantize", "f16").exit_code == 0
+    assert convert(folder, small).exit_code == 0
+    # The prompt is short: converted, the blind one has a context of 256 tokens.
+    words = ["models", "check", str(whole), str(small), "--checkpoint", str(folder), "-c", "demo"]
+    words += ["--python", PYTHON, "--count", "2", "--json"]
+    if kind != "glm":
+        words += ["--mmproj", str(tmp_path / "mmproj-t-f16.gguf")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.exception
+    f16, q4 = json.loads(done.stdout)["rows"]
+    assert f16["worst"] >= GOAL
+    assert 0.9 < q4["worst"] < f16["worst"]
 
 
 def test_every_quantisation_is_what_it_says(
