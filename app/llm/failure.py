@@ -99,6 +99,10 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 
 
 _OTHERWISE = "GET /engine/log, or the engine's own console, shows all of its lines."
+_ASSERTION = (
+    "llama.cpp ended itself over a value that it cannot work with: check engine.context, engine.batch "
+    "and engine.extra_args, or take another build. " + _OTHERWISE
+)
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,11 @@ def diagnose(lines: Sequence[str], exit_code: int | None) -> Failure:
         hint = "Somebody killed it, often the system because memory ran out."
         return Failure("the engine was killed", hint, "killed")
     assertion = "assertion" if exit_code == _SIGABRT_EXIT else ""
+    hint = _ASSERTION if assertion else _OTHERWISE
     if errors:
-        return Failure(_plain(errors[0]), _OTHERWISE, assertion)
+        return Failure(_plain(errors[0]), hint, assertion)
     if assertion or not said:
-        return Failure(f"the engine ended with exit code {exit_code}", _OTHERWISE, assertion)
+        return Failure(f"the engine ended with exit code {exit_code}", hint, assertion)
     return Failure(_plain(said[-1]), _OTHERWISE)
 
 

@@ -20,7 +20,7 @@ from app.llm.command import (
     supported_flags,
 )
 from app.llm.cores import engine_threads
-from app.llm.failure import diagnose
+from app.llm.failure import OUT_OF_MEMORY, diagnose
 from app.llm.files import check_files
 from app.llm.log import LogRing
 from app.llm.process import EngineProcess
@@ -214,7 +214,13 @@ async def _tested_url(settings: EngineSettings, url: asyncio.Future[str], log: L
     base = await until_ready(url, vision=settings.mmproj is not None)
     if wanted(settings, log.lines()):
         log.add("phonepilot: asking about a screenshot of real size")
-        await self_test(base, settings.start_timeout_s)
+        try:
+            await self_test(base, settings.start_timeout_s)
+        except EngineStartFailed as exc:
+            cause = diagnose(log.lines(), None)
+            if cause.reason == OUT_OF_MEMORY:  # told in the log, and survived
+                exc.message, exc.hint, exc.reason = cause.message, cause.hint, cause.reason
+            raise
     return base
 
 

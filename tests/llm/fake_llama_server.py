@@ -43,6 +43,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--fake-sleep-log", action="store_true", help="says that it falls asleep")
     parser.add_argument("--fake-gpu", action="store_true", help="says that it uses one")
     parser.add_argument("--fake-no-screenshots", action="store_true", help="dies of an image")
+    parser.add_argument("--fake-refuses-screenshots", action="store_true", help="and lives on")
     parser.add_argument("--fake-exit", type=int, default=1)
     parser.add_argument("--fake-ignore-sigterm", action="store_true")
     parser.add_argument("--fake-blind", action="store_true", help="serves without a projector")
@@ -90,6 +91,10 @@ def handler(options: argparse.Namespace) -> type[BaseHTTPRequestHandler]:
             if options.fake_no_screenshots and options.cache_type_k == "f16":
                 print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
                 os._exit(1)
+            if options.fake_refuses_screenshots and options.cache_type_k == "f16":
+                print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
+                self.answer(500, {"error": {"message": "failed to process image", "code": 500}})
+                return
             self.answer(200, {"choices": []})
 
         def answer(self, status: int, document: object) -> None:

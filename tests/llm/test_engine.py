@@ -332,6 +332,15 @@ async def test_memory_that_only_a_real_screenshot_takes_is_found_before_ready(
     assert supervised.engine.status().adjusted
 
 
+async def test_a_screenshot_that_is_refused_for_want_of_memory_takes_the_next_settings_too(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake("--fake-gpu", "--fake-refuses-screenshots"))
+    await supervised.engine.ensure_ready()
+    assert supervised.states == ["starting", "starting", "ready"]
+    assert "cache_type_k = q8_0" in supervised.engine.status().adjusted[0]
+
+
 async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
     supervise: Supervise, fake: Fake
 ) -> None:

@@ -176,6 +176,26 @@ async def test_a_flag_that_nobody_knows(supervise: Supervise, real: EngineSettin
     assert caught.value.reason == "argument_unknown"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason", "code"),
+    [(("--batch-size", "many"), "argument_unknown", 1), (("--batch-size", "0"), "assertion", 134)],
+)
+async def test_values_that_no_engine_can_work_with(
+    supervise: Supervise,
+    real: EngineSettings,
+    arguments: tuple[str, ...],
+    reason: str,
+    code: int,
+) -> None:
+    if real.kind == "embedded":
+        pytest.skip("the embedded engine takes no flags")
+    settings = real.model_copy(update={"extra_args": arguments})
+    with pytest.raises(EngineStartFailed) as caught:
+        await supervise(settings).engine.ensure_ready()
+    assert (caught.value.reason, caught.value.exit_code) == (reason, code)
+    assert caught.value.hint
+
+
 async def test_a_port_that_is_taken(supervise: Supervise, real: EngineSettings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
