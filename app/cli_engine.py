@@ -34,7 +34,10 @@ def engine() -> None:
 )
 def plan(
     vram: Annotated[
-        str | None, typer.Option(help="Memory of the card, as 8GiB or 8188MiB. Default: ask it.")
+        str | None,
+        typer.Option(
+            help="Memory of the card, as 8GiB or 8188MiB. Default: what of yours is free."
+        ),
     ] = None,
     screen: Annotated[str, typer.Option(help="Pixels of the phone.")] = "1080x2400",
     config: Config = None,
@@ -46,9 +49,9 @@ def plan(
 
     settings = load_settings(config or ["autoglm-phone-9b"])
     name, shapes = _shapes(settings)
-    card, size = ("a card", _bytes(vram)) if vram else _card()
+    card, size, free = ("a card", _bytes(vram), None) if vram else _card()
     context = settings.engine.context
-    found = plans(shapes, vram=size, context=context, screen=_pixels(screen))
+    found = plans(shapes, vram=size, free=free, context=context, screen=_pixels(screen))
     try:
         chosen: Plan | None = best(found)
     except ConfigError:
@@ -57,7 +60,9 @@ def plan(
             raise
     if json_:
         assert chosen is not None
-        print_json({"model": name, "vram": size, "context": context, **_as_json(chosen)})
+        print_json(
+            {"model": name, "vram": size, "free": free, "context": context, **_as_json(chosen)}
+        )
         return
     terminal = Terminal()
     terminal.say(
@@ -92,7 +97,8 @@ def _shapes(settings: Settings) -> tuple[str, Shapes]:
     )
 
 
-def _card() -> tuple[str, int]:
+def _card() -> tuple[str, int, int]:
+    """Name, bytes and free bytes of the card with the most free memory; raises InputError."""
     from app.llm.gpu import find_gpus
 
     gpus = asyncio.run(find_gpus())
@@ -101,7 +107,7 @@ def _card() -> tuple[str, int]:
             "no NVIDIA GPU was found on this computer", "Say how much memory one has: --vram 8GiB."
         )
     gpu = max(gpus, key=lambda found: found.free)
-    return f"{gpu.name} ({_mib(gpu.free)} MiB free now)", gpu.total
+    return f"{gpu.name} ({_mib(gpu.free)} MiB free now)", gpu.total, gpu.free
 
 
 def _table(terminal: Terminal, found: Any, chosen: Plan | None) -> None:
@@ -118,12 +124,10 @@ def _table(terminal: Terminal, found: Any, chosen: Plan | None) -> None:
 
 
 def _explain(terminal: Terminal, chosen: Plan, shapes: Shapes) -> None:
-    from app.llm.memory import usable
-
     parts = ", ".join(f"{name} {_mib(size)}" for name, size in chosen.parts.items() if size)
     terminal.say(
         f"\nTakes: {parts} (MiB). Compute buffers are scaled from measurements, not exact; "
-        f"{_mib(chosen.vram - usable(chosen.vram))} MiB have to be left over."
+        f"{_mib(chosen.total + chosen.margin - chosen.usable)} MiB have to be left over."
     )
     terminal.say("\n[bold]\\[engine][/]")
     for line in chosen.settings():

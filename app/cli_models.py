@@ -89,6 +89,18 @@ def _row(found: Place) -> dict[str, Any]:
             "bytes": size,
             "mib": size >> 20,
         }
+    if found.is_shipped:
+        assert found.model is not None
+        files = [path for path in (found.model, found.mmproj) if path is not None]
+        size = sum(path.stat().st_size for path in files)
+        return row | {
+            "here": True,
+            "state": "comes with phonepilot",
+            "model": found.model.name,
+            "mmproj": found.mmproj.name if found.mmproj else "",
+            "bytes": size,
+            "mib": size >> 20,
+        }
     if found.parts:
         return row | {"state": f"begun, {found.parts >> 20} MiB here; pull it again"}
     if row["repository"]:
@@ -197,6 +209,11 @@ def pull(
 def _repository(found: Place, given: str | None) -> str:
     if given is not None:
         return given
+    if found.is_shipped:
+        raise InputError(
+            f"{found.name} comes with phonepilot: there is nothing to pull",
+            f"Run it: phonepilot serve -c {found.entry.config if found.entry else found.name}.",
+        )
     if found.entry is not None and found.entry.repository:
         return found.entry.repository
     checkpoint = found.entry.checkpoint if found.entry else ""
@@ -221,6 +238,7 @@ def verify(name: Name, config: Config = None, json_: Json = False) -> None:
     found = _shelf(config).find(name)
     with Bars() as bars:
         wrong = verify_files(found, bars.tell)
+    looked_at = "headers and pair" if found.is_shipped else "checksums, headers and pair"
     if json_:
         print_json({"name": name, "right": not wrong, "problems": wrong})
     else:
@@ -230,7 +248,7 @@ def verify(name: Name, config: Config = None, json_: Json = False) -> None:
         terminal.say(
             f"Pull it again: phonepilot models pull {shown(name)}"
             if wrong
-            else f"[green]right[/]  {shown(name)}: checksums, headers and pair"
+            else f"[green]right[/]  {shown(name)}: {looked_at}"
         )
     raise typer.Exit(1 if wrong else 0)
 

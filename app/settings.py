@@ -42,6 +42,10 @@ def _optional_path(raw: object) -> object:
     return (Path(raw) if raw else None) if isinstance(raw, str) else raw
 
 
+def _shipped_path(raw: object) -> object:
+    return Path(_resolve_path(raw, Path.cwd())) if isinstance(raw, str) and raw else None
+
+
 def _words(raw: object) -> object:
     return tuple(raw) if isinstance(raw, list) else raw
 
@@ -59,6 +63,7 @@ AnyPort = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_optional_path)]
+ShippedPath = Annotated[Path | None, BeforeValidator(_shipped_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 Repository = Annotated[
@@ -228,7 +233,8 @@ class ModelEntry(Section):
     """A model by the name people use for it.
 
     `config` is the shipped configuration to run it with; `checkpoint` the repository of the
-    original, to be converted; `repository` one that holds ready GGUF files.
+    original, to be converted; `repository` one that holds ready GGUF files; `model` and `mmproj`
+    are files that come with phonepilot.
     """
 
     name: ModelName
@@ -236,6 +242,8 @@ class ModelEntry(Section):
     config: str = ""
     checkpoint: Repository = ""
     repository: Repository = ""
+    model: ShippedPath = None
+    mmproj: ShippedPath = None
     memory: ModelMemory | None = None
 
 
@@ -458,7 +466,10 @@ class _Layers:
             known = load_models(ModelsSettings(file=Path(str(own)) if own else None))
             names = [entry.name for entry in known]
             self._check_name(name, names, f"{origin}: engine.model", "model")
-            engine["model"] = ""
+            entry = next(entry for entry in known if entry.name == name)
+            engine["model"] = str(entry.model or "")
+            if not engine.get("mmproj"):
+                engine["mmproj"] = str(entry.mmproj or "")
             return
         engine["model"] = str(models_dir / name / pulled.model.name)
         if not engine.get("mmproj"):

@@ -37,11 +37,20 @@ class Place:
 
     @property
     def model(self) -> Path | None:
-        return self.folder / self.pulled.model.name if self.pulled else None
+        if self.pulled:
+            return self.folder / self.pulled.model.name
+        return self.entry.model if self.entry else None
 
     @property
     def mmproj(self) -> Path | None:
-        return self.folder / self.pulled.mmproj.name if self.pulled else None
+        if self.pulled:
+            return self.folder / self.pulled.mmproj.name
+        return self.entry.mmproj if self.entry else None
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether its files are those that come with phonepilot."""
+        return self.pulled is None and self.model is not None
 
 
 def place(entries: Sequence[ModelEntry], models_dir: Path, name: str) -> Place:
@@ -107,14 +116,17 @@ def record(folder: Path, pulled: PulledModel, *, keep: bool = False) -> None:
 
 
 def verify(found: Place, on_progress: Progress) -> list[str]:
-    """What is wrong with the files of a place, nothing for none; raises InputError without any."""
-    if found.pulled is None or found.model is None:
+    """What is wrong with the files of a place, nothing for none; raises InputError without any.
+
+    Shipped files have no checksums of their own: the package has them.
+    """
+    if found.model is None:
         raise InputError(
             f"{found.name} is not here",
             f"Get it: phonepilot models pull {found.name}, or models convert --name.",
         )
     wrong = []
-    for file in (found.pulled.model, found.pulled.mmproj):
+    for file in (found.pulled.model, found.pulled.mmproj) if found.pulled else ():
         path = found.folder / file.name
         try:
             if path.stat().st_size != file.size:
@@ -162,6 +174,8 @@ def remove(found: Place) -> int:
 
     Raises InputError for a place where nothing lies, ModelError when it cannot be deleted.
     """
+    if found.is_shipped:
+        raise InputError(f"{found.name} comes with phonepilot and stays")
     if not found.folder.is_dir():
         raise InputError(f"nothing of {found.name} is here")
     size = sum(path.stat().st_size for path in found.folder.rglob("*") if path.is_file())

@@ -100,8 +100,8 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 
 _OTHERWISE = "GET /engine/log, or the engine's own console, shows all of its lines."
 _ASSERTION = (
-    "llama.cpp ended itself over a value that it cannot work with: check engine.context, engine.batch "
-    "and engine.extra_args, or take another build. " + _OTHERWISE
+    "llama.cpp ended itself over a value that it cannot work with: check engine.context, "
+    "engine.batch and engine.extra_args, or take another build. " + _OTHERWISE
 )
 
 

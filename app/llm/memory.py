@@ -25,6 +25,8 @@ VISION_BYTES = 166
 tokens and 816 at 3354 with a width of 1536."""
 MARGIN_SHARE = 0.09
 """Of the card: what a desktop and the allocator's fragments take."""
+FRAGMENTS_SHARE = 0.02
+"""Of the card: the fragments alone, where it is known what others take."""
 CELL = 28
 """Pixels of a screenshot's side to an image token, in Glm4v."""
 MOST_IMAGE_TOKENS = 4096
@@ -67,12 +69,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """A choice with what it takes of the card, in bytes, by part."""
+    """A choice with what it takes of the card, in bytes, by part; `free` is what others leave of
+    it, None where that is not known."""
 
     choice: Choice
     parts: dict[str, int]
     vram: int
     image_tokens: int
+    free: int | None = None
 
     @property
     def total(self) -> int:
@@ -80,11 +84,15 @@ class Plan:
 
     @property
     def margin(self) -> int:
-        return self.vram - self.total
+        return (self.vram if self.free is None else self.free) - self.total
 
     @property
     def fits(self) -> bool:
-        return self.total <= usable(self.vram)
+        return self.total <= self.usable
+
+    @property
+    def usable(self) -> int:
+        return usable(self.vram, self.free)
 
     def settings(self) -> list[str]:
         """The choice as lines of a configuration's [engine]."""
@@ -98,9 +106,10 @@ class Plan:
         return lines if self.choice.cache_type == "f16" else [*lines, 'flash_attention = "on"']
 
 
-def usable(vram: int) -> int:
-    """What a plan may take of so many bytes."""
-    return int(vram * (1 - MARGIN_SHARE))
+def usable(vram: int, free: int | None = None) -> int:
+    """What a plan may take of so many bytes, of which `free` are left by other programs."""
+    most = int(vram * (1 - MARGIN_SHARE))
+    return most if free is None else max(0, min(most, free - int(vram * FRAGMENTS_SHARE)))
 
 
 def shapes_of(model: Header, projector: Header | None) -> Shapes:
@@ -161,7 +170,13 @@ def image_tokens(width: int, height: int, cap: int = 0) -> int:
 
 
 def plan(
-    shapes: Shapes, choice: Choice, *, vram: int, context: int, screen: tuple[int, int]
+    shapes: Shapes,
+    choice: Choice,
+    *,
+    vram: int,
+    context: int,
+    screen: tuple[int, int],
+    free: int | None = None,
 ) -> Plan:
     """What one choice takes."""
     tokens = image_tokens(*screen, choice.image_max_tokens) if shapes.vision_width else 0
@@ -176,7 +191,7 @@ def plan(
         "compute": COMPUTE,
         "CUDA": CUDA_CONTEXT,
     }
-    return Plan(choice, parts, vram, tokens)
+    return Plan(choice, parts, vram, tokens, free)
 
 
 def choices(shapes: Shapes) -> Iterator[Choice]:
@@ -195,10 +210,17 @@ def choices(shapes: Shapes) -> Iterator[Choice]:
             yield Choice(cache, IMAGE_CAPS[-1], kinds[0], mmproj_offload=False)
 
 
-def plans(shapes: Shapes, *, vram: int, context: int, screen: tuple[int, int]) -> Sequence[Plan]:
+def plans(
+    shapes: Shapes,
+    *,
+    vram: int,
+    context: int,
+    screen: tuple[int, int],
+    free: int | None = None,
+) -> Sequence[Plan]:
     """All choices with what they take, best first."""
     return [
-        plan(shapes, choice, vram=vram, context=context, screen=screen)
+        plan(shapes, choice, vram=vram, context=context, screen=screen, free=free)
         for choice in choices(shapes)
     ]
 
@@ -209,10 +231,16 @@ def best(found: Sequence[Plan]) -> Plan:
         if candidate.fits:
             return candidate
     least = min(found, key=lambda candidate: candidate.total)
+    hint = "Use a smaller quantisation or context, or leave layers on the CPU: engine.gpu_layers."
+    if least.free is not None and least.total <= usable(least.vram):
+        hint = (
+            f"Other programs take {(least.vram - least.free) // MIB} MiB, among them an engine "
+            f"that runs: end them, or plan for the card alone with --vram {least.vram // MIB}MiB."
+        )
     raise ConfigError(
         f"nothing fits: the smallest plan takes {least.total // MIB} MiB of "
-        f"{least.vram // MIB}, of which {usable(least.vram) // MIB} may be used",
-        "Use a smaller quantisation or context, or leave layers on the CPU: engine.gpu_layers.",
+        f"{least.vram // MIB}, of which {least.usable // MIB} may be used",
+        hint,
     )
 
 

@@ -139,6 +139,24 @@ def test_the_command_tells_settings_that_fit_the_card() -> None:
     assert demo.exit_code == 0, demo.output
 
 
+def test_what_other_programs_take_of_the_card_is_not_planned_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "nvidia-smi"
+    fake.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 4060, 8188, 7700'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    told = json.loads(CliRunner().invoke(app, ["engine", "plan", "--json"]).stdout)
+    assert (told["free"] // MIB, told["total"] // MIB) == (7700, 7361)
+    fake.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 4060, 8188, 7000'\n")
+    told = json.loads(CliRunner().invoke(app, ["engine", "plan", "--json"]).stdout)
+    assert "mmproj_offload = false" in told["settings"]
+    fake.write_text("#!/bin/sh\necho 'NVIDIA GeForce RTX 4060, 8188, 3000'\n")
+    done = CliRunner().invoke(app, ["engine", "plan"])
+    assert isinstance(done.exception, ConfigError)
+    assert "Other programs take 5188 MiB" in done.exception.hint
+
+
 @pytest.mark.parametrize("options", [["--vram", "lots"], ["--vram", "8GiB", "--screen", "big"]])
 def test_bad_options_are_refused(options: list[str]) -> None:
     done = CliRunner().invoke(app, ["engine", "plan", *options])

@@ -64,6 +64,23 @@ def test_the_list_says_what_is_here_and_what_could_be(folder: Path) -> None:
     assert "tiny.gguf" in models("list").stdout
 
 
+def test_the_demo_model_is_here_from_the_start(data: Path) -> None:
+    row = json.loads(models("list", "--json").stdout)["models"][0]
+    assert (row["name"], row["here"], row["state"]) == ("demo", True, "comes with phonepilot")
+    facts = json.loads(models("show", "demo", "--json").stdout)
+    assert facts["pair"]["fits_together"] is True
+    assert "right" in models("verify", "demo").stdout
+    for command in (("pull", "demo"), ("remove", "demo", "--yes")):
+        refused = models(*command).exception
+        assert isinstance(refused, AppError)
+        assert "comes with phonepilot" in refused.message
+    chosen = loaded(data, model="model:demo").engine
+    assert (chosen.model, chosen.mmproj) == (
+        load_settings(("demo",), environ={}).engine.model,
+        load_settings(("demo",), environ={}).engine.mmproj,
+    )
+
+
 def test_a_part_is_no_model(data: Path) -> None:
     folder = data / "models" / NAME
     folder.mkdir(parents=True)
