@@ -199,13 +199,19 @@ class Actor:
         reader, frame = self._conduct.reader, step.observation.frame
         if reader is None:
             return ""
-        try:
+        text = None
+        while text is None:
+            await self._conduct.gate()
             if instruction is None:
-                return await reader.describe(frame)
-            return await reader.sum_up(frame, self._progress.memory.text(), instruction)
-        except EngineError as exc:
-            step.error = exc
-            return ""
+                reading = reader.describe(frame)
+            else:
+                reading = reader.sum_up(frame, self._progress.memory.text(), instruction)
+            try:
+                text = await self._conduct.control.unless_paused(reading)
+            except EngineError as exc:
+                step.error = exc
+                return ""
+        return text
 
     def _remember(self, step: StepRecord, text: str) -> None:
         self._progress.memory.add(PageNote(step.number, step.observation.app, text))

@@ -13,9 +13,20 @@ from app.agent.conduct import Conduct
 from app.agent.guard import Guard, Sensitive
 from app.agent.history import Message
 from app.agent.ports import Answer, Question, StepRecord
-from tests.agent.doubles import Notebook, PlainFrame, RememberingDevice, Scene, ScriptedChat, Spoken
+from app.agent.reader import Reader
+from app.agent.verify import JudgeLook
+from tests.agent.doubles import (
+    App,
+    Notebook,
+    PlainFrame,
+    RememberingDevice,
+    Scene,
+    ScriptedChat,
+    Spoken,
+)
 
 TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
+NOTE = '<think>I note it.</think><answer>do(action="Note", message="True")</answer>'
 WAIT = '<think>Wait.</think><answer>do(action="Wait", duration="30 s")</answer>'
 DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
 SOON = 5
@@ -52,6 +63,10 @@ class HeldDevice(RememberingDevice):
     async def screenshot(self) -> PlainFrame:
         await self._held("screenshot")
         return await super().screenshot()
+
+    async def current_app(self) -> App:
+        await self._held("current_app")
+        return await super().current_app()
 
     async def tap(self, x: int, y: int) -> None:
         await self._held("tap")
@@ -101,7 +116,25 @@ def acting() -> tuple[Scene, Gate]:
     return Scene(ScriptedChat(TAP, DONE), device), device.gate
 
 
-PHASES = [looking, thinking, asking, acting]
+def naming() -> tuple[Scene, Gate]:
+    device = HeldDevice(at="current_app")
+    return Scene(ScriptedChat(TAP, DONE), device), device.gate
+
+
+def noting() -> tuple[Scene, Gate]:
+    """The page is read for a note before anything is tapped."""
+    chat = HeldChat("The page says 5.")
+    conduct = Conduct(reader=Reader(chat, "goal", "en", None))
+    return Scene(ScriptedChat(NOTE, TAP, DONE), conduct=conduct), chat.gate
+
+
+def doubting() -> tuple[Scene, Gate]:
+    chat = HeldChat("No.", "Yes.")
+    conduct = Conduct(second_look=JudgeLook(Reader(chat, "goal", "en", None)))
+    return Scene(ScriptedChat(DONE, TAP, DONE), conduct=conduct), chat.gate
+
+
+PHASES = [looking, naming, thinking, noting, doubting, asking, acting]
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -129,7 +162,8 @@ async def test_a_paused_task_does_nothing_until_it_goes_on(
     scene.conduct.control.resume()
     assert (await asyncio.wait_for(running, SOON)).reason == "finished"
     assert scene.device.calls == [("tap", 540, 600)]
-    assert [number for kind, number in scene.notebook.told if kind == "stepped"] == [1, 2]
+    steps = [1, 2, 3] if phase in (noting, doubting) else [1, 2]
+    assert [number for kind, number in scene.notebook.told if kind == "stepped"] == steps
 
 
 @pytest.mark.parametrize("phase", PHASES)
