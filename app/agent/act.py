@@ -185,12 +185,14 @@ class Actor:
         if text.casefold() in _NO_TEXT:
             text = await self._read(step, None) or (step.decision.thought if step.decision else "")
         self._remember(step, text)
+        self._watched(step, action)
         self._progress.feedback = "Noted."
         step.remark = f"Noted: {text}"
 
     async def _call_api(self, step: StepRecord, action: CallApi) -> None:
         text = await self._read(step, action.instruction) or self._progress.memory.text()
         self._remember(step, text)
+        self._watched(step, action)
         self._progress.feedback = f"Result: {text or 'there are no notes yet.'}"
         step.remark = self._progress.feedback
 
@@ -216,6 +218,9 @@ class Actor:
     def _remember(self, step: StepRecord, text: str) -> None:
         self._progress.memory.add(PageNote(step.number, step.observation.app, text))
 
+    def _watched(self, step: StepRecord, action: Action) -> None:
+        self._progress.stall.acted(step.observation.frame.fingerprint(), action)
+
     async def _ruling(self, step: StepRecord, action: Action) -> Ruling:
         guard, seen = self._conduct.guard, step.observation
         if isinstance(action, Launch):
@@ -227,7 +232,7 @@ class Actor:
 
     def _forbidden(self, step: StepRecord, action: Action, ruling: Ruling) -> None:
         step.remark = self._progress.feedback = ruling.refuse
-        self._progress.stall.acted(step.observation.frame.fingerprint(), action)
+        self._watched(step, action)
 
     async def _consent(
         self, step: StepRecord, action: Action, ruling: Ruling

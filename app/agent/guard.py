@@ -67,7 +67,7 @@ class Guard:
             return Ruling(refuse=self._not_allowed(package))
         if isinstance(action, Tap) and action.message:
             return Ruling(confirm=action.message)
-        if not isinstance(action, _TOUCHES):
+        if not (isinstance(action, _TOUCHES) or _slides(action)):
             return FREE
         said = f"{thought}\n{action.text if isinstance(action, TypeText) else ''}"
         component = f"{package}/{activity}"
@@ -98,6 +98,15 @@ class Guard:
     def _not_allowed(self, package: str) -> str:
         names = ", ".join(dict.fromkeys(self.allowed.values()))
         return f"The app {package} is not allowed in this task. Allowed: {names}. Leave it."
+
+
+def _slides(action: Action) -> bool:
+    """Whether it draws the finger across, as what is slid to pay or to unlock wants it; up and down
+    only scrolls."""
+    if not isinstance(action, Swipe):
+        return False
+    (x1, y1), (x2, y2) = action.start, action.end
+    return abs(x2 - x1) > abs(y2 - y1)
 
 
 def _matches(component: str, patterns: Iterable[str]) -> bool:

@@ -1,8 +1,9 @@
 """Noticing that a task gets nowhere, which a model in a loop does not notice itself.
 
 A model that decides by one screenshot at a time repeats what did nothing: the picture is the same,
-so the answer is. Three signs are counted, each on the small fingerprints of the screens: the same
-action on the same screen, two screens in turn, and a screen that stays whatever is done.
+so the answer is. Four signs are counted, each on the small fingerprints of the screens: the same
+action on the same screen, two screens in turn, a screen that stays whatever is done, and a page
+that is noted over and over.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ SAME_ACTION = 3
 IN_TURN = 3
 """Rounds of two screens in turn, each with the action it had before."""
 UNCHANGED = 8
-"""Steps of any kind on a screen that stays."""
+"""Steps of any kind on a screen that stays; also how often in a row a page may be noted."""
 
 _WINDOW = max(UNCHANGED, 2 * IN_TURN, SAME_ACTION)
 _ELSEWHERE = (Note, CallApi, Interact)
@@ -37,11 +38,15 @@ class StallWatch:
         self._past: deque[_Past] = deque(maxlen=_WINDOW)
         self._stuck: set[bytes] = set()
         self._warned = False
+        self._aside: deque[_Past] = deque(maxlen=UNCHANGED)
 
     def acted(self, screen: bytes, action: Action) -> None:
         """`action` was carried out on the screen with this fingerprint."""
-        if not isinstance(action, _ELSEWHERE):
+        if isinstance(action, _ELSEWHERE):
+            self._aside.append(_Past(screen, action))
+        else:
             self._past.append(_Past(screen, action))
+            self._aside.clear()
 
     def check(self, screen: bytes) -> str:
         """What is wrong, in a sentence for the model and the person; "" while all is well.
@@ -52,6 +57,7 @@ class StallWatch:
         if sign:
             self._stuck = {past.screen for past in list(self._past)[-2:]}
             self._past.clear()
+            self._aside.clear()
         elif self._past and all(past.screen != screen for past in self._past):
             # A screen that is new: it goes on. One of those it was stuck between is not.
             self._warned = self._warned and screen in self._stuck
@@ -65,6 +71,7 @@ class StallWatch:
     def forgive(self) -> None:
         """Start anew: a person looked at it and wants the task to go on."""
         self._past.clear()
+        self._aside.clear()
         self._stuck.clear()
         self._warned = False
 
@@ -80,6 +87,9 @@ class StallWatch:
         stays = past[-UNCHANGED:]
         if len(stays) == UNCHANGED and all(p.screen == screen for p in stays):
             return f"The screen has not changed for {UNCHANGED} actions."
+        aside = list(self._aside)
+        if len(aside) == UNCHANGED and all(p == _Past(screen, aside[0].action) for p in aside):
+            return f"The last {UNCHANGED} actions were the same: {aside[0].action.describe()}."
         return ""
 
 

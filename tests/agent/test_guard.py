@@ -19,7 +19,10 @@ MESSAGES = Sensitive("messages", ("com.whatsapp/*",), ("send the message",))
 SWIPE = Swipe(start=(1, 1), end=(2, 2))
 
 
-@pytest.mark.parametrize("action", [TAP, LongPress(element=(1, 1)), TypeText(text="4111")])
+SLIDE = Swipe(start=(100, 900), end=(900, 905))
+
+
+@pytest.mark.parametrize("action", [TAP, LongPress(element=(1, 1)), TypeText(text="4111"), SLIDE])
 @pytest.mark.parametrize("place", [SHOP, ("com.paypal.android", ".Home")])
 def test_touching_a_page_of_payment_needs_consent(action: Action, place: tuple[str, str]) -> None:
     ruling = Guard([PAYMENT]).review(action, *place, "I go on.")

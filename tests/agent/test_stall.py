@@ -47,9 +47,16 @@ def test_a_screen_that_stays_whatever_is_done() -> None:
 
 def test_notes_are_not_meant_to_change_the_screen() -> None:
     watch = StallWatch()
-    for _ in range(2 * UNCHANGED):
-        watch.acted(A, Note())
+    for number in range(3 * UNCHANGED):
+        watch.acted(A, Note(message=str(number)))
         assert watch.check(A) == ""
+
+
+def test_the_same_page_noted_over_and_over() -> None:
+    assert after(*[(A, Note())] * (UNCHANGED - 1), screen=A) == ""
+    assert "the same: Note" in after(*[(A, Note())] * UNCHANGED, screen=A)
+    taps = [(A, Note())] * (UNCHANGED - 1) + [(A, TAP)] + [(B, Note())] * (UNCHANGED - 1)
+    assert after(*taps, screen=B) == ""
 
 
 def test_a_sign_comes_again_only_when_it_has_built_up_anew() -> None:
