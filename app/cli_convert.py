@@ -16,6 +16,7 @@ from app.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.llm.catalogue import Place
+    from app.llm.checkpoint import Checkpoint
     from app.llm.family import Family
 
 CONVERT_EXAMPLES = (
@@ -51,9 +52,12 @@ def convert(
         typer.Option(help="In place of --output-path: put it where `models pull` would."),
     ] = None,
     quantize: Annotated[
-        str,
-        typer.Option(help="q8_0, q5_k_m, q5_k_s, q4_k_m, q4_k_s, q4_0, q3_k_m, q2_k, f16, bf16."),
-    ] = "q4_k_s",
+        str | None,
+        typer.Option(
+            help="q8_0, q5_k_m, q5_k_s, q4_k_m, q4_k_s, q4_0, q3_k_m, q2_k, f16, bf16. "
+            "Default: q4_k_s."
+        ),
+    ] = None,
     mmproj: Annotated[str, typer.Option(help="The projector: f16, bf16 or q8_0.")] = "f16",
     llama_cpp_path: LlamaCpp = None,
     python: Annotated[
@@ -80,9 +84,11 @@ def convert(
 
     if (output_path is None) == (name is None):
         raise InputError("say where to: either --output-path or --name")
+    checkpoint = read_checkpoint(model_path, trust_code=True)
     if (family := family_of(model_path)) is not None:
-        _convert_family(family, model_path, output_path)
+        _convert_family(family, checkpoint, output_path, quantize, json_)  # runs no code of it
         return
+    quantize = quantize or "q4_k_s"
     checkpoint = read_checkpoint(model_path, trust_code=trust_code)
     place = _place(name, config) if name is not None else None
     if place is not None:
@@ -122,21 +128,42 @@ def convert(
         terminal.say(f'In a configuration: engine.model = "model:{shown(place.name)}"')
 
 
-def _convert_family(family: Family, model_path: Path, output_path: Path | None) -> None:
+def _convert_family(
+    family: Family,
+    checkpoint: Checkpoint,
+    output_path: Path | None,
+    quantize: str | None,
+    json_: bool,
+) -> None:
     """A family that llama.cpp does not convert: written by its table of names, in 16 bits."""
+    from app.llm.catalogue import need_space
     from app.llm.family import write_family
+    from app.llm.pull import quantisation
 
     if output_path is None:
         raise InputError(f"{family.name} cannot be put where models pull would", "--output-path.")
+    for kind in (quantize, quantisation(output_path.name)):
+        if kind and kind.lower() not in ("f16", "bf16"):
+            raise InputError(
+                f"{family.name} is written in 16 bits and not as {kind}",
+                "llama-quantize knows only what llama.cpp converts.",
+            )
+    output_path.parent.mkdir(parents=True, exist_ok=True)
+    need_space(output_path.parent, checkpoint.size, output_path.name)
     with Bars() as bars:
         write_family(
-            model_path,
+            checkpoint.folder,
             output_path,
             family,
             lambda done, count: bars.tell(f"writing {output_path.name}", done, count),
         )
+    size = output_path.stat().st_size
+    if json_:
+        runs = family.runs_in_llama_cpp
+        print_json({"files": [{"path": str(output_path), "bytes": size}], "runs": runs})
+        return
     terminal = Terminal()
-    terminal.say(f"{shown(str(output_path))}  {output_path.stat().st_size / (1 << 20):.1f} MiB")
+    terminal.say(f"{shown(str(output_path))}  {size / (1 << 20):.1f} MiB")
     if not family.runs_in_llama_cpp:
         terminal.say(f"llama.cpp has no graph for {family.name}: no engine answers with this file.")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.errors import InputError
+from app.errors import InputError, ModelError
 from app.llm.family import Family, families, family_of, write_family
 from app.llm.gguf import read_header
 from app.llm.safetensors import open_checkpoint
@@ -170,6 +170,29 @@ def test_the_command_writes_it_and_says_that_nothing_runs_it(
     assert done.exit_code == 0, done.output
     assert "no engine answers" in done.output
     assert read_header(target).architecture == "got-ocr2"
+
+
+def test_the_command_promises_nothing_that_it_does_not_do(
+    checkpoint: tuple[Path, Arrays], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = checkpoint
+    argv = ["models", "convert", "--json", "--model-path", str(folder), "--output-path"]
+    for more in ([str(folder / "got-Q4_K_S.gguf")], [str(folder / "got.gguf"), "--quantize=q8_0"]):
+        refused = CliRunner().invoke(app, [*argv, *more]).exception
+        assert isinstance(refused, InputError)
+        assert "written in 16 bits" in refused.message
+    target = folder / "new folder" / "got.gguf"
+    done = CliRunner().invoke(app, [*argv, str(target)])
+    told = json.loads(done.stdout)
+    assert told == {
+        "files": [{"path": str(target), "bytes": target.stat().st_size}],
+        "runs": False,
+    }
+    full = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("app.llm.catalogue.shutil.disk_usage", lambda _: full)
+    refused = CliRunner().invoke(app, [*argv, str(folder / "other.gguf")]).exception
+    assert isinstance(refused, ModelError)
+    assert not (folder / "other.gguf").exists()
 
 
 def test_a_folder_of_another_family_is_none_of_ours(tmp_path: Path) -> None:
