@@ -67,6 +67,9 @@ def convert(
         str, typer.Option(help="For a tokenizer that llama.cpp does not know: glm4, ...")
     ] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Keep the 16-bit files.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell the sizes, and whether the disk has room.")
+    ] = False,
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Run Python code that the checkpoint brings.")
     ] = False,
@@ -96,6 +99,9 @@ def convert(
             raise InputError("the checkpoint is a blind model", "Give --output-path instead.")
         output_path = place.folder / f"{place.name}-{quantize.upper()}.gguf"
     assert output_path is not None
+    if dry_run:
+        _foretell(checkpoint, output_path, quantize, mmproj, json_)
+        return
     converter = find_converter(llama_cpp_path, python or sys.executable, pre_tokenizer)
     half = {"f16", "bf16"}
     needed = quantize.lower() not in half or (checkpoint.sees and mmproj.lower() not in half)
@@ -126,6 +132,28 @@ def convert(
         terminal.say(f"{shown(str(path))}  {path.stat().st_size / (1 << 20):.1f} MiB")
     if place is not None:
         terminal.say(f'In a configuration: engine.model = "model:{shown(place.name)}"')
+
+
+def _foretell(
+    checkpoint: Checkpoint, output_path: Path, quantize: str, mmproj: str, json_: bool
+) -> None:
+    from dataclasses import asdict
+
+    from app.llm.catalogue import free_space
+    from app.llm.convert import foresee
+
+    coming, free = foresee(checkpoint, quantize, mmproj), free_space(output_path.parent)
+    if json_:
+        print_json({**asdict(coming), "total": coming.total, "free": free})
+        return
+    terminal = Terminal()
+    for what, size in (("model", coming.model), ("projector", coming.projector)):
+        if size:
+            terminal.say(f"{what:<12}about {size >> 20} MiB")
+    if coming.half:
+        terminal.say(f"{'meanwhile':<12}{coming.half >> 20} MiB of 16 bits, beside these")
+    enough = "enough" if free > coming.total else "[red]too little[/]"
+    terminal.say(f"{'free':<12}{free >> 20} MiB, {enough}")
 
 
 def _convert_family(

@@ -158,6 +158,14 @@ def measured(path: Path, on_progress: Progress) -> PulledFile:
     return PulledFile(name=path.name, size=path.stat().st_size, sha256=sha256_of(path, on_progress))
 
 
+def free_space(folder: Path) -> int:
+    """Bytes that are free where `folder` is or will be."""
+    there = folder.resolve()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
 def need_space(folder: Path, size: int, what: str) -> None:
     """Raises ModelError unless `size` bytes and a little more are free below `folder`."""
     spare = 64 << 20  # a file system that is full to the brim stops more than this program

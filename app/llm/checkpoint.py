@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import InputError
+from app.llm.safetensors import open_checkpoint
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with weights; `size` is theirs in bytes, `architecture` transformers' name."""
+    """A folder with weights; `size` is theirs in bytes, `vision` what the eyes take of it as far as
+    that can be told, `architecture` transformers' name."""
 
     folder: Path
     architecture: str
     size: int
     sees: bool
+    vision: int = 0
 
 
 def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:
@@ -48,7 +51,21 @@ def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names else ""
     size = sum(path.stat().st_size for path in weights)
-    return Checkpoint(folder.resolve(), str(name), size, "vision_config" in config)
+    sees = "vision_config" in config
+    return Checkpoint(folder.resolve(), str(name), size, sees, _vision(folder) if sees else 0)
+
+
+def _vision(folder: Path) -> int:
+    """Bytes of the tensors that see; 0 for weights that are stored in another way."""
+    try:
+        with open_checkpoint(folder) as tensors:
+            return sum(
+                len(stored.data)
+                for name, stored in tensors.items()
+                if any(part.startswith(("visual", "vision")) for part in name.split("."))
+            )
+    except InputError:
+        return 0
 
 
 def _json(path: Path) -> dict[str, Any]:

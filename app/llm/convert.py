@@ -21,6 +21,21 @@ DIRECT = ("BF16", "F16")
 """What the converter writes itself; all else is quantised from BF16."""
 HALF = ".half"
 """Before the ".gguf" of a file that is only made to be quantised."""
+SHARES = {
+    "BF16": 1.0,
+    "F16": 1.0,
+    "Q8_0": 0.532,
+    "Q5_K_M": 0.375,
+    "Q5_K_S": 0.36,
+    "Q4_K_M": 0.328,
+    "Q4_K_S": 0.306,
+    "Q4_0": 0.29,
+    "Q3_K_M": 0.27,
+    "Q2_K": 0.23,
+}
+"""Of 16 bits: sizes of AutoGLM-Phone-9B by dry runs of llama-quantize; those of Q5_K_S, Q3_K_M and
+Q2_K are scaled from a smaller model's."""
+PROJECTOR_SHARES = {"F16": 1.0, "BF16": 1.0, "Q8_0": 0.547}
 PROJECTORS = ("F16", "BF16", "Q8_0")
 SCRIPT = "convert_hf_to_gguf.py"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,150}\.gguf")
@@ -75,6 +90,31 @@ def find_converter(llama_cpp: Path | None, python: str, pre_tokenizer: str = "")
     return Converter(llama_cpp.resolve(), python, pre_tokenizer)
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What a conversion will write, in bytes, before anything is converted: about, for quantised
+    files. `half` is what lies beside them until the end."""
+
+    model: int
+    projector: int
+    half: int
+
+    @property
+    def total(self) -> int:
+        return self.model + self.projector + self.half
+
+
+def foresee(checkpoint: Checkpoint, kind: str, projector: str) -> Foreseen:
+    """Raises InputError for what is no quantisation."""
+    kind, projector = known_type(kind, (*TYPES, *DIRECT)), known_type(projector, PROJECTORS)
+    text, vision = checkpoint.size - checkpoint.vision, checkpoint.vision
+    return Foreseen(
+        model=int(text * SHARES[kind]),
+        projector=int(vision * PROJECTOR_SHARES[projector]),
+        half=0 if kind in DIRECT else text,
+    )
+
+
 def convert(
     converter: Converter,
     quantizer: Path | None,
@@ -101,6 +141,7 @@ def convert(
     bare = re.sub(rf"[-_.]?{kind}$", "", target.stem, flags=re.IGNORECASE) or "model"
     mmproj = target.with_name(f"mmproj-{bare}-{projector.lower()}.gguf")
     run = _Run(converter, quantizer, checkpoint, on_progress, keep)
+    run.need_disk(target, kind, projector, target.with_name(f"{bare}-BF16.gguf"))
     if checkpoint.sees:
         # First, because it is small: what cannot be converted is told before the long part.
         half = target.with_name(f"mmproj-{bare}-f16.gguf")
@@ -117,6 +158,13 @@ class _Run:
     checkpoint: Checkpoint
     on_progress: Progress
     keep: bool
+
+    def need_disk(self, target: Path, kind: str, projector: str, whole: Path) -> None:
+        """Raises ModelError when the disk has no room for all that is still to come."""
+        coming = foresee(self.checkpoint, kind, projector)
+        halves = (whole, whole.with_suffix(f"{HALF}.gguf"))
+        half = 0 if any(map(self._is_made, halves)) else coming.half
+        need_space(target.parent, coming.model + coming.projector + half, target.name)
 
     def write(self, target: Path, kind: str, whole: Path, options: Sequence[str]) -> None:
         """Write `target` in `kind`; `whole` is its name at 16 bits."""

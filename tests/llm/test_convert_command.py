@@ -217,6 +217,32 @@ def test_a_disk_that_is_too_small_is_told_first(
     assert scripted.calls() == []
 
 
+def test_room_for_all_that_comes_is_asked_for_before_the_long_part(
+    scripted: Scripted, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the 16 bits alone there is room, for the result beside them there is not."""
+    weights = scripted.checkpoint / "model.safetensors"
+    with weights.open("wb") as file:
+        file.truncate(1 << 30)
+    free = (1 << 30) + (200 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
+    assert "1337 MiB" in error(convert(scripted, out / "t.gguf")).message
+    assert scripted.calls() == []
+    assert convert(scripted, out / "t.gguf", "--quantize", "bf16").exit_code == 0
+
+
+def test_a_dry_run_tells_the_sizes_and_writes_nothing(scripted: Scripted, out: Path) -> None:
+    with (scripted.checkpoint / "model.safetensors").open("wb") as file:
+        file.truncate(1 << 30)
+    done = convert(scripted, out / "t.gguf", "--dry-run", "--quantize", "q4_0", "--json")
+    told = json.loads(done.stdout)
+    assert (told["model"] >> 20, told["half"] >> 20) == (296, 1024)
+    assert told["total"] == told["model"] + told["projector"] + told["half"]
+    assert "about 296 MiB" in convert(scripted, out / "t", "--dry-run", "--quantize", "q4_0").stdout
+    assert not out.exists()
+    assert scripted.calls() == []
+
+
 def test_what_is_needed_is_asked_for(scripted: Scripted, out: Path) -> None:
     output = ("--output-path", str(out / "t.gguf"))
     model = ("convert", "--model-path", str(scripted.checkpoint))
