@@ -58,7 +58,10 @@ def convert(
             "Default: q4_k_s."
         ),
     ] = None,
-    mmproj: Annotated[str, typer.Option(help="The projector: f16, bf16 or q8_0.")] = "f16",
+    mmproj: Annotated[
+        str,
+        typer.Option(help="The projector: f16, bf16, q8_0, or none for the text part alone."),
+    ] = "f16",
     llama_cpp_path: LlamaCpp = None,
     python: Annotated[
         str | None, typer.Option(help="A Python with torch and transformers; default: ours.")
@@ -93,10 +96,12 @@ def convert(
         return
     quantize = quantize or "q4_k_s"
     checkpoint = read_checkpoint(model_path, trust_code=trust_code)
+    if mmproj.lower() == "none":
+        checkpoint, mmproj = checkpoint.blinded(), "f16"
     place = _place(name, config) if name is not None else None
     if place is not None:
         if not checkpoint.sees:
-            raise InputError("the checkpoint is a blind model", "Give --output-path instead.")
+            raise InputError("the model would be blind", "Give --output-path instead.")
         output_path = place.folder / f"{place.name}-{quantize.upper()}.gguf"
     assert output_path is not None
     if dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ class Checkpoint:
     size: int
     sees: bool
     vision: int = 0
+
+    def blinded(self) -> Checkpoint:
+        """The text part alone."""
+        return replace(self, size=self.size - self.vision, vision=0, sees=False)
 
 
 def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:

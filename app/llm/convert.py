@@ -43,6 +43,12 @@ _WRITING = re.compile(r"Writing:\s+(\d+)%")
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """All that is needed lies in the checkpoint. Its tokenizer may name code elsewhere; with these it
 is not fetched."""
+_EDGE = "GlmForCausalLM"
+_EDGE_EYES = (
+    "Pull the ready files: phonepilot models pull glm-edge-v-2b (or -5b). The text part alone "
+    "comes with --mmproj none; for the eyes llama.cpp has scripts to be run by hand, described in "
+    "its docs/multimodal/glmedge.md."
+)
 # The converter knows a tokenizer by a hash of how it cuts a text, which depends on its vocabulary.
 _NAMED_PRE_TOKENIZER = """
 import runpy, sys
@@ -250,6 +256,8 @@ def _failure(done: Finished, checkpoint: Checkpoint) -> ModelError:
         hint = f"{newer} Where it cuts text as a known one does: --pre-tokenizer glm4."
     elif re.search(r"Model \S+ is not supported|Architecture \S+ not supported", text):
         what, hint = f"llama.cpp cannot convert {checkpoint.architecture or 'this model'}", newer
+        if checkpoint.architecture == _EDGE and checkpoint.sees:
+            what, hint = "llama.cpp's converter does not know the eyes of GLM-Edge-V", _EDGE_EYES
     elif done.code == 2 and "error: " in text:
         what = f"the converter does not understand us: {done.last}"
         hint = "It is too old or too new; checkouts of late 2026 are known to work."

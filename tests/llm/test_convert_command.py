@@ -243,6 +243,25 @@ def test_a_dry_run_tells_the_sizes_and_writes_nothing(scripted: Scripted, out: P
     assert scripted.calls() == []
 
 
+def test_the_text_part_alone(scripted: Scripted, out: Path) -> None:
+    assert convert(scripted, out / "t.gguf", "--mmproj", "none").exit_code == 0
+    assert names(out) == {"t.gguf"}
+    by_name = models(*arguments(scripted, "--name", "glm-4.6v-flash", "--mmproj", "none"))
+    assert "would be blind" in error(by_name).message
+
+
+def test_the_eyes_of_glm_edge_v_are_not_blamed_on_an_old_converter(
+    scripted: Scripted, out: Path
+) -> None:
+    config = scripted.checkpoint / "config.json"
+    told = json.loads(config.read_text(encoding="utf-8")) | {"architectures": ["GlmForCausalLM"]}
+    config.write_text(json.dumps(told), encoding="utf-8")
+    scripted.fail(converting="architecture")
+    refused = error(convert(scripted, out / "t.gguf"))
+    assert "the eyes of GLM-Edge-V" in refused.message
+    assert "--mmproj none" in refused.hint
+
+
 def test_what_is_needed_is_asked_for(scripted: Scripted, out: Path) -> None:
     output = ("--output-path", str(out / "t.gguf"))
     model = ("convert", "--model-path", str(scripted.checkpoint))

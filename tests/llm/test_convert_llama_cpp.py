@@ -107,6 +107,18 @@ def test_the_engine_computes_what_transformers_does(
     assert 0.9 < q4["worst"] < f16["worst"]
 
 
+def test_of_glm_edge_v_the_text_part_is_converted_and_the_rest_is_said(
+    checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder, output = checkpoint("glm_edge_v"), tmp_path / "edge-Q4_K_S.gguf"
+    refused = error(convert(folder, output))
+    assert "does not know the eyes of GLM-Edge-V" in refused.message
+    assert "models pull glm-edge-v-2b" in refused.hint
+    assert convert(folder, output, "--mmproj", "none").exit_code == 0
+    facts = describe(output)
+    assert (facts["architecture"], facts["quantisation"]) == ("chatglm", "Q4_K_S")
+
+
 def test_every_quantisation_is_what_it_says(
     checkpoint: Callable[[str], Path], tmp_path: Path
 ) -> None:

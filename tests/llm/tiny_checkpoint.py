@@ -1,8 +1,8 @@
 """Writes tiny random checkpoints as transformers saves them.
 
 `python tiny_checkpoint.py KIND FOLDER`, by a Python with torch and transformers, which the rest of
-the tests does not need. KIND is glm4v (the family of AutoGLM-Phone-9B), glm4v_moe (GLM-4.5V) or glm
-(the chat models of GLM-Edge).
+the tests does not need. KIND is glm4v (the family of AutoGLM-Phone-9B), glm4v_moe (GLM-4.5V), glm
+(the chat models of GLM-Edge) or glm_edge_v (the same with eyes, of which only names are right).
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     Glm4vConfig,
@@ -119,12 +120,26 @@ def build(kind: str, tokens: dict[str, int]) -> torch.nn.Module:
     return GlmForCausalLM(GlmConfig(**text, head_dim=HEAD))
 
 
+def add_eyes(folder: Path) -> None:
+    """What makes a GLM-Edge-V of a GLM-Edge: more tensors and a `vision_config`."""
+    weights = load_file(folder / "model.safetensors")
+    patches = "model.vision.vit.model.vision_model.embeddings.patch_embedding.weight"
+    weights[patches] = torch.zeros(64, 3, 14, 14, dtype=torch.bfloat16)
+    weights["model.vision.adapter.boi"] = torch.zeros(1, 1, WIDTH, dtype=torch.bfloat16)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["vision_config"] = {"model_type": "siglip_vision_model", "hidden_size": 64}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
 def main() -> None:
     kind, folder = sys.argv[1], Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
     model = build(kind, write_tokenizer(folder)).to(torch.bfloat16)
     model.save_pretrained(folder, safe_serialization=True)
+    if kind == "glm_edge_v":
+        add_eyes(folder)
     preprocessor = {
         "size": {"shortest_edge": 12544, "longest_edge": 9633792},
         "patch_size": 14,
