@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.agent.context import ContextBudget, image_tokens
+from app.agent.context import NEXT_TURN, ContextBudget, image_tokens
 from app.agent.history import History, assistant_text
 from app.agent.ports import Chat, Completion, Observation
 from app.agent.reply import Decision, holds_action, parse_reply, plain_text
@@ -72,7 +72,8 @@ class VisionPolicy:
     ) -> Attempt:
         """One request. Raises EngineError; a reply that cannot be used is in the attempt.
 
-        A context that overflows all the same is shrunk once and the request repeated.
+        A context that overflows all the same, or in the middle of the reply, is shrunk once and the
+        request repeated.
         """
         attempt = Attempt()
         begun = time.perf_counter()
@@ -89,10 +90,12 @@ class VisionPolicy:
             log.warning("the engine was lost, asking again: %s", exc.message)
             completion = await self._ask(attempt, text, png, on_thought)
         except ContextOverflow:
-            if not self._history.fold(self._budget.size if self._budget else 1 << 30):
+            if not self._shrunk():
                 raise
-            self._last_prompt = 0
             completion = await self._ask(attempt, text, png, on_thought)
+        else:
+            if self._cut_by_the_context(completion) and self._shrunk():
+                completion = await self._ask(attempt, text, png, on_thought)
         self._read(attempt, completion)
         self._remember(attempt, text, image)
         return attempt
@@ -155,6 +158,18 @@ class VisionPolicy:
             self._budget.freed(self._history.fold(excess))
             self._last_prompt = 0
 
+    def _shrunk(self) -> bool:
+        """Fold all that can be folded; False when nothing can."""
+        self._last_prompt = 0
+        return self._history.fold(self._budget.size if self._budget else 1 << 30) > 0
+
+    def _cut_by_the_context(self, completion: Completion) -> bool:
+        """Whether the reply ended where the context did. A conversation that was taken over is not
+        foreseen, because nobody has counted it yet."""
+        size = self._budget.size if self._budget else 0
+        used = completion.prompt_tokens + completion.completion_tokens
+        return completion.finish_reason == "length" and 0 < size <= used + NEXT_TURN
+
     def _remember(self, attempt: Attempt, text: str, image: int) -> None:
         prompt = attempt.tokens["prompt"]
         if self._last_prompt:
@@ -162,8 +177,11 @@ class VisionPolicy:
         self._last_prompt = prompt
         completion = attempt.tokens["completion"]
         if attempt.decision is None:
+            kept = min(completion, KEPT_UNREADABLE) if self._feedback else 0
             if self._feedback:
-                self._history.answered(text, attempt.raw[:KEPT_UNREADABLE], tokens=completion)
+                self._history.answered(text, attempt.raw[:KEPT_UNREADABLE], tokens=kept)
+            if self._budget is not None:
+                self._budget.counted(prompt, kept, image)
             return
         decision = attempt.decision
         summary = decision.action.describe()

@@ -130,6 +130,22 @@ async def test_an_overflow_that_stays_ends_the_task() -> None:
     assert len(scene.device.calls) == 4
 
 
+async def test_a_reply_that_is_cut_where_the_context_ends_shrinks_it_too() -> None:
+    cut = Told(TAP[:30], finish_reason="length", prompt_tokens=1_900, completion_tokens=90)
+    chat = SmallContext(TAP, TAP, TAP, TAP, cut, DONE)
+    assert (await Scene(chat).run()).reason == "finished"
+    assert len(chat.requests[5]) < len(chat.requests[4])
+    assert RECORD_HEADING in str(chat.requests[5][1])
+
+
+async def test_a_reply_that_is_cut_by_its_own_limit_shrinks_nothing() -> None:
+    cut = Told(TAP[:30], finish_reason="length", prompt_tokens=900, completion_tokens=90)
+    chat = SmallContext(TAP, TAP, TAP, TAP, cut, DONE)
+    scene = Scene(chat)
+    assert (await scene.run()).reason == "finished"
+    assert len(chat.requests[5]) > len(chat.requests[4])
+
+
 async def test_a_first_request_that_is_too_long_ends_the_task() -> None:
     assert (await Scene(ScriptedChat(ContextOverflow("too long"))).run()).reason == "context_full"
 
