@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import gguf
@@ -16,7 +17,7 @@ from app.errors import AppError, ConfigError, EngineStartFailed
 from app.llm.catalogue import measured, record
 from app.llm.describe import FILE_TYPES, describe
 from app.llm.files import check_files
-from app.settings import PULLED_FILE, PulledModel, Settings, load_settings
+from app.settings import PULLED_FILE, PulledModel, Settings, configs_folder, load_settings
 
 NAME = "autoglm-phone-9b"
 KNOWN = ["autoglm-phone-9b", "glm-4.1v-9b-thinking", "glm-4.6v-flash", "glm-edge-v-2b"]
@@ -248,3 +249,15 @@ def test_a_damaged_record_is_told(folder: Path, data: Path, text: str) -> None:
     (folder / PULLED_FILE).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=PULLED_FILE):
         loaded(data, "autoglm-phone-9b")
+
+
+def test_every_shipped_configuration_of_a_local_engine_names_its_model(data: Path) -> None:
+    hidden = {"default.toml", "apps.toml", "models.toml"}
+    for path in configs_folder().glob("*.toml"):
+        if path.name in hidden:
+            continue
+        engine = tomllib.loads(path.read_text(encoding="utf-8"))["engine"]
+        if engine.get("kind") == "remote":
+            continue
+        assert engine["model"].startswith(("model:", "package:")), path.name
+        loaded(data, path.stem)
