@@ -14,7 +14,7 @@ import re
 from bisect import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from app.agent.actions import (
     MAX_WAIT_S,
@@ -88,15 +88,15 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
     if len(text) > _MAX_REPLY:
         raise ReplyUnparseable(f"the reply is longer than {_MAX_REPLY} characters")
     try:
-        thinking, answer, tagged = _split(text)
-        call = first_call(answer) if tagged else None
+        thinking, answer, tag = _split(text)
+        call = first_call(answer) if tag else None
         calls = [call] if call else find_calls(answer)
     except CallError as exc:
         raise _unreadable(f"the action cannot be read: {exc}", truncated) from exc
     if not calls:
         raise _unreadable("the reply holds no action", truncated)
     last = calls[-1]
-    if truncated and call is None:
+    if truncated and (call is None or tag != "final"):
         # The model had not come to its end: what stands last may be a thought about an action.
         raise ReplyTruncated("the reply was cut before its end")
     if call is None and last.name == "finish" and _amid_words(answer, last):
@@ -113,8 +113,8 @@ def holds_action(text: str) -> bool:
     if "</think>" not in text and "<answer>" not in text:
         return False
     try:
-        _, answer, tagged = _split(text)
-        call = first_call(answer) if tagged else None
+        _, answer, tag = _split(text)
+        call = first_call(answer) if tag == "final" else None
     except CallError:
         return False
     return call is not None and len(answer) - call.end >= _SURELY_OVER
@@ -146,23 +146,25 @@ def split_thinking(text: str) -> tuple[str, str]:
     return thinking, answer
 
 
-def _split(text: str) -> tuple[str, str, bool]:
-    """As `split_thinking`, and whether a tag says where the answer begins."""
+def _split(text: str) -> tuple[str, str, Literal["", "early", "final"]]:
+    """As `split_thinking`, and the tag that says where the answer begins: "" for none, "early" for
+    an `<answer>` amid text, which a later `</think>` would show to be a part of the thinking."""
     opened = _OPENS_WITH_THOUGHT.match(text)
     calls = readable_calls(text)
     if not opened and (lead := _OPENS_WITH_ACTION.match(text)):
         answered = "<answer>" in lead.group()
         end = -1 if answered else _find_outside(text, "</think>", calls)
         if end < 0:
-            return "", _without_thoughts(text), answered
+            return "", _without_thoughts(text), "final" if answered else ""
         # A template that opens the thinking itself: what looks like an action is a thought of one.
         # Behind a call that cannot be read the tag may be a part of its text, though.
         find_calls(text[:end])
     for tag in ("</think>", "<answer>"):
         at = _find_outside(text, tag, calls)
         if at >= 0:
-            return text[:at], _without_thoughts(text[at + len(tag) :]), True
-    return (text, "", False) if opened else ("", _without_thoughts(text), False)
+            sure: Literal["early", "final"] = "final" if tag == "</think>" else "early"
+            return text[:at], _without_thoughts(text[at + len(tag) :]), sure
+    return (text, "", "") if opened else ("", _without_thoughts(text), "")
 
 
 def _without_thoughts(answer: str) -> str:

@@ -392,6 +392,8 @@ def test_a_reply_is_over_as_soon_as_its_action_is_and_not_before(
         '<think>do(action="Back")\n\n',
         '<think>a</think>Then do(action="Back")\n\n',
         '<answer>do(action="Back").x',
+        'I will say <answer>finish(message="x")</answer>\n\n',
+        '<think>I will say <answer>finish(message="x")</answer>\n\n',
         '<answer>do(action="Type", text="</answer>\n\n',
     ],
 )
@@ -422,6 +424,7 @@ def test_refuses_what_is_no_action(text: str, error: type[AppError]) -> None:
         'do(action="Tap", element=[5',
         'finish(message="Do',
         'I could finish(message="x"), but first I',
+        'I will say <answer>finish(message="x")</answer> when',
         '<think>a</think>do(action="Back"',
     ],
 )
@@ -520,6 +523,16 @@ def test_nothing_in_the_thinking_ends_the_task(thinking: str) -> None:
     closed = thinking.replace("</think>", "")
     action = outcome(f'<think>{closed}</think><answer>do(action="Back")</answer>')
     assert not isinstance(action, Finish)
+
+
+@given(REPLIES)
+def test_what_a_half_reply_holds_the_whole_one_means(reply: str) -> None:
+    whole = f"{reply}</think>{reply}"
+    first = next((end for end in range(len(whole)) if holds_action(whole[:end])), None)
+    if first is not None:
+        half, read_on = outcome(whole[:first]), outcome(whole)
+        errors = isinstance(half, AppError) and type(half) is type(read_on)
+        assert half == read_on or errors
 
 
 @given(REPLIES)
