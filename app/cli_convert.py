@@ -36,6 +36,13 @@ LlamaCpp = Annotated[
         help="A checkout of llama.cpp; its llama-quantize is used where it was built.",
     ),
 ]
+LlamaCppImage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="In place of a checkout: the full Docker image, ghcr.io/ggml-org/llama.cpp:full.",
+    ),
+]
 
 
 def convert(
@@ -63,6 +70,7 @@ def convert(
         typer.Option(help="The projector: f16, bf16, q8_0, or none for the text part alone."),
     ] = "f16",
     llama_cpp_path: LlamaCpp = None,
+    llama_cpp_image: LlamaCppImage = None,
     python: Annotated[
         str | None, typer.Option(help="A Python with torch and transformers; default: ours.")
     ] = None,
@@ -85,6 +93,7 @@ def convert(
     from app.llm.convert import convert as convert_files
     from app.llm.convert import find_converter
     from app.llm.family import family_of
+    from app.llm.image import find_image
     from app.llm.quantise import find_quantizer
     from app.settings import PulledModel
 
@@ -107,10 +116,11 @@ def convert(
     if dry_run:
         _foretell(checkpoint, output_path, quantize, mmproj, json_)
         return
-    converter = find_converter(llama_cpp_path, python or sys.executable, pre_tokenizer)
+    image = find_image(llama_cpp_image) if llama_cpp_image else None
+    converter = find_converter(llama_cpp_path, python or sys.executable, pre_tokenizer, image)
     half = {"f16", "bf16"}
     needed = quantize.lower() not in half or (checkpoint.sees and mmproj.lower() not in half)
-    quantizer = find_quantizer(llama_cpp_path) if needed else None
+    quantizer = find_quantizer(llama_cpp_path, image) if needed else None
     with Bars() as bars, alone(place.folder) if place is not None else nullcontext():
         model, projector = convert_files(
             converter,
@@ -208,9 +218,11 @@ def quantise(
         Path | None, typer.Option(help="Default: beside it, with the quantisation in its name.")
     ] = None,
     llama_cpp_path: LlamaCpp = None,
+    llama_cpp_image: LlamaCppImage = None,
     json_: Json = False,
 ) -> None:
     """Make a smaller file of one of 16 bits."""
+    from app.llm.image import find_image
     from app.llm.quantise import find_quantizer, known_type
     from app.llm.quantise import quantise as quantise_file
 
@@ -218,8 +230,10 @@ def quantise(
     target = output_path or file.with_name(f"{_bare(file.stem)}-{kind}.gguf")
     if target.exists():
         raise InputError(f"{target} is there already", "Name another file with --output-path.")
+    image = find_image(llama_cpp_image) if llama_cpp_image else None
+    quantizer = find_quantizer(llama_cpp_path, image)
     with Bars() as bars:
-        quantise_file(find_quantizer(llama_cpp_path), file, target, kind, bars.tell)
+        quantise_file(quantizer, file, target, kind, bars.tell)
     size = target.stat().st_size
     if json_:
         print_json({"file": str(target), "bytes": size})

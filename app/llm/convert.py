@@ -13,8 +13,9 @@ from app.llm.catalogue import PART, Progress, need_space
 from app.llm.checkpoint import Checkpoint
 from app.llm.files import check_files
 from app.llm.gguf import read_header
+from app.llm.image import FOLDER, Image
 from app.llm.pull import quantisation
-from app.llm.quantise import TYPES, known_type, quantise
+from app.llm.quantise import TYPES, Quantizer, known_type, quantise
 from app.llm.tool import KILLED, Finished, run_tool
 
 DIRECT = ("BF16", "F16")
@@ -71,8 +72,14 @@ class Converter:
     llama_cpp: Path
     python: str
     pre_tokenizer: str = ""
+    image: Image | None = None
 
-    def command(self, arguments: Sequence[str]) -> list[str]:
+    def command(self, arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
+        """`folders` are those of the arguments."""
+        own = self._own(arguments)
+        return self.image.command(own, folders, _OFFLINE) if self.image else own
+
+    def _own(self, arguments: Sequence[str]) -> list[str]:
         script = str(self.llama_cpp / SCRIPT)
         if not self.pre_tokenizer:
             return [self.python, script, *arguments]
@@ -80,13 +87,17 @@ class Converter:
         return [self.python, *own, script, *arguments]
 
 
-def find_converter(llama_cpp: Path | None, python: str, pre_tokenizer: str = "") -> Converter:
+def find_converter(
+    llama_cpp: Path | None, python: str, pre_tokenizer: str = "", image: Image | None = None
+) -> Converter:
     """Raises ModelError for a folder that is no checkout of llama.cpp."""
+    if image is not None:
+        return Converter(FOLDER, "python3", pre_tokenizer, image)
     if llama_cpp is None:
         raise ModelError(
             "converting needs a checkout of llama.cpp",
             "git clone https://github.com/ggml-org/llama.cpp, and give its folder with "
-            "--llama-cpp-path or LLAMA_CPP_PATH.",
+            "--llama-cpp-path or LLAMA_CPP_PATH; or have Docker and give --llama-cpp-image.",
         )
     if not (llama_cpp / SCRIPT).is_file():
         raise ModelError(
@@ -123,7 +134,7 @@ def foresee(checkpoint: Checkpoint, kind: str, projector: str) -> Foreseen:
 
 def convert(
     converter: Converter,
-    quantizer: Path | None,
+    quantizer: Quantizer | None,
     checkpoint: Checkpoint,
     target: Path,
     kind: str,
@@ -160,7 +171,7 @@ def convert(
 @dataclass(frozen=True)
 class _Run:
     converter: Converter
-    quantizer: Path | None
+    quantizer: Quantizer | None
     checkpoint: Checkpoint
     on_progress: Progress
     keep: bool
@@ -203,7 +214,7 @@ class _Run:
             return
         size = self.checkpoint.size
         need_space(target.parent, 0 if "--mmproj" in options else size, target.name)
-        part = target.with_name(target.name + PART)
+        part = target.resolve().with_name(target.name + PART)
 
         def line(text: str) -> None:
             if percent := _WRITING.search(text):
@@ -212,7 +223,10 @@ class _Run:
 
         arguments = [str(self.checkpoint.folder), *options, "--outfile", str(part)]
         try:
-            done = run_tool(self.converter.command(arguments), line, _OFFLINE)
+            # In the hub's cache a checkpoint is a folder of links to files that lie elsewhere.
+            files = [path.resolve().parent for path in self.checkpoint.folder.iterdir()]
+            folders = [self.checkpoint.folder, *files, part.parent]
+            done = run_tool(self.converter.command(arguments, folders), line, _OFFLINE)
             if done.code:
                 raise _failure(done, self.checkpoint)
             try:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm.catalogue import PART, Progress, need_space
 from app.llm.gguf import check_gguf
+from app.llm.image import FOLDER, Image
 from app.llm.tool import KILLED, Finished, run_tool
 
 TYPES = ("Q8_0", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K")
@@ -22,13 +25,28 @@ _BUILT = ("build/bin", "build/bin/Release", "bin", ".")
 """Where a checkout of llama.cpp has its programs, built with CMake on each system."""
 
 
-def find_quantizer(llama_cpp: Path | None) -> Path:
-    """The program, in the checkout or else in PATH; raises ModelError."""
+@dataclass(frozen=True)
+class Quantizer:
+    """The program, here or in an image."""
+
+    program: Path
+    image: Image | None = None
+
+    def command(self, arguments: Sequence[str], *files: Path) -> list[str]:
+        """`files` are those among the arguments, or to be."""
+        own = [str(self.program), *arguments]
+        return self.image.command(own, [f.parent for f in files]) if self.image else own
+
+
+def find_quantizer(llama_cpp: Path | None, image: Image | None = None) -> Quantizer:
+    """The program in the image, in the checkout or else in PATH; raises ModelError."""
+    if image is not None:
+        return Quantizer(FOLDER / PROGRAM, image)
     name = f"{PROGRAM}.exe" if sys.platform == "win32" else PROGRAM
     for folder in _BUILT if llama_cpp is not None else ():
         candidate = llama_cpp / folder / name  # type: ignore[operator]
         if candidate.is_file():
-            return candidate
+            return Quantizer(candidate)
     found = shutil.which(PROGRAM)
     if found is None:
         raise ModelError(
@@ -36,7 +54,7 @@ def find_quantizer(llama_cpp: Path | None) -> Path:
             "Build it: cmake -B build && cmake --build build --target llama-quantize in a checkout "
             "of llama.cpp, and give that with --llama-cpp-path; or put it into PATH.",
         )
-    return Path(found)
+    return Quantizer(Path(found))
 
 
 def known_type(text: str, allowed: tuple[str, ...] = TYPES) -> str:
@@ -46,16 +64,19 @@ def known_type(text: str, allowed: tuple[str, ...] = TYPES) -> str:
     return text.upper()
 
 
-def quantised_size(quantizer: Path, source: Path, kind: str) -> int:
+def quantised_size(quantizer: Quantizer, source: Path, kind: str) -> int:
     """Bytes that the weights of `source` will take; reads only its header. Raises ModelError."""
-    done = run_tool([str(quantizer), "--dry-run", str(source), kind])
+    source = source.resolve()
+    done = run_tool(quantizer.command(["--dry-run", str(source), kind], source))
     found = _SIZE.search(done.text)
     if done.code or found is None:
         raise _failure(done, source, kind)
     return int(float(found[1]) * (1 << 20))
 
 
-def quantise(quantizer: Path, source: Path, target: Path, kind: str, on_progress: Progress) -> Path:
+def quantise(
+    quantizer: Quantizer, source: Path, target: Path, kind: str, on_progress: Progress
+) -> Path:
     """Write `source` as `kind` to `target`, which gets its name when it is whole.
 
     Raises ModelError, and EngineStartFailed when `source` is no GGUF file.
@@ -63,7 +84,8 @@ def quantise(quantizer: Path, source: Path, target: Path, kind: str, on_progress
     check_gguf(source, "engine.model")
     size = quantised_size(quantizer, source, kind)
     need_space(target.parent, size, f"{kind} of {source.name}")
-    part = target.with_name(target.name + PART)
+    part = target.resolve().with_name(target.name + PART)
+    words = [str(source.resolve()), str(part), kind]
 
     def line(text: str) -> None:
         if step := _STEP.match(text):
@@ -71,7 +93,7 @@ def quantise(quantizer: Path, source: Path, target: Path, kind: str, on_progress
             on_progress(f"{kind} {target.name}", size * number // max(count, 1), size)
 
     try:
-        done = run_tool([str(quantizer), str(source), str(part), kind], line)
+        done = run_tool(quantizer.command(words, source.resolve(), part), line)
         if done.code:
             raise _failure(done, source, kind)
         try:

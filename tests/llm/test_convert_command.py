@@ -243,6 +243,55 @@ def test_a_dry_run_tells_the_sizes_and_writes_nothing(scripted: Scripted, out: P
     assert scripted.calls() == []
 
 
+DOCKER = """#!/usr/bin/env python3
+# Runs what a container would, with the image's folder taken for the checkout in DOCKER_APP.
+import os, sys
+words = sys.argv[1:]
+assert words[:3] == ["run", "--rm", "--init"], words
+assert words[words.index("--network") + 1] == "none"
+assert words[words.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
+seen = [words[at + 1].split(":")[0] for at, word in enumerate(words) if word == "--volume"]
+at = words.index("--entrypoint")
+assert "convert" not in str(words) or os.environ["DOCKER_SEES"] in seen, seen
+program = [words[at + 1], *words[at + 3 :]]
+assert words[at + 2] == "llama.cpp:full"
+for word in program:
+    if word.endswith((".gguf", ".part")):
+        assert os.path.dirname(word) in seen, (word, seen)
+checkout = os.environ["DOCKER_APP"]
+places = {"/app/llama-quantize": checkout + "/build/bin/llama-quantize"}
+program = [places.get(w, w.replace("/app", checkout, 1) if w.startswith("/app") else w)
+           for w in program]
+os.execvp(program[0], program)
+"""
+
+
+def test_the_tools_of_the_full_image(
+    scripted: Scripted, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["convert", "--model-path", str(scripted.checkpoint), "--output-path"]
+    words += [str(out / "t-Q4_0.gguf"), "--quantize", "q4_0", "--llama-cpp-image", "llama.cpp:full"]
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}")
+    assert "docker was not found" in error(models(*words)).message
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "docker").write_text(DOCKER, encoding="utf-8")
+    (programs / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_APP", str(scripted.folder))
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    (scripted.checkpoint / "model.safetensors").rename(blobs / "0123")
+    (scripted.checkpoint / "model.safetensors").symlink_to(blobs / "0123")
+    monkeypatch.setenv("DOCKER_SEES", str(blobs))
+    done = models(*words)
+    assert done.exit_code == 0, done.exception
+    assert names(out) == {"t-Q4_0.gguf", "mmproj-t-f16.gguf"}
+    whole = ["quantise", str(out / "mmproj-t-f16.gguf"), "--to", "q8_0"]
+    assert models(*whole, "--llama-cpp-image", "llama.cpp:full").exit_code == 0
+    assert "mmproj-t-Q8_0.gguf" in names(out)
+
+
 def test_the_text_part_alone(scripted: Scripted, out: Path) -> None:
     assert convert(scripted, out / "t.gguf", "--mmproj", "none").exit_code == 0
     assert names(out) == {"t.gguf"}
