@@ -303,21 +303,21 @@ def test_the_service_runs_until_it_is_told_to_end(container: Container) -> None:
 
 
 def test_pulled_models_go_into_their_own_volume(container: Container) -> None:
-    code, _, err = container.run("version")
+    code, _, err = container.run("--version")
     assert (code, err) == (0, "")
     assert (container.data / "models").resolve() == container.models.resolve()
-    assert container.run("version")[0] == 0  # the link is there already
+    assert container.run("--version")[0] == 0  # the link is there already
 
 
 def test_models_that_lie_in_the_data_folder_stay(container: Container) -> None:
     (container.data / "models" / "mine").mkdir(parents=True)
-    assert container.run("version")[0] == 0
+    assert container.run("--version")[0] == 0
     assert not (container.data / "models").is_symlink()
 
 
 def test_a_data_folder_that_is_not_there_ends_it(container: Container) -> None:
     container.environment["PHONEPILOT_SERVICE__DATA_DIR"] = str(container.data / "none")
-    code, out, err = container.run("version")
+    code, out, err = container.run("--version")
     assert (code, out) == (78, "")
     assert f"cannot write {container.data / 'none'}" in err
 
@@ -325,7 +325,7 @@ def test_a_data_folder_that_is_not_there_ends_it(container: Container) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_data_folder_of_another_user_ends_it(container: Container) -> None:
     container.data.chmod(0o555)
-    code, _, err = container.run("version")
+    code, _, err = container.run("--version")
     container.data.chmod(0o755)
     assert code == 78
     assert "sudo chown" in err
@@ -333,7 +333,7 @@ def test_a_data_folder_of_another_user_ends_it(container: Container) -> None:
 
 def test_a_missing_folder_for_models_is_told(container: Container) -> None:
     container.environment["MODELS_DIR"] = str(container.models / "none")
-    code, _, err = container.run("version")
+    code, _, err = container.run("--version")
     assert code == 0
     assert f"no folder {container.models / 'none'}" in err
     assert not (container.data / "models").exists()
@@ -353,7 +353,7 @@ def test_a_missing_gpu_is_told(container: Container, tmp_path: Path, code: int, 
     program = nvidia_smi(tmp_path / "bin", code)
     container.environment["PATH"] = f"{program}{os.pathsep}{container.environment['PATH']}"
     container.environment["PHONEPILOT_ENGINE__KIND"] = "llama-server"
-    ended, _, err = container.run("version")
+    ended, _, err = container.run("--version")
     assert ended == 0
     assert ("no GPU can be seen" in err) is told
 
