@@ -1,10 +1,10 @@
 """Model text to one action, or an error: the only way from a reply to the phone.
 
-The rules: thinking is never executed; a call directly behind `</think>` or `<answer>` is the
-action, and nothing after it is looked at, so that the stream can be closed there; in a reply
-without that, the last complete call outside the thinking counts; a call that was begun and cannot
-be read spoils the reply, because what follows may lie inside its strings; and nothing but a
-well-formed `finish(...)` ends a task as done.
+The rules: thinking is never executed; a call directly behind `</think>` or a leading `<answer>` is
+the action, and nothing after it is looked at, so that the stream can be closed there; in a reply
+without that, the last complete call outside the thinking counts, but for a finish in the middle of
+a sentence; a call that was begun and cannot be read spoils the reply, because what follows may lie
+inside its strings; and nothing but a well-formed `finish(...)` ends a task as done.
 """
 
 from __future__ import annotations
