@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Literal
 
 from app.agent.actions import Finish
+from app.agent.call import CallError
 from app.agent.history import image_part
 from app.agent.ports import Chat, Frame
 from app.agent.reply import parse_reply, plain_text, split_thinking
@@ -80,9 +81,13 @@ def _filled(text: str, fields: Mapping[str, str]) -> str:
 
 
 def _plain(reply: str) -> str:
-    """The words of a reply; a model that knows only its protocol may say them by `finish`."""
+    """The words of a reply; a model that knows only its protocol may say them by `finish`. None of
+    it is executed, so a reply full of broken calls may be cut at its last tag."""
     try:
         action = parse_reply(reply).action
     except (PolicyError, ReplyTruncated):
-        return plain_text(split_thinking(reply)[1])
+        try:
+            return plain_text(split_thinking(reply)[1])
+        except CallError:
+            return plain_text(reply.rpartition("</think>")[2])
     return action.message if isinstance(action, Finish) else action.describe()
