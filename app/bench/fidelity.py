@@ -7,7 +7,6 @@ and prompt. What differs is lost by quantising, or is computed differently.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
@@ -30,7 +29,9 @@ from app.errors import EngineRequestFailed, EngineUnreachable, ModelError
 from app.llm.checkpoint import Checkpoint
 from app.llm.client import refusal
 from app.llm.engine import Engine
-from app.llm.tool import KILLED, Finished, run_tool
+from app.llm.log import LogRing
+from app.llm.process import EngineProcess
+from app.llm.tool import KILLED, LAST_LINES, Finished
 from app.settings import EngineSettings, Settings
 
 GOAL = 0.999
@@ -47,7 +48,7 @@ _ALL = 1 << 20
 _ASCII = "root ::= [ -~]+"
 """A grammar. llama.cpp tells nothing of tokens that are half a character, as a model may write that
 was trained on nothing; a grammar changes its choices and not the probabilities that it tells."""
-_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+STOP_S = 1.0
 
 Progress = Callable[[str], None]
 
@@ -137,9 +138,9 @@ async def measure(
             own.mkdir()
             replies += await _ask(engine, questions, tokens, own, progress)
         progress("the checkpoint reads the same")
-        told = await asyncio.to_thread(
-            _read_by_checkpoint, python, checkpoint, replies, folder / "job.json", half
-        )
+        job = folder / "job.json"
+        _write(job, checkpoint, replies, half)
+        told = await _read_by_checkpoint(python, job, len(replies))
     for reply, found in zip(replies, told, strict=True):
         if reply.read != found["prompt_tokens"]:
             raise ModelError(
@@ -278,24 +279,31 @@ async def _json(
     return found if isinstance(found, dict) else {}
 
 
-def _read_by_checkpoint(
-    python: str, checkpoint: Checkpoint, replies: Sequence[Reply], job: Path, half: bool
-) -> list[dict[str, Any]]:
+def _write(job: Path, checkpoint: Checkpoint, replies: Sequence[Reply], half: bool) -> None:
     whole = {
         "checkpoint": str(checkpoint.folder),
         "half": half,
         "replies": [vars(reply) for reply in replies],
     }
     job.write_text(json.dumps(whole), encoding="utf-8")
+
+
+async def _read_by_checkpoint(python: str, job: Path, count: int) -> list[dict[str, Any]]:
+    """What the reference tells of each of `count` replies; it ends when this is cancelled."""
     found: list[dict[str, Any]] = []
 
     def line(text: str) -> None:
         if text.startswith(LINE):
             found.append(json.loads(text.removeprefix(LINE)))
 
-    done = run_tool([python, "-P", str(REFERENCE), str(job)], line, _OFFLINE)
-    if done.code or len(found) != len(replies):
-        raise _failure(done)
+    log = LogRing()
+    process = await EngineProcess.start([python, "-P", str(REFERENCE), str(job)], log, line)
+    try:
+        code = await process.wait()
+    finally:
+        await process.stop(STOP_S)
+    if code or len(found) != count:
+        raise _failure(Finished(code, log.lines(LAST_LINES)))
     return found
 
 

@@ -4,16 +4,21 @@ runs in tests/llm/test_convert_llama_cpp.py."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
 from app.bench import fidelity, reference
 from app.cli import app
 from app.errors import AppError
+from app.llm.checkpoint import read_checkpoint
+from app.settings import load_settings
 
 DEMO = Path("app/demo")
 MODEL, MMPROJ = DEMO / "demo-q4_k_s.gguf", DEMO / "demo-mmproj-f16.gguf"
@@ -116,6 +121,39 @@ def test_a_python_without_torch_is_told(
     found = error(check(checkpoint))
     assert found.message.endswith("lacks the package no_such_torch")
     assert "--python" in found.hint
+
+
+async def test_a_check_that_is_broken_off_leaves_no_process(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tmp_path, monkeypatch)
+    started = asyncio.Event()
+
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        started.set()
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    hanging = f"import socket, time; socket.create_connection({address!r}); time.sleep(600)"
+    (tmp_path / "stand_in.py").write_text(hanging, encoding="utf-8")
+    before = set(psutil.Process().children(recursive=True))
+    work = fidelity.measure(
+        load_settings(("demo",)),
+        [MODEL],
+        MMPROJ,
+        read_checkpoint(checkpoint),
+        sys.executable,
+        count=1,
+        tokens=2,
+    )
+    running = asyncio.create_task(work)
+    async with server, asyncio.timeout(30):
+        await started.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_what_cannot_be_compared_is_told_before_anything_starts(
