@@ -179,7 +179,7 @@ def serve(
 ) -> None:
     """Run the service: HTTP API and dashboard, until Ctrl-C."""
     from app.log import log_json
-    from app.main import serve as run_service
+    from app.serving import serve as run_service
     from app.settings import load_settings
 
     settings = load_settings(config or (), {"service.port": port})

@@ -28,7 +28,8 @@ from app.llm import launch
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.readiness import check_remote
 from app.llm.status import EngineKind
-from app.main import check_access, needs_token, open_socket
+from app.main import check_access, needs_token
+from app.serving import open_socket
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, Settings
 from app.tokens import Tokens
 

@@ -17,7 +17,7 @@ from typing import Any
 from app.client import ServiceClient
 from app.demo.phone_process import PhoneControl, phone_process
 from app.errors import EngineStartFailed
-from app.main import serve
+from app.serving import serve
 from app.settings import Settings, load_settings
 
 DEFAULT_GOAL = "Turn on Bluetooth"

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.main import SHUTDOWN_S
+from app.settings import ServiceSettings
 from tests.e2e.conftest import STOP_S, service_process
 from tests.phones import phone_process
 
@@ -101,7 +101,9 @@ def test_a_phone_by_two_names_is_one_and_changes_are_told(tmp_path: Path) -> Non
                 line for line in events if line.startswith("event") and "change" not in line
             ]
         process.wait(STOP_S)
-        assert time.monotonic() - begun < SHUTDOWN_S, "an open stream held the service up"
+        assert time.monotonic() - begun < ServiceSettings().shutdown_s, (
+            "an open stream held the service up"
+        )
 
 
 @pytest.mark.parametrize(
