@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from starlette.routing import BaseRoute, Route
 from typer.testing import CliRunner
 
 from app.api.access import OPEN, right_for
 from app.api.guard import LOOPBACK, refusal
 from app.cli import app
 from app.errors import ConfigError, InputError
-from app.main import check_access
+from app.main import check_access, create_app
 from app.settings import load_settings
 from app.tokens import RIGHTS, Tokens
 from tests.e2e.conftest import service_environment, service_process
 
 SECRET = re.compile(r"pp_[\w-]{43}")
+HIDDEN = [
+    ("GET", "/"),
+    ("GET", "/docs"),
+    ("GET", "/docs/oauth2-redirect"),
+    ("GET", "/redoc"),
+    ("GET", "/openapi.json"),
+    ("GET", "/mcp"),
+    ("POST", "/mcp"),
+    ("DELETE", "/mcp"),
+]
+"""Routes that the service's description leaves out."""
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -50,8 +65,7 @@ def routes(url: str, token: str) -> list[tuple[str, str]]:
         for path, methods in document["paths"].items()
         for method in methods
     ]
-    hidden = [("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/v1/models")]
-    return [*filled, *hidden, ("POST", "/v1/chat/completions"), ("DELETE", "/tasks/1")]
+    return [*filled, *HIDDEN, ("POST", "/v1/chat/completions"), ("DELETE", "/tasks/1")]
 
 
 def test_every_route_asks_for_a_token_and_for_the_right_one(
@@ -74,10 +88,75 @@ def test_every_route_asks_for_a_token_and_for_the_right_one(
                 assert refused.status_code == 401, (method, path, headers)
                 assert refused.headers["www-authenticate"] == "Bearer"
                 assert refused.json()["error"]["code"] == "token_missing"
-            if method in WRITES:
+            if method in WRITES and right != "read":
                 lacking = http.request(method, path, headers=bearer(secrets["read"]))
                 assert lacking.status_code == 403, (method, path)
                 assert lacking.json()["error"]["code"] == "right_missing"
+
+
+def all_routes(found: Sequence[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """Every method and path of a router and of those that it includes."""
+    for route in found:
+        if isinstance(route, Route):
+            path = re.sub(r"\{[^}]+\}", "1", route.path)
+            for method in route.methods or ("GET", "POST", "DELETE"):
+                if method != "HEAD":
+                    yield method, path
+        elif (included := getattr(route, "original_router", None)) is not None:
+            yield from all_routes(included.routes)
+
+
+async def test_no_route_of_the_router_is_forgotten(
+    guarded: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    overrides = {"service.data_dir": str(tmp_path), "adb.private": True}
+    service = create_app(load_settings(["demo"], overrides, environ={}))
+    async with service.router.lifespan_context(service):
+        walked = set(all_routes(service.routes))
+    url, secrets = guarded
+    tested = set(routes(url, secrets["read"]))
+    catch_all = {(method, path) for method, path in walked if path == "/v1/1"}
+    assert len(walked) > 30
+    assert walked - tested - catch_all == set()
+
+
+async def test_a_tool_asks_for_the_right_of_its_route(
+    guarded: tuple[str, dict[str, str]],
+) -> None:
+    url, secrets = guarded
+
+    async def call(right: str, tool: str, **arguments: object) -> str:
+        async with (
+            httpx2.AsyncClient(headers=bearer(secrets[right]), timeout=30) as http,
+            Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
+        ):
+            answer = await client.call_tool(tool, arguments)
+            return str(answer.content[0].text)
+
+    assert "devices" in await call("read", "list_devices")
+    for tool, arguments in (
+        ("run_task", {"goal": "Turn on Bluetooth"}),
+        ("cancel_task", {"task_id": "1"}),
+        ("reply_to_task", {"task_id": "1", "allow": True}),
+    ):
+        assert "right_missing" in await call("read", tool, **arguments)
+    assert "device_not_found" in await call("admin", "run_task", goal="Turn on Bluetooth")
+
+
+def test_a_token_that_is_used_too_often_has_to_wait(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens.json")
+    busy, other = tokens.create("busy", ["read"]), tokens.create("other", ["read"])
+    config = tmp_path / "limited.toml"
+    config.write_text('[service]\nauth = "always"\nrate_limit = "5/hour"\n')
+    with (
+        service_process(tmp_path, "-c", str(config)) as (url, _),
+        httpx.Client(base_url=url, timeout=30) as http,
+    ):
+        asked = [http.get("/tasks", headers=bearer(busy)) for _ in range(6)]
+        assert [answer.status_code for answer in asked] == [200] * 5 + [429]
+        assert asked[-1].json()["error"]["code"] == "too_many_requests"
+        assert http.get("/tasks", headers=bearer(other)).status_code == 200
+        assert http.get("/healthz").status_code == 200
 
 
 def test_each_right_is_good_for_its_own(guarded: tuple[str, dict[str, str]]) -> None:
@@ -207,7 +286,7 @@ def test_a_broken_file_lets_nobody_in(tmp_path: Path) -> None:
 def test_no_path_opens_what_is_not_open(method: str, path: str) -> None:
     right = right_for(method, f"/tasks/{path}")
     assert right in ("read", "run", "admin")
-    assert right_for("POST", f"/{path}") != "read"
+    assert right_for("POST", f"/{path}") != "read" or path == "mcp"
     assert right_for(method, f"/tasks/{path}") != OPEN
 
 
