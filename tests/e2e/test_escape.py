@@ -13,7 +13,8 @@ from tests.e2e.conftest import Stack
 PARTS = st.sampled_from(
     [
         "..", "%2e%2e", "%2E.", "..%2f", "..%5c", "..\\", ".", "", "%00", "....", "..;",
-        "%252e%252e", "etc", "passwd", "etc%2fpasswd", "/etc/passwd", "app", "main.py", "phonepilot.db",
+        "%252e%252e", "etc",
+        "passwd", "etc%2fpasswd", "/etc/passwd", "app", "main.py", "phonepilot.db",
         "webhook-secret", "tokens.json", "screenshots", "index.html", "main.js", "1",
         "%c0%ae%c0%ae",
     ]
