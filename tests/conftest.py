@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from tests.phones import PhoneProcess, phone_process
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+# Whoever starts us in the background has us ignore SIGINT, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 APPS = (
     ("Settings", ("设置",), "com.android.settings"),
