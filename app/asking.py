@@ -47,6 +47,9 @@ class PhoneChat:
         ):
             yield reply
 
+    async def count(self, messages: Sequence[Message]) -> int:
+        return await self._client.count(messages)
+
     async def warm(self, messages: Sequence[Message]) -> None:
         if self._calls.full:
             return  # reading ahead is worth nobody's waiting

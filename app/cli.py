@@ -26,7 +26,7 @@ from app.cli_run import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
 from app.cli_schedules import schedules_app
 from app.cli_tasks import tasks_app
 from app.cli_tokens import tokens_app
-from app.errors import AppError
+from app.errors import AppError, InputError
 from app.show import Terminal, print_error, print_json, shown
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ async def _demo(
     from app.demo import scenario
 
     goal = scenario.DEFAULT_GOAL if goal is None else goal
+    if not goal.strip():  # before all parts are started
+        raise InputError("the goal is empty", f"For example: {scenario.DEFAULT_GOAL}.")
     seed = scenario.DEFAULT_SEED if seed is None else seed
     started = time.monotonic()
     async with AsyncExitStack() as stack:

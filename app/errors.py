@@ -139,8 +139,8 @@ class InputRefused(DeviceError):
     code = "input_refused"
     status = 409
     default_hint = (
-        "Turn on 'USB debugging (Security settings)' in the developer options, "
-        "then restart the phone."
+        "Turn on 'USB debugging (Security settings)' in the developer options, then restart the "
+        "phone; `phonepilot devices setup SERIAL` names the switch of other makers."
     )
 
 

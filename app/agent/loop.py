@@ -132,7 +132,7 @@ class _Loop:
         except MAY_COME_BACK as exc:
             # Whether the phone still did it is not known, so it is never done again unasked: the
             # next look shows.
-            await self._returned(exc)
+            await self._back_again(exc)
             self._progress.feedback = (
                 "The phone dropped off during the last action; see what it did."
             )
@@ -148,7 +148,7 @@ class _Loop:
         try:
             step = await self._conduct.control.unless_paused(self._look(number))
         except MAY_COME_BACK as exc:
-            await self._conduct.control.unless_paused(self._returned(exc))
+            await self._back_again(exc)
             return None
         except PERSON_MUST_ACT as exc:
             await self._helped(exc)
@@ -213,6 +213,13 @@ class _Loop:
         stall.forgive()
         self._progress.feedback = f"The person says: {answer.text}" if answer.text else sign
         return None
+
+    async def _back_again(self, error: DeviceError) -> None:
+        """Until the phone is back; one that then wants the person waits for them."""
+        try:
+            await self._conduct.control.unless_paused(self._returned(error))
+        except PERSON_MUST_ACT as exc:
+            await self._helped(exc)
 
     async def _returned(self, error: DeviceError) -> None:
         """Wait until the phone is back; raises `error` when it is not, or drops off too often."""

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 KEPT_UNREADABLE = 500
 """Characters of a reply that was no action that stay in the conversation, to be repaired."""
+MAX_FOLDS = 3
 MAX_TAIL = 40
 """Characters behind a complete action that are waited for, where only the end tells the counts."""
 
@@ -83,6 +84,7 @@ class VisionPolicy:
         text = self._history.pending_text(observation.app, told)
         image = image_tokens(*self._size(observation))
         self._make_room(image)
+        await self._foresee(text, png)
         try:
             completion = await self._ask(attempt, text, png, on_thought)
         except (EngineUnreachable, EngineHung) as exc:
@@ -158,14 +160,23 @@ class VisionPolicy:
             self._budget.freed(self._history.fold(excess))
             self._last_prompt = 0
 
+    async def _foresee(self, text: str, png: bytes) -> None:
+        """A conversation that was taken over was counted by nobody yet: fold it until it fits."""
+        if self._last_prompt or not self._history.turns or not self._budget:
+            return
+        for _ in range(MAX_FOLDS):
+            counted = await self._chat.count(self._history.messages(text, png))
+            excess = counted - self._budget.limit
+            if not self._budget.size or excess <= 0 or not self._history.fold(excess):
+                return
+
     def _shrunk(self) -> bool:
         """Fold all that can be folded; False when nothing can."""
         self._last_prompt = 0
         return self._history.fold(self._budget.size if self._budget else 1 << 30) > 0
 
     def _cut_by_the_context(self, completion: Completion) -> bool:
-        """Whether the reply ended where the context did. A conversation that was taken over is not
-        foreseen, because nobody has counted it yet."""
+        """Whether the reply ended where the context did, as when the engine tells no counts."""
         size = self._budget.size if self._budget else 0
         used = completion.prompt_tokens + completion.completion_tokens
         return completion.finish_reason == "length" and 0 < size <= used + NEXT_TURN

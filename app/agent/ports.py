@@ -164,6 +164,9 @@ class Chat(Protocol):
     ) -> AbstractAsyncContextManager[ReplyStream]:
         """`grammar` (GBNF) is left out for an engine that does not know such."""
 
+    async def count(self, messages: Sequence[Message]) -> int:
+        """Tokens of a prompt with its image; 0 where the engine does not tell."""
+
     async def warm(self, messages: Sequence[Message]) -> None:
         """Have the engine read the beginning of the next request ahead, where it can keep it."""
 

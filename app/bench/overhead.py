@@ -90,6 +90,9 @@ class _Chat:
     ) -> AbstractAsyncContextManager[ReplyStream]:
         return self._client.stream(messages, sampling=Sampling(0.0, 0.85, 0.2, 3000))
 
+    async def count(self, messages: Sequence[Message]) -> int:
+        return await self._client.count(messages)
+
     async def warm(self, messages: Sequence[Message]) -> None:
         await self._client.warm(messages)
 

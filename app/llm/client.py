@@ -164,6 +164,25 @@ class ChatClient:
             async for _ in reply:
                 pass
 
+    async def count(self, messages: Sequence[Mapping[str, Any]]) -> int:
+        """Tokens of a prompt, its image included, without reading it; 0 where it is not told.
+
+        llama.cpp's `/v1/chat/completions/input_tokens`. Raises EngineUnreachable, EngineTimeout.
+        """
+        if not self._local:
+            return 0
+        url = f"{await self._base_url()}/v1/chat/completions/input_tokens"
+        try:
+            answer = await self._client().post(url, json={"messages": list(messages)})
+            found = answer.json()["input_tokens"] if answer.is_success else 0
+        except httpx.TimeoutException as exc:
+            raise EngineTimeout("the engine counted for too long") from exc
+        except httpx.HTTPError as exc:
+            raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
+        except (ValueError, KeyError, TypeError):
+            return 0
+        return found if isinstance(found, int) else 0
+
     async def close_streams(self) -> None:
         """Break off all requests at once; they raise `EngineUnreachable`. The next request opens a
         new connection."""

@@ -147,8 +147,12 @@ class ScriptedChat:
     def __init__(self, *script: str | Told | AppError) -> None:
         self.requests: list[list[Message]] = []
         self.warmed: list[list[Message]] = []
+        self.counts: list[int] = []
         self.asking = asyncio.Event()
         self._script = list(script)
+
+    async def count(self, messages: Sequence[Message]) -> int:
+        return self.counts.pop(0) if self.counts else 0
 
     async def warm(self, messages: Sequence[Message]) -> None:
         self.warmed.append(list(messages))

@@ -8,8 +8,17 @@ from hypothesis import strategies as st
 
 from app.agent.context import ContextBudget, image_tokens
 from app.agent.history import KEPT_TURNS, RECORD_HEADING, RECORD_LINES, History
+from app.agent.policy import VisionPolicy
+from app.agent.ports import Observation
 from app.errors import ContextOverflow
-from tests.agent.doubles import Notebook, RememberingDevice, Scene, ScriptedChat, Told
+from tests.agent.doubles import (
+    Notebook,
+    PlainFrame,
+    RememberingDevice,
+    Scene,
+    ScriptedChat,
+    Told,
+)
 
 TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
 DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
@@ -156,3 +165,24 @@ async def test_each_request_begins_with_what_the_engine_was_given_to_read_ahead(
     for warmed, request in zip(chat.warmed, chat.requests[1:], strict=False):
         assert warmed[:-1] == request[:-1]
         assert warmed[-1] == {"role": "user", "content": ""}
+
+
+async def test_a_conversation_that_was_taken_over_is_counted_before_it_is_sent() -> None:
+    chat = ScriptedChat(DONE)
+    chat.context, chat.counts = 10_000, [12_000, 8_000]
+    policy = VisionPolicy(chat, filled(20), None, max_reply=1_000)
+    seen = Observation(PlainFrame(), "Home")
+    await policy.decide(seen, "", lambda thought: None)
+    assert chat.counts == []
+    assert len(chat.requests) == 1
+    assert len(chat.requests[0]) < 2 * 20
+    assert RECORD_HEADING in str(chat.requests[0])
+
+
+async def test_a_conversation_of_its_own_is_not_counted() -> None:
+    chat = ScriptedChat(TAP, DONE)
+    chat.context, chat.counts = 10_000, [99_999]
+    policy = VisionPolicy(chat, History("system", "Turn on Bluetooth"), None)
+    for _ in range(2):
+        await policy.decide(Observation(PlainFrame(), "Home"), "", lambda thought: None)
+    assert chat.counts == [99_999]

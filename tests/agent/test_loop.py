@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from app.agent.conduct import Conduct
+from app.agent.ports import Answer
 from app.errors import (
     AppNotFound,
     CommandFailed,
@@ -21,7 +23,7 @@ from app.errors import (
     EngineUnreachable,
     InputRefused,
 )
-from tests.agent.doubles import RememberingDevice, Scene, ScriptedChat, Told
+from tests.agent.doubles import RememberingDevice, Scene, ScriptedChat, ScriptedPerson, Told
 
 TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
 DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
@@ -217,3 +219,16 @@ async def test_every_action_of_the_protocol_reaches_the_phone() -> None:
     scene = Scene(ScriptedChat(*replies, 'do(action="Wait", duration="0 seconds")', DONE))
     assert (await scene.run()).reason == "finished"
     assert scene.device.calls == list(replies.values())
+
+
+async def test_a_phone_that_comes_back_and_wants_the_person_waits_for_them() -> None:
+    scene = Scene(ScriptedChat(TAP, DONE))
+    scene.device.faults |= {
+        "tap": DeviceDisconnected("gone"),
+        "wait_ready": DeviceUnauthorized("not allowed any more"),
+    }
+    person = ScriptedPerson([Answer(True)])
+    scene.conduct = Conduct(person=person)
+    outcome = await scene.run()
+    assert [question.kind for question in person.asked] == ["take_over"]
+    assert outcome.reason == "finished"

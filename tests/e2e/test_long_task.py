@@ -65,6 +65,9 @@ class ToldWhatToSay:
         extra = {"grammar": f'root ::= "{literal}"'}
         return self.client.stream(messages, sampling=Sampling(0, 1, 0, REPLY), extra=extra)
 
+    async def count(self, messages: Sequence[Message]) -> int:
+        return await self.client.count(messages)
+
     async def warm(self, messages: Sequence[Message]) -> None:
         await self.client.warm(messages)
 

@@ -52,8 +52,10 @@ async def test_an_engine_looks_at_an_image_and_streams(
     client = ChatClient(engine.ensure_ready, local=True)
     async with client.stream([image_message("What is this?")], sampling=GREEDY) as reply:
         pieces = [piece.text async for piece in reply]
+    counted = await client.count([image_message("What is this?")])
     await client.aclose()
     completion = reply.completion
+    assert counted == completion.prompt_tokens
     assert len(pieces) > 5
     assert "".join(pieces) == completion.text
     assert completion.finish_reason == "length"
