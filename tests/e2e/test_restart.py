@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Stack, service_process, wait_until_ready
+from tests.e2e.conftest import STOP_S, Stack, service_process, wait_until_ready
 from tests.phones import PhoneProcess, phone_process
 
 KILLS = int(os.environ.get("PHONEPILOT_TEST_KILLS", "5"))
@@ -67,3 +68,22 @@ def test_killed_at_any_moment_it_goes_on_without_doubling_a_touch(tmp_path: Path
                 assert [step["number"] for step in kept] == list(range(1, task["steps"] + 1)), told
             done = taps(phone, before)
             assert len(set(done)) == len(done), (told, done)
+
+
+def test_stopped_politely_it_goes_on_too(tmp_path: Path) -> None:
+    with phone_process() as phone:
+        phone.reset(7)
+        before = max([0, *(event["seq"] for event in phone.events())])
+        with service_process(tmp_path) as (url, process):
+            wait_until_ready(url)
+            stack = Stack(url, phone, process)
+            stack.post("/devices/connect", {"address": phone.serial}).raise_for_status()
+            tasks = [stack.post("/tasks", {"goal": goal}).json()["id"] for goal in GOALS]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(STOP_S) == 128 + signal.SIGTERM
+        with service_process(tmp_path) as (url, _):
+            found = [ended(url, task) for task in tasks]
+        assert [task["status"] for task in found] == ["succeeded", "succeeded"], found
+        assert {task["restarts"] for task in found} == {1}
+        done = taps(phone, before)
+        assert len(set(done)) == len(done), done
