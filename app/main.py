@@ -44,6 +44,7 @@ from app.llm.client import ChatClient
 from app.llm.engine import Engine
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
+from app.tasks.heartbeat import Heartbeat
 from app.tasks.metrics import TaskMetrics
 from app.tasks.retention import Limits, Retention
 from app.tasks.runner import Runner
@@ -119,6 +120,7 @@ async def _start_parts(
 ) -> None:
     """Build every part, and have `stack` close each before what it depends on."""
     records = _start_records(settings, stack)
+    heartbeat = Heartbeat(settings.service.data_dir)
     fleet = app.state.fleet = await _start_phones(settings, table, stack)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -136,7 +138,9 @@ async def _start_parts(
         keep_screenshots=settings.service.keep_screenshots,
         return_s=settings.adb.return_timeout_s,
     )
-    await runner.recover()
+    await runner.recover(heartbeat.last())
+    heartbeat.start()
+    stack.push_async_callback(heartbeat.close)
     stack.push_async_callback(runner.close)
     schedules = Schedules(records.database, runner)
     await schedules.start()

@@ -177,7 +177,7 @@ class Task(BaseModel):
     ended_at: datetime | None = None
     steps: int = 0
     restarts: int = 0
-    """How often the service was ended while the task was open."""
+    """How often the service was ended while the task was running."""
 
 
 class Step(BaseModel):

@@ -13,29 +13,32 @@ MAX_RESTARTS = 3
 _UNSURE = "The service ended in this step; whether the phone did it is not known."
 
 
-async def left_open(store: Store, within_s: float, secrets: Secrets) -> list[Task]:
-    """The tasks to be queued again, oldest first.
+async def left_open(
+    store: Store, secrets: Secrets, within_s: float, alive_at: datetime | None
+) -> list[Task]:
+    """The tasks that an earlier run left open, oldest first: queued again, or interrupted with the
+    reason in `message`; neither is stored yet.
 
     A task that had begun goes on with a fresh look at the screen, so that nothing is repeated that
     the phone may have done; the step in which the service ended says that this is not known. What
     was left more than `within_s` seconds ago is interrupted instead: nobody expects a phone to
-    begin to move after hours.
+    begin to move after hours. `alive_at` is when the service was last known to be alive.
     """
-    open_again = []
+    found = []
     for task in await store.unfinished():
         steps = await store.list_steps(task.id)
+        had_begun = task.status != "queued"
         task.question, task.steps = None, len(steps)
-        why = _too_late(task, steps, within_s) or _lacks(task, secrets)
+        why = _too_late(task, steps, within_s, alive_at) or _lacks(task, secrets)
         if why:
             task.status, task.message, task.ended_at = "interrupted", why, datetime.now(UTC)
-            await store.save_task(task)
-            continue
-        if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
-            steps[-1].remark = f"{steps[-1].remark} {_UNSURE}".strip()
-            await store.save_step(task.id, steps[-1])
-        task.status, task.restarts = "queued", task.restarts + 1
-        open_again.append(task)
-    return open_again
+        else:
+            if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
+                steps[-1].remark = f"{steps[-1].remark} {_UNSURE}".strip()
+                await store.save_step(task.id, steps[-1])
+            task.status, task.restarts = "queued", task.restarts + had_begun
+        found.append(task)
+    return found
 
 
 def _lacks(task: Task, secrets: Secrets) -> str:
@@ -45,10 +48,12 @@ def _lacks(task: Task, secrets: Secrets) -> str:
     return f"The service ended while this task was open, and its secrets with it: {missing[0]}."
 
 
-def _too_late(task: Task, steps: list[Step], within_s: float) -> str:
+def _too_late(task: Task, steps: list[Step], within_s: float, alive_at: datetime | None) -> str:
     last = max([task.created_at, *(step.started_at for step in steps)])
+    if alive_at is not None:
+        last = max(last, alive_at)
     if datetime.now(UTC) - last > timedelta(seconds=within_s):
         return "The service ended while this task was open, too long ago to go on."
     if task.restarts >= MAX_RESTARTS:
-        return f"The service ended {MAX_RESTARTS + 1} times while this task was open."
+        return f"The service ended {MAX_RESTARTS + 1} times while this task was running."
     return ""

@@ -102,10 +102,14 @@ class Runner:
         # interrupt them.
         self._ending: set[str] = set()
 
-    async def recover(self) -> None:
-        """Go on with what an earlier run of the service left open."""
-        for task in await left_open(self._store, self._defaults.resume_within_s, self._secrets):
-            await self._begin(task)
+    async def recover(self, alive_at: datetime | None) -> None:
+        """Go on with what an earlier run of the service left open when it was last alive."""
+        within_s = self._defaults.resume_within_s
+        for task in await left_open(self._store, self._secrets, within_s, alive_at):
+            if task.status == "interrupted":
+                await self._write_end(task)
+            else:
+                await self._begin(task)
 
     async def submit(self, new: NewTask, key: str | None = None) -> Task:
         """Queue a task for its phone; with a `key` that came before, the task it stands for.
@@ -220,18 +224,21 @@ class Runner:
             error = outcome.error
             task.error = TaskError(code=error.code, message=error.message, hint=error.hint)
         task.question, task.ended_at = None, datetime.now(UTC)
-        # Before the end is written down: a kill in between makes the task end once more, and the
-        # receiver hears of it twice, never not at all.
-        await self._webhooks.tell("task.ended", task)
-        await self._store.save_task(task)
+        await self._write_end(task)
         topic.publish("end", task.model_dump(mode="json"))
         topic.close()
-        self._metrics.ended(task)
         self._jobs.pop(task.id, None)
         self._ending.discard(task.id)
         self._secrets.forget(task.id)
         self._shown.pop(task.id, None)
         self.records.ended(task.id)
+
+    async def _write_end(self, task: Task) -> None:
+        # Told before it is written down: a kill in between makes the task end once more, and the
+        # receiver hears of it twice, never not at all.
+        await self._webhooks.tell("task.ended", task)
+        await self._store.save_task(task)
+        self._metrics.ended(task)
 
     async def cancel(self, task_id: str) -> Task:
         """End a queued or running task; returns when nothing acts on the phone any more.
@@ -311,10 +318,10 @@ class Runner:
     async def close(self) -> None:
         """Let go of every phone. What is open stays open in the store, for `recover`."""
         self._closing = True
-        left = Counter(task.status for task in self._live.values())
-        if left:
-            log.warning("%d open tasks go on when the service is started again", left.total())
+        if self._jobs:
+            log.warning("%d open tasks go on when the service is started again", len(self._jobs))
         await self._cancel(list(self._jobs))
+        self._jobs.clear()
         for topic in self._topics.values():
             topic.close()
 

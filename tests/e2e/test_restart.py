@@ -84,6 +84,6 @@ def test_stopped_politely_it_goes_on_too(tmp_path: Path) -> None:
         with service_process(tmp_path) as (url, _):
             found = [ended(url, task) for task in tasks]
         assert [task["status"] for task in found] == ["succeeded", "succeeded"], found
-        assert {task["restarts"] for task in found} == {1}
+        assert [task["restarts"] for task in found] == [1, 0]  # the second one had not begun
         done = taps(phone, before)
         assert len(set(done)) == len(done), done
