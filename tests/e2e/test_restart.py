@@ -38,6 +38,12 @@ def taps(phone: PhoneProcess, after: int) -> list[str]:
     return [found.group() for line in commands if (found := re.search(r"input tap \d+ \d+", line))]
 
 
+def story(task: dict[str, Any], steps: list[dict[str, Any]]) -> str:
+    """A task in a line, for whoever has to find out why it went wrong."""
+    did = [f"{step['summary']} {step['error'] or ''} {step['remark']}" for step in steps]
+    return f"{task['status']} {task['stop_reason']} {task['message']} {task['error']}: {did}"
+
+
 @pytest.mark.timeout(60 + 40 * KILLS)
 def test_killed_at_any_moment_it_goes_on_without_doubling_a_touch(tmp_path: Path) -> None:
     moments = random.Random(20261120)
@@ -60,7 +66,7 @@ def test_killed_at_any_moment_it_goes_on_without_doubling_a_touch(tmp_path: Path
                     httpx.get(f"{url}/tasks/{task}/steps", trust_env=False).json()["steps"]
                     for task in tasks
                 ]
-            told = (number, moment, found)
+            told = (number, moment, [story(*each) for each in zip(found, steps, strict=True)])
             assert [task["status"] for task in found] == ["succeeded", "succeeded"], told
             settings = phone.state()["settings"]
             assert settings["bluetooth"] and settings["nfc"], told
