@@ -19,6 +19,8 @@ export class ApiError extends Error {
 }
 
 const DEADLINE_MS = 15_000;
+/** A touch is sent in pixels of the phone's own screen, so its picture must not be made smaller. */
+const EVERY_PIXEL = 'max_side=4096';
 
 /** @returns {Promise<{status: string, version: string}>} */
 export const health = () => getJson('/healthz');
@@ -69,19 +71,41 @@ export const eventsUrl = (id) => `${taskPath(id)}/events`;
 export const screenshotUrl = (id, number) => `${taskPath(id)}/steps/${number}/screenshot`;
 
 /**
- * The phone's screen now, as an image.
+ * The phone's screen now, as an image of its own size.
  * @param {string} serial
  * @param {AbortSignal} signal
  * @returns {Promise<Blob>}
  */
 export async function screen(serial, signal) {
-  const url = `/devices/${encodeURIComponent(serial)}/screen?max_side=1200`;
-  return (await send(url, { signal })).blob();
+  return (await send(`${devicePath(serial)}/screen?${EVERY_PIXEL}`, { signal })).blob();
 }
+
+/**
+ * The phone's screen from now on, in its own size: what film.js reads.
+ * @param {string} serial
+ * @param {AbortSignal} signal
+ * @returns {Promise<ReadableStream<Uint8Array>>}
+ */
+export async function film(serial, signal) {
+  const { body } = await send(`${devicePath(serial)}/stream?${EVERY_PIXEL}`, { signal });
+  return /** @type {ReadableStream<Uint8Array>} */ (body);
+}
+
+/**
+ * Do something on the phone by hand.
+ * @param {string} serial
+ * @param {import('./types.js').Input} wanted
+ */
+export const input = (serial, wanted) => post(`${devicePath(serial)}/input`, wanted);
 
 /** @param {string} id */
 function taskPath(id) {
   return `/tasks/${encodeURIComponent(id)}`;
+}
+
+/** @param {string} serial */
+function devicePath(serial) {
+  return `/devices/${encodeURIComponent(serial)}`;
 }
 
 /** @param {string} url */
@@ -91,8 +115,12 @@ async function getJson(url) {
 
 /** @param {string} url @param {object} [body] */
 async function postJson(url, body) {
-  const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body ?? {}) };
-  return (await send(url, init)).json();
+  return (await post(url, body)).json();
+}
+
+/** @param {string} url @param {object} [body] */
+function post(url, body) {
+  return send(url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body ?? {}) });
 }
 
 /**

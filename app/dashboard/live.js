@@ -1,17 +1,22 @@
 /**
- * The phone's screen while nobody drives it: about one picture a second, fewer when the phone is
- * slow, ever fewer while it fails, none while the page is hidden.
+ * The phone's screen while no task works with it: a film for a while after each touch by hand, about
+ * one picture a second else, fewer when the phone is slow, ever fewer while it fails, none while the
+ * page is hidden. A film at all times would keep the phone busy for a page that is only left open.
  */
 
 import * as api from './api.js';
+import { pictures } from './film.js';
 
 const PACE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15_000;
 const DEADLINE_MS = 15_000;
+const FILM_MS = 20_000;
+/** A film repeats a still picture every two seconds. */
+const SILENCE_MS = 6_000;
 
 export class LiveScreen {
   /**
-   * @param {(picture: Blob) => void} onPicture
+   * @param {(picture: Blob) => Promise<void>} onPicture resolves when the picture is to be seen
    * @param {(error: {message: string, hint?: string}) => void} onError
    */
   constructor(onPicture, onError) {
@@ -21,22 +26,63 @@ export class LiveScreen {
     this.serial = null;
     /** @type {AbortController|null} */
     this._run = null;
+    this._filmUntil = 0;
+    this._filming = false;
     document.addEventListener('visibilitychange', () => this._restart());
   }
 
-  /** Poll this phone from now on; null for none. @param {string|null} serial */
+  /** Show this phone from now on; null for none. @param {string|null} serial */
   watch(serial) {
     if (serial === this.serial) return;
     this.serial = serial;
+    this._filmUntil = 0;
     this._restart();
+  }
+
+  /** The person is at the phone: what it does is shown as it comes. */
+  film() {
+    this._filmUntil = performance.now() + FILM_MS;
+    if (!this._filming) this._restart();
   }
 
   _restart() {
     this._run?.abort();
     this._run = null;
+    this._filming = false;
     if (this.serial === null || document.hidden) return;
     this._run = new AbortController();
-    this._poll(this.serial, this._run.signal);
+    this._show(this.serial, this._run.signal);
+  }
+
+  /** @param {string} serial @param {AbortSignal} signal */
+  async _show(serial, signal) {
+    if (performance.now() < this._filmUntil) await this._film(serial, signal);
+    if (!signal.aborted) await this._poll(serial, signal);
+  }
+
+  /**
+   * Until the person has left the phone alone for a while, or the film breaks; what is wrong then is
+   * told by the next single picture.
+   * @param {string} serial @param {AbortSignal} signal
+   */
+  async _film(serial, signal) {
+    this._filming = true;
+    const silent = new AbortController();
+    let silence = setTimeout(() => silent.abort(), SILENCE_MS);
+    try {
+      for await (const picture of pictures(await api.film(serial, AbortSignal.any([signal, silent.signal])))) {
+        if (signal.aborted) return;
+        clearTimeout(silence);
+        silence = setTimeout(() => silent.abort(), SILENCE_MS);
+        await this._onPicture(picture);
+        if (performance.now() > this._filmUntil) return;
+      }
+    } catch {
+      return;
+    } finally {
+      clearTimeout(silence);
+      if (!signal.aborted) this._filming = false;
+    }
   }
 
   /** @param {string} serial @param {AbortSignal} signal */

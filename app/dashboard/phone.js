@@ -14,6 +14,7 @@ import { actionIcon } from './words.js';
  * @property {Action|null} [action]
  * @property {string} [summary]
  * @property {boolean} [owned] a blob URL, to be released when it is replaced
+ * @property {string} [serial] of the phone whose screen this is now, in its own size
  */
 
 export class PhoneView {
@@ -29,9 +30,9 @@ export class PhoneView {
     this._label = el('div', { class: 'action-label', hidden: true });
     this._note = el('div', { class: 'screen-note' });
     this._scan = el('div', { class: 'scan', hidden: true });
-    this._screen = el('div', { class: 'screen' }, this._image, this._scan, this._overlay, this._label, this._note);
+    this.screen = el('div', { class: 'screen' }, this._image, this._scan, this._overlay, this._label, this._note);
     this._root = root;
-    root.append(el('div', { class: 'bezel' }, this._screen));
+    root.append(el('div', { class: 'bezel' }, this.screen));
     this.showNote({ icon: 'phone', title: 'Looking for a phone …' });
   }
 
@@ -66,6 +67,14 @@ export class PhoneView {
     this._drawMarks(null, '');
     this._note.hidden = false;
     this._note.replaceChildren(icon(note.icon), ...faultNodes({ message: note.title, hint: note.hint }));
+  }
+
+  /**
+   * The size of a phone's screen, while what is shown is that screen as it is now.
+   * @param {string|null} serial
+   */
+  liveSize(serial) {
+    return this._shown?.serial !== undefined && this._shown.serial === serial ? this._size : null;
   }
 
   /** @param {boolean} busy whether the agent is reading the screen */
@@ -106,7 +115,7 @@ export class PhoneView {
   /** @param {number} width @param {number} height */
   _resize(width, height) {
     this._size = { width, height };
-    this._screen.style.aspectRatio = `${width} / ${height}`;
+    this.screen.style.aspectRatio = `${width} / ${height}`;
     this._root.style.setProperty('--ratio', String(width / height));
     this._root.classList.toggle('landscape', width > height);
   }

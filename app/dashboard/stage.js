@@ -2,10 +2,14 @@
 
 import * as api from './api.js';
 import { byId, setText } from './dom.js';
+import { Hand } from './hand.js';
 import { LiveScreen } from './live.js';
 import { PhoneView } from './phone.js';
 import { deviceNote } from './status.js';
 import { stepTitle } from './words.js';
+
+/** Kinds of questions during which the service lets the person touch the phone. */
+const HANDED_OVER = new Set(['take_over', 'question']);
 
 /** @typedef {import('./types.js').Device} Device */
 /** @typedef {import('./types.js').StepRecord} StepRecord */
@@ -22,6 +26,7 @@ export class Stage {
   constructor() {
     this._phone = new PhoneView(byId('phone'));
     this._live = new LiveScreen((picture) => this._showLive(picture), (error) => this._showLiveError(error));
+    this._hand = new Hand(byId('hand'), this._phone, () => this._live.film());
     this._pictures = 0;
   }
 
@@ -33,7 +38,7 @@ export class Stage {
     const asking = following && Boolean(session?.task.question);
     this._phone.setBusy(following && !asking && !byHand(view) && (step?.phase === 'looking' || step?.phase === 'thinking'));
     if (!session || !step || byHand(view)) return this._updateLive(view, following);
-    this._live.watch(null);
+    this._lend(null);
     if (asking) this._setMode('Waits for you', 'waits');
     else this._setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
     if (!step.screenshot) return this._phone.showNote({ icon: 'eye', title: 'No picture of this step', hint: 'The service keeps no screenshots.' });
@@ -53,9 +58,15 @@ export class Stage {
     const busy = Boolean(device?.task && device.task !== session?.task.id);
     const note = devices ? deviceNote(device, busy && session !== null && !following) : null;
     const still = !following || byHand(view);
-    this._live.watch(device && !note && still && !busy ? serial : null);
+    this._lend(device && !note && still && !busy ? serial : null);
     if (note) this._phone.showNote(note);
     this._setMode(note || !device ? '' : 'Live', 'live');
+  }
+
+  /** Show this phone as it is now, and let the person touch it; null for none. @param {string|null} serial */
+  _lend(serial) {
+    this._live.watch(serial);
+    this._hand.lend(serial);
   }
 
   /** @param {string} text @param {'live'|'replay'|'waits'} kind */
@@ -69,7 +80,9 @@ export class Stage {
   /** @param {Blob} picture */
   _showLive(picture) {
     this._pictures += 1;
-    this._phone.show({ key: `live/${this._pictures}`, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true });
+    const key = `live/${this._pictures}`;
+    const serial = this._live.serial ?? undefined;
+    return this._phone.show({ key, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true, serial });
   }
 
   /** @param {{message: string, hint?: string}} error */
@@ -78,10 +91,10 @@ export class Stage {
   }
 }
 
-/** Whether the person may be at the phone: what it shows now counts, not what the model saw. @param {View} view */
+/** Whether the task leaves the phone to the person: what it shows now counts, not what the model saw. @param {View} view */
 function byHand({ session, selected }) {
   const task = session?.task;
-  return selected === null && (task?.status === 'paused' || task?.question?.kind === 'take_over');
+  return selected === null && (task?.status === 'paused' || HANDED_OVER.has(task?.question?.kind ?? ''));
 }
 
 /** @param {View} view @returns {StepRecord|null} */

@@ -75,6 +75,12 @@
  * @property {string} product
  * @property {string|null} task
  *
+ * What a person does on a phone by hand, in pixels of its own screen.
+ * @typedef {{kind: 'tap'|'long_press', x: number, y: number}
+ *   | {kind: 'swipe', x1: number, y1: number, x2: number, y2: number, ms: number}
+ *   | {kind: 'text', text: string}
+ *   | {kind: 'key', key: string}} Input
+ *
  * @typedef {object} Engine
  * @property {'stopped'|'starting'|'ready'|'sleeping'|'stopping'|'failed'} state
  * @property {string|null} kind
