@@ -43,6 +43,9 @@ class Fleet(Protocol):
 
     async def get(self, serial: str) -> Device: ...
 
+    async def wait_ready(self, serial: str, timeout_s: float) -> None:
+        """Wait for a phone that is away; raises what still stands after `timeout_s` seconds."""
+
     async def connect(self, address: str) -> Device: ...
 
     async def disconnect(self, serial: str) -> None: ...

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.agent.control import Control
-from app.agent.loop import run_loop
+from app.agent.loop import MAY_COME_BACK, run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.ports import Device
 from app.errors import (
@@ -80,6 +80,7 @@ class Runner:
         keep_screenshots: bool = True,
         return_s: float = 45.0,
     ) -> None:
+        self._fleet = fleet
         self._assignments = assignments
         self._store = store
         self._defaults = defaults
@@ -164,7 +165,7 @@ class Runner:
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
     async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
-        device = self._discreet(task, await turn.lease.device())
+        device = self._discreet(task, await self._device(turn))
         goes_on = task.steps > 0
         earlier = await self._intake.conversation(task)
         policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
@@ -188,6 +189,14 @@ class Runner:
     @property
     def _keeps_screenshots(self) -> bool:
         return self._keep_screenshots and not self._retention.is_tight
+
+    async def _device(self, turn: Turn) -> Device:
+        """The phone; one that is away just now, as after a restart, is waited for."""
+        try:
+            return await turn.lease.device()
+        except MAY_COME_BACK:
+            await self._fleet.wait_ready(turn.serial, self._return_s)
+            return await turn.lease.device()
 
     def _discreet(self, task: Task, device: Device) -> Device:
         values = self._secrets.values(task.id, task.goal)
