@@ -21,9 +21,10 @@ serve: .venv/ready ## the service and its dashboard
 test: ready ## all tests, end to end included
 	@$(PY) -m pytest $(ARGS)
 
-test-llama-server: .venv/ready-dev ## the engine's tests with the real binary, built once (7 minutes)
+test-llama-server: .venv/ready-dev ## the engine's and the converter's tests with real binaries, built once
 	@server=$$(PYTHON="$(CURDIR)/$(PY)" scripts/llama_server.sh) && \
-		PHONEPILOT_TEST_LLAMA_SERVER="$$server" $(PY) -m pytest \
+		tools=$$(PYTHON="$(CURDIR)/$(PY)" scripts/convert_tools.sh) && \
+		env $$tools PHONEPILOT_TEST_LLAMA_SERVER="$$server" $(PY) -m pytest \
 		tests/llm tests/agent/test_grammar.py $(ARGS)
 
 check: .venv/ready-dev ## format, lint and types, as in CI
