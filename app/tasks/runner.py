@@ -38,7 +38,7 @@ from app.tasks.models import (
 from app.tasks.person import Person
 from app.tasks.ports import Fleet
 from app.tasks.queue import Queue, Ticket, Turn
-from app.tasks.records import Records
+from app.tasks.records import EACH_RUN, Records
 from app.tasks.recovery import left_open
 from app.tasks.retention import Retention
 from app.tasks.secrets import DiscreetDevice, Secrets
@@ -127,7 +127,7 @@ class Runner:
             return task
 
     async def _begin(self, task: Task) -> None:
-        topic = Topic()
+        topic = Topic(task.restarts * EACH_RUN)
         await self._store.save_task(task)
         self._live[task.id], self._topics[task.id] = task, topic
         topic.publish("task", task.model_dump(mode="json"))
