@@ -42,6 +42,7 @@ from app.errors import ConfigError, EngineError
 from app.llm.calls import Calls
 from app.llm.client import ChatClient
 from app.llm.engine import Engine
+from app.log import log_no_urls
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
 from app.tasks.metrics import TaskMetrics
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     to fail, its state tells why.
     """
     check_access(settings)
+    log_no_urls()
     table = AppTable((app.name, app.aliases, app.package) for app in load_apps(settings.apps))
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -101,29 +102,30 @@ class Webhooks:
 
     async def _deliver_all(self) -> None:
         while True:
-            self._news.clear()
-            due, next_at = await self._due()
-            if due:
-                await asyncio.gather(*(self._attempt(delivery) for delivery in due))
-                continue
-            wait_s = (next_at - datetime.now(UTC)).total_seconds() if next_at else _IDLE_S
             try:
-                async with asyncio.timeout(max(0.05, wait_s)):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+                await self._deliver_some()
+            except Exception:  # a full disk, say, which may have room again
+                log.exception("webhooks rest for %d s", RETRIES_S[0])
+                await asyncio.sleep(RETRIES_S[0])
+
+    async def _deliver_some(self) -> None:
+        """Make the deliveries that are due, or wait until one may be."""
+        self._news.clear()
+        due, next_at = await self._due()
+        if due:
+            await asyncio.gather(*(self._attempt(delivery) for delivery in due))
+            return
+        wait_s = (next_at - datetime.now(UTC)).total_seconds() if next_at else _IDLE_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.05, wait_s)):
+                await self._news.wait()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            answer = await self._http.post(
-                delivery.url,
-                content=delivery.payload.encode(),
-                headers=self._headers(delivery),
-            )
-            taken, gone = answer.is_success, answer.status_code == 410
-            said = f"answered {answer.status_code}"
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            taken, gone, said = False, False, repr(exc)
+            status = await self._post(delivery)
+            taken, gone, said = 200 <= status < 300, status == 410, f"answered {status}"
+        except Exception as exc:  # whatever is wrong with one receiver is no matter of the others
+            taken, gone, said = False, False, type(exc).__name__
         if taken:
             await self._drop(delivery)
             return
@@ -137,6 +139,15 @@ class Webhooks:
         delivery.attempts += 1
         delivery.due_at = datetime.now(UTC) + delay
         await self._keep(delivery)
+
+    async def _post(self, delivery: Delivery) -> int:
+        """The status that the receiver answers with; what else it says is not read."""
+        content, headers = delivery.payload.encode(), self._headers(delivery)
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            self._http.stream("POST", delivery.url, content=content, headers=headers) as answer,
+        ):
+            return answer.status_code
 
     def _headers(self, delivery: Delivery) -> dict[str, str]:
         sent_at = str(int(datetime.now(UTC).timestamp()))
