@@ -138,14 +138,14 @@ async def _start_parts(
         keep_screenshots=settings.service.keep_screenshots,
         return_s=settings.adb.return_timeout_s,
     )
-    await runner.recover()
     stack.push_async_callback(runner.close)
+    await runner.recover()
     schedules = Schedules(records.database, runner)
     await schedules.start()
     stack.callback(schedules.close)
 
     async def shown(serial: str) -> Device:
-        return runner.shown_device(serial) or await fleet.get(serial)
+        return await runner.shown_device(serial) or await fleet.get(serial)
 
     screens = app.state.screens = LiveScreens(shown)
     tools = McpTools(runner, fleet, screens)

@@ -47,7 +47,7 @@ def record_routes(records: Records) -> APIRouter:
     async def export_task(task_id: TaskId) -> StreamingResponse:
         """All of a task as one zip: records, screenshots, a page that replays it, chat turns."""
         # The file has no name, so that nothing is left of it however the answer ends.
-        file = await asyncio.to_thread(tempfile.TemporaryFile, prefix="phonepilot-export-")
+        file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
         task = await records.export(task_id, file)
         headers = {
             "Content-Disposition": f'attachment; filename="phonepilot-{task.id}.zip"',

@@ -14,28 +14,26 @@ _UNSURE = "The service ended in this step; whether the phone did it is not known
 
 
 async def left_open(store: Store, within_s: float, secrets: Secrets) -> list[Task]:
-    """The tasks to be queued again, oldest first.
+    """The tasks that were open, oldest first: `queued` again, or `interrupted` and to be ended.
 
     A task that had begun goes on with a fresh look at the screen, so that nothing is repeated that
     the phone may have done; the step in which the service ended says that this is not known. What
     was left more than `within_s` seconds ago is interrupted instead: nobody expects a phone to
     begin to move after hours.
     """
-    open_again = []
-    for task in await store.unfinished():
+    left = await store.unfinished()
+    for task in left:
         steps = await store.list_steps(task.id)
         task.question, task.steps = None, len(steps)
         why = _too_late(task, steps, within_s) or _lacks(task, secrets)
         if why:
             task.status, task.message, task.ended_at = "interrupted", why, datetime.now(UTC)
-            await store.save_task(task)
             continue
         if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
             steps[-1].remark = f"{steps[-1].remark} {_UNSURE}".strip()
             await store.save_step(task.id, steps[-1])
         task.status, task.restarts = "queued", task.restarts + 1
-        open_again.append(task)
-    return open_again
+    return left
 
 
 def _lacks(task: Task, secrets: Secrets) -> str:

@@ -80,6 +80,7 @@ class Runner:
         keep_screenshots: bool = True,
         return_s: float = 45.0,
     ) -> None:
+        self._fleet = fleet
         self._assignments = assignments
         self._store = store
         self._defaults = defaults
@@ -98,14 +99,20 @@ class Runner:
         self._shown: dict[str, Device] = {}
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._switches: dict[str, _Switches] = {}
-        # Jobs that write down their end: a cancel that comes now is too late and must not
-        # interrupt them.
+        # Tasks that a person has cancelled: once, since a second time would interrupt what lets go
+        # of the phone.
+        self._cancelled: set[str] = set()
+        # Tasks whose end is being written down: a cancel that comes now is too late and must not
+        # interrupt that.
         self._ending: set[str] = set()
 
     async def recover(self) -> None:
         """Go on with what an earlier run of the service left open."""
         for task in await left_open(self._store, self._defaults.resume_within_s, self._secrets):
-            await self._begin(task)
+            if task.status == "interrupted":
+                await self._write_end(task)
+            else:
+                await self._begin(task)
 
     async def submit(self, new: NewTask, key: str | None = None) -> Task:
         """Queue a task for its phone; with a `key` that came before, the task it stands for.
@@ -121,8 +128,8 @@ class Runner:
                 self._webhooks.check(new.callback_url)
             given = {name: value.get_secret_value() for name, value in new.secrets.items()}
             task = await self._intake.make(new, task_id)
-            self._secrets.keep(task_id, new.goal, given)
             self._assignments.policy(task)  # a prompt that is not there is told now
+            self._secrets.keep(task_id, new.goal, given)
             await self._begin(task)
             return task
 
@@ -131,6 +138,9 @@ class Runner:
         await self._store.save_task(task)
         self._live[task.id], self._topics[task.id] = task, topic
         topic.publish("task", task.model_dump(mode="json"))
+        if self._closing:
+            topic.close()  # it begins when the service is started again
+            return
         self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
 
     async def _job(self, task: Task, topic: Topic) -> None:
@@ -138,10 +148,9 @@ class Runner:
             try:
                 outcome = await self._outcome(task, topic)
             except asyncio.CancelledError:
-                if self._closing:
+                if self._closing and task.id not in self._cancelled:
                     return
                 outcome = Outcome("cancelled", "Cancelled.")
-            self._ending.add(task.id)
             await self._end(task, topic, outcome)
 
     async def _outcome(self, task: Task, topic: Topic) -> Outcome:
@@ -160,8 +169,8 @@ class Runner:
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
     async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
-        device = self._discreet(task, await turn.lease.device())
         goes_on = task.steps > 0
+        device = self._discreet(task, await turn.lease.device(), goes_on=goes_on)
         earlier = await self._intake.conversation(task)
         policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
         switches = self._switches_of(task, topic)
@@ -172,30 +181,41 @@ class Runner:
             task, topic, self._store, self._metrics, keep_screenshots=self._keeps_screenshots
         )
         self.records.trajectories[task.id], self._switches[task.id] = trajectory, switches
+        if isinstance(device, DiscreetDevice):
+            self._shown[turn.serial] = device
         if goes_on:
             conduct.opening = "The service was restarted; see what the last action did."
         limits = Limits(task.max_steps, task.timeout_s, self._return_s, task.steps + 1)
         try:
             return await run_loop(device, policy, trajectory, limits, conduct)
         finally:
-            await trajectory.close()
-            del self.records.trajectories[task.id], self._switches[task.id]
+            self._shown.pop(turn.serial, None)
+            try:
+                await trajectory.close()
+            finally:
+                del self.records.trajectories[task.id], self._switches[task.id]
 
     @property
     def _keeps_screenshots(self) -> bool:
         return self._keep_screenshots and not self._retention.is_tight
 
-    def _discreet(self, task: Task, device: Device) -> Device:
+    def _discreet(self, task: Task, device: Device, *, goes_on: bool) -> Device:
         values = self._secrets.values(task.id, task.goal)
         if not values:
             return device
         anywhere = task.secret_fields == "any"
-        discreet = self._shown[task.id] = DiscreetDevice(device, values, anywhere=anywhere)
-        return discreet
+        # An earlier run of the service may have typed any of them.
+        return DiscreetDevice(device, values, anywhere=anywhere, typed=goes_on)
 
-    def shown_device(self, serial: str) -> Device | None:
-        """The phone as it may be shown, while a task with secrets works with it."""
-        return self._shown.get(self.running_on(serial) or "")
+    async def shown_device(self, serial: str) -> Device | None:
+        """The phone as it may be shown, by whichever route, while a task with secrets has it."""
+        if serial in self._shown or not self._shown:
+            return self._shown.get(serial)
+        phone = await self._fleet.phone_of(serial)
+        for used, device in [*self._shown.items()]:
+            if await self._fleet.phone_of(used) == phone:
+                return device
+        return None
 
     def _switches_of(self, task: Task, topic: Topic) -> _Switches:
         async def told(question: OpenQuestion | None, status: Status) -> None:
@@ -214,24 +234,33 @@ class Runner:
         return _Switches(Control(paused), Person(told, self._defaults.reply_timeout_s, asked))
 
     async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
+        self._ending.add(task.id)
         task.status = _STATUS.get(outcome.reason, "failed")
         task.stop_reason, task.message = outcome.reason, outcome.message
         if outcome.error is not None:
             error = outcome.error
             task.error = TaskError(code=error.code, message=error.message, hint=error.hint)
         task.question, task.ended_at = None, datetime.now(UTC)
-        # Before the end is written down: a kill in between makes the task end once more, and the
+        try:
+            await self._write_end(task)
+        except Exception:  # the phone is free again, and readers must not wait for ever
+            log.exception(
+                "the end of task %s is not written down; a restart goes on with it", task.id
+            )
+        topic.publish("end", task.model_dump(mode="json"))
+        topic.close()
+        self._jobs.pop(task.id, None)
+        self._ending.discard(task.id)
+        self._cancelled.discard(task.id)
+        self._secrets.forget(task.id)
+        self.records.ended(task.id)
+
+    async def _write_end(self, task: Task) -> None:
+        # The webhook before the end: a kill in between makes the task end once more, and the
         # receiver hears of it twice, never not at all.
         await self._webhooks.tell("task.ended", task)
         await self._store.save_task(task)
-        topic.publish("end", task.model_dump(mode="json"))
-        topic.close()
         self._metrics.ended(task)
-        self._jobs.pop(task.id, None)
-        self._ending.discard(task.id)
-        self._secrets.forget(task.id)
-        self._shown.pop(task.id, None)
-        self.records.ended(task.id)
 
     async def cancel(self, task_id: str) -> Task:
         """End a queued or running task; returns when nothing acts on the phone any more.
@@ -242,7 +271,13 @@ class Runner:
         if job is None or task is None:
             ended = await self._store.get_task(task_id)
             raise TaskNotRunning(f"the task has already {ended.status}")
-        await self._cancel([task_id])
+        if task_id not in self._cancelled | self._ending:
+            self._cancelled.add(task_id)
+            job.cancel()
+        await asyncio.wait({job})
+        if task_id in self._live and task_id not in self._ending:
+            # It was cancelled before its first line, and never came to write down its end.
+            await self._end(task, self._topics[task_id], Outcome("cancelled", "Cancelled."))
         return task
 
     async def pause(self, task_id: str) -> Task:
@@ -314,18 +349,10 @@ class Runner:
         left = Counter(task.status for task in self._live.values())
         if left:
             log.warning("%d open tasks go on when the service is started again", left.total())
-        await self._cancel(list(self._jobs))
+        for task_id, job in self._jobs.items():
+            if task_id not in self._cancelled | self._ending:
+                job.cancel()
+        if self._jobs:
+            await asyncio.wait([*self._jobs.values()])
         for topic in self._topics.values():
             topic.close()
-
-    async def _cancel(self, task_ids: list[str]) -> None:
-        jobs = {key: self._jobs[key] for key in task_ids}
-        for key, job in jobs.items():
-            if key not in self._ending:
-                job.cancel()
-        if jobs:
-            await asyncio.wait(jobs.values())
-        for key in jobs if not self._closing else ():
-            # A job that was cancelled before its first line never came to write down its end.
-            if task := self._live.get(key):
-                await self._end(task, self._topics[key], Outcome("cancelled", "Cancelled."))

@@ -100,8 +100,8 @@ class Store:
         return [Step.model_validate(body) for body in rows]
 
     async def unfinished(self) -> list[Task]:
-        """Tasks that an earlier run of the service left open."""
-        query = select(tasks.c.body).where(tasks.c.status.in_(OPEN))
+        """Tasks that an earlier run of the service left open, oldest first."""
+        query = select(tasks.c.body).where(tasks.c.status.in_(OPEN)).order_by(tasks.c.created_at)
         rows = await self._call(lambda connection: connection.execute(query).scalars().all())
         return [Task.model_validate(body) for body in rows]
 

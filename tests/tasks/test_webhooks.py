@@ -213,18 +213,18 @@ async def test_a_database_that_fails_once_does_not_end_them(
     database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks_module, "RETRIES_S", (0,))
-    call, faults = database.call, [OSError("disk full")]
+    call, faults, failed = database.call, [OSError("disk full")], asyncio.Event()
 
     async def failing(work: Any) -> Any:
         if faults:
+            failed.set()
             raise faults.pop()
         return await call(work)
 
     monkeypatch.setattr(database, "call", failing)
     async with receiver() as hook, running(database, secret) as webhooks:
         async with asyncio.timeout(10):
-            while faults:
-                await asyncio.sleep(0)
+            await failed.wait()
         await webhooks.tell("task.ended", task(hook.url))
         await hook.until(1)
 
