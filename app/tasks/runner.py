@@ -345,10 +345,9 @@ class Runner:
 
     async def close(self) -> None:
         """Let go of every phone. What is open stays open in the store, for `recover`."""
+        if self._live and not self._closing:
+            log.warning("tasks that go on after the next start: %d", len(self._live))
         self._closing = True
-        left = Counter(task.status for task in self._live.values())
-        if left:
-            log.warning("%d open tasks go on when the service is started again", left.total())
         for task_id, job in self._jobs.items():
             if task_id not in self._cancelled | self._ending:
                 job.cancel()
