@@ -247,13 +247,14 @@ class Runner:
             log.exception(
                 "the end of task %s is not written down; a restart goes on with it", task.id
             )
+        else:
+            self.records.ended(task.id)
         topic.publish("end", task.model_dump(mode="json"))
         topic.close()
         self._jobs.pop(task.id, None)
         self._ending.discard(task.id)
         self._cancelled.discard(task.id)
         self._secrets.forget(task.id)
-        self.records.ended(task.id)
 
     async def _write_end(self, task: Task) -> None:
         # The webhook before the end: a kill in between makes the task end once more, and the

@@ -254,16 +254,19 @@ class Schedules:
             async with self._run_of(schedule_id):
                 schedule = await self.get(schedule_id)
                 due = _next(schedule, schedule.armed_at)
-                if due is not None and due <= datetime.now(UTC):
-                    await self._run(schedule, due)
-                    await self._update(schedule_id, {"armed_at": datetime.now(UTC)})
+                now = datetime.now(UTC)
+                if schedule.enabled and due is not None and due <= now:
+                    await self._run(schedule, due, {"armed_at": now})
 
     def _run_of(self, schedule_id: str) -> asyncio.Lock:
         """One run of a schedule at a time, so that each sees the tasks of the one before."""
         return self._runs.setdefault(schedule_id, asyncio.Lock())
 
-    async def _run(self, schedule: Schedule, due: datetime) -> Schedule:
-        """Give the tasks of one run. What goes wrong is kept for the next look at the schedule."""
+    async def _run(
+        self, schedule: Schedule, due: datetime, seen_to: Mapping[str, Any] | None = None
+    ) -> Schedule:
+        """Give the tasks of one run. What goes wrong is kept for the next look at the schedule,
+        with the fields in `seen_to`."""
         error = None
         for device in schedule.devices or [""]:
             try:
@@ -271,8 +274,12 @@ class Schedules:
             except AppError as exc:
                 log.warning("schedule %s: %s", schedule.id, exc.message)
                 error = TaskError(**exc.as_dict())
-        told = {"last_error": error, "last_tasks": schedule.last_tasks}
-        return _shown(await self._update(schedule.id, told | {"last_run_at": datetime.now(UTC)}))
+        told = {
+            "last_error": error,
+            "last_tasks": schedule.last_tasks,
+            "last_run_at": datetime.now(UTC),
+        }
+        return _shown(await self._update(schedule.id, {**told, **(seen_to or {})}))
 
     async def _give(self, schedule: Schedule, device: str, due: datetime) -> None:
         if last := schedule.last_tasks.get(device):

@@ -165,6 +165,7 @@ async def test_an_end_that_cannot_be_written_down_is_told_all_the_same(
     await scene.chat.asking.wait()
     await scene.runner.cancel(task.id)
     assert (await kinds(scene.runner, task.id))[-1] == "end"
+    assert (await scene.runner.find(task.id)).status == "cancelled"
 
 
 async def test_a_screenshot_that_cannot_be_kept_ends_no_task(
