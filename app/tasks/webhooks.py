@@ -15,11 +15,12 @@ import json
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from app import __version__
 from app.errors import InputError
@@ -136,9 +137,11 @@ class Webhooks:
             return
         delay = timedelta(seconds=RETRIES_S[delivery.attempts])
         log.info("webhook %s is tried again in %s: %s %s", delivery.id, delay, host, said)
-        delivery.attempts += 1
-        delivery.due_at = datetime.now(UTC) + delay
-        await self._keep(delivery)
+        later = delivery.model_copy(
+            update={"attempts": delivery.attempts + 1, "due_at": datetime.now(UTC) + delay}
+        )
+        put_off = update(deliveries).where(_is_still(delivery)).values(_row(later))
+        await self._database.call(lambda c: c.execute(put_off))
 
     async def _post(self, delivery: Delivery) -> int:
         """The status that the receiver answers with; what else it says is not read."""
@@ -171,13 +174,23 @@ class Webhooks:
         return due, waiting[0].due_at if waiting else None
 
     async def _keep(self, delivery: Delivery) -> None:
-        row = {
-            "id": delivery.id,
-            "due_at": delivery.due_at.isoformat(),
-            "body": delivery.model_dump(mode="json"),
-        }
-        await self._database.call(lambda c: c.execute(upsert(deliveries, row, "id")))
+        kept = upsert(deliveries, _row(delivery), "id")
+        await self._database.call(lambda c: c.execute(kept))
 
     async def _drop(self, delivery: Delivery) -> None:
-        gone = delete(deliveries).where(deliveries.c.id == delivery.id)
+        gone = delete(deliveries).where(_is_still(delivery))
         await self._database.call(lambda c: c.execute(gone))
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "due_at": delivery.due_at.isoformat(),
+        "body": delivery.model_dump(mode="json"),
+    }
+
+
+def _is_still(delivery: Delivery) -> ColumnElement[bool]:
+    """Whether what is kept is this one, and nothing newer that was told while it was sent."""
+    payload = deliveries.c.body["payload"].as_string()
+    return and_(deliveries.c.id == delivery.id, payload == delivery.payload)

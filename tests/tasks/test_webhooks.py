@@ -244,3 +244,25 @@ async def test_what_a_receiver_says_besides_its_status_is_not_waited_for(
         await webhooks.tell("task.ended", task(url))
         async with asyncio.timeout(5):
             await until(lambda: _is_empty(database))
+
+
+@pytest.mark.parametrize("status", [204, 500])
+async def test_what_is_told_anew_while_the_old_is_sent_is_not_lost(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(webhooks_module, "RETRIES_S", (0, 0, 0))
+    async with receiver(status) as hook, running(database, secret) as webhooks:
+        post = webhooks._post
+
+        async def told_meanwhile(delivery: Any) -> int:
+            answer = await post(delivery)
+            if len(hook.got) == 1:
+                anew = task(hook.url).model_copy(update={"message": "ended once more"})
+                await webhooks.tell("task.ended", anew)
+            return answer
+
+        monkeypatch.setattr(webhooks, "_post", told_meanwhile)
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(2)
+        await until(lambda: _is_empty(database))
+    assert [json.loads(body)["data"]["message"] for _, body in hook.got] == ["", "ended once more"]
