@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.agent.control import Control
-from app.agent.loop import run_loop
+from app.agent.loop import MAY_COME_BACK, run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.ports import Device
 from app.errors import (
@@ -170,7 +170,7 @@ class Runner:
 
     async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
         goes_on = task.steps > 0
-        device = self._discreet(task, await turn.lease.device(), goes_on=goes_on)
+        device = self._discreet(task, await self._phone(turn), goes_on=goes_on)
         earlier = await self._intake.conversation(task)
         policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
         switches = self._switches_of(task, topic)
@@ -194,6 +194,14 @@ class Runner:
                 await trajectory.close()
             finally:
                 del self.records.trajectories[task.id], self._switches[task.id]
+
+    async def _phone(self, turn: Turn) -> Device:
+        """The phone whose turn it is; it may be away for a moment, as after a restart."""
+        try:
+            return await turn.lease.device()
+        except MAY_COME_BACK:
+            await self._fleet.wait_ready(turn.serial, self._return_s)
+            return await turn.lease.device()
 
     @property
     def _keeps_screenshots(self) -> bool:

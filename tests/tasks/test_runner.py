@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from app.errors import DeviceOffline
 from app.tasks.assignment import Assignments
 from app.tasks.database import Database, deliveries
 from app.tasks.metrics import TaskMetrics
@@ -46,6 +47,7 @@ class Phones:
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: bool = False
+    away: bool = False
 
     def __post_init__(self) -> None:
         self.drained.set()
@@ -53,12 +55,17 @@ class Phones:
     async def choose(self, serial: str | None = None) -> RememberingDevice:
         return self.device
 
+    async def wait_ready(self, serial: str, timeout_s: float) -> None:
+        self.away = False
+
     async def phone_of(self, serial: str) -> str:
         return "the phone"
 
     @asynccontextmanager
     async def hold(self, serial: str) -> AsyncIterator[SimpleNamespace]:
         async def device() -> RememberingDevice:
+            if self.away:
+                raise DeviceOffline("device usb is offline")
             return self.device
 
         try:
@@ -202,6 +209,13 @@ async def test_a_conversation_goes_on_though_its_beginning_is_forgotten(scene: S
     await scene.store.save_task(first)
     scene.chat._script.append(FINISH)
     task = await scene.runner.submit(NewTask(goal="Close it", follows="07"))
+    assert (await scene.runner.wait(task.id, 10)).status == "succeeded"
+
+
+async def test_a_phone_that_is_away_when_its_turn_comes_is_waited_for(scene: Scene) -> None:
+    scene.phones.away = True
+    scene.chat._script.append(FINISH)
+    task = await scene.runner.submit(NewTask(goal="Open Notes"))
     assert (await scene.runner.wait(task.id, 10)).status == "succeeded"
 
 
