@@ -1,7 +1,7 @@
-"""Typed events with numbers, kept for late readers, sent to each reader through a bounded queue.
+"""Typed events with numbers, kept for late readers.
 
-A topic is one task. The publisher never waits: a reader whose queue is full is marked as lagging,
-loses what it could not take, and is told how many events that were.
+A topic is one task. The publisher never waits: readers take what is kept, each at its own pace, and
+one that is so slow that events are kept no longer is told how many it lost.
 """
 
 from __future__ import annotations
@@ -13,76 +13,64 @@ from dataclasses import dataclass
 from typing import Any
 
 KEPT_EVENTS = 5_000
-READER_QUEUE = 1_000
 
 
 @dataclass(frozen=True)
 class Event:
-    """`seq` counts from 1 within its topic; `data` is JSON-ready."""
+    """`seq` grows by one from event to event of a topic; `data` is JSON-ready."""
 
     seq: int
     kind: str
     data: dict[str, Any]
 
 
-class _Reader:
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[Event | None] = asyncio.Queue(maxsize=READER_QUEUE)
-        self.lost = 0
-
-    def offer(self, event: Event | None) -> None:
-        if event is None:
-            while self.queue.full():
-                self.queue.get_nowait()
-                self.lost += 1
-            self.queue.put_nowait(None)
-        elif self.queue.full():
-            self.lost += 1
-        else:
-            self.queue.put_nowait(event)
-
-
 class Topic:
     """The events of one task. Owned by one event loop; `close` ends all readers."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: int = 0) -> None:
+        """`begin` is the number before that of the first event."""
+        self._begin = self._count = begin
         self._kept: deque[Event] = deque(maxlen=KEPT_EVENTS)
-        self._readers: set[_Reader] = set()
-        self._count = 0
+        self._news = asyncio.Event()
         self.closed = False
 
     def publish(self, kind: str, data: dict[str, Any]) -> Event:
         self._count += 1
         event = Event(self._count, kind, data)
         self._kept.append(event)
-        for reader in self._readers:
-            reader.offer(event)
+        self._wake()
         return event
 
     def close(self) -> None:
         self.closed = True
-        for reader in self._readers:
-            reader.offer(None)
+        self._wake()
+
+    def _wake(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     async def read(self, after: int = 0) -> AsyncIterator[Event]:
         """Events with a number above `after`: the kept ones, then new ones until the end.
 
-        What a slow reader lost comes as an event of kind "lost" with a count.
+        A number that this topic has not sent stands for none. What is kept no longer comes as an
+        event of kind "lost" with a count.
         """
-        reader = _Reader()
-        for event in self._kept:
-            if event.seq > after:
-                reader.offer(event)
-        self._readers.add(reader)
-        if self.closed:
-            reader.offer(None)
-        last = after
-        try:
-            while (event_or_end := await reader.queue.get()) is not None:
-                if reader.lost:
-                    yield Event(last, "lost", {"count": reader.lost})
-                    reader.lost = 0
-                last = event_or_end.seq
-                yield event_or_end
-        finally:
-            self._readers.discard(reader)
+        last = max(after, self._begin) if after <= self._count else self._begin
+        while True:
+            lost = self._count - len(self._kept) - last
+            if lost > 0:
+                last += lost
+                yield Event(last, "lost", {"count": lost})
+            for event in self._after(last):
+                last = event.seq
+                yield event
+            if last < self._count:
+                continue
+            if self.closed:
+                return
+            await self._news.wait()
+
+    def _after(self, number: int) -> list[Event]:
+        """The kept events from the one after `number` on."""
+        count = min(self._count - number, len(self._kept))
+        return [self._kept[at] for at in range(-count, 0)]

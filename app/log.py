@@ -39,6 +39,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(row, ensure_ascii=False)
 
 
+def log_no_urls() -> None:
+    """Have httpx keep its requests to itself: the URL of a webhook may hold a secret."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
 def log_json() -> None:
     """Have every handler of the root logger write JSON."""
     root = logging.getLogger()

@@ -42,6 +42,7 @@ from app.errors import ConfigError, EngineError
 from app.llm.calls import Calls
 from app.llm.client import ChatClient
 from app.llm.engine import Engine
+from app.log import log_no_urls
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
 from app.tasks.heartbeat import Heartbeat
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     to fail, its state tells why.
     """
     check_access(settings)
+    log_no_urls()
     table = AppTable((app.name, app.aliases, app.package) for app in load_apps(settings.apps))
 
     @asynccontextmanager
@@ -138,16 +140,16 @@ async def _start_parts(
         keep_screenshots=settings.service.keep_screenshots,
         return_s=settings.adb.return_timeout_s,
     )
+    stack.push_async_callback(runner.close)
     await runner.recover(heartbeat.last())
     heartbeat.start()
     stack.push_async_callback(heartbeat.close)
-    stack.push_async_callback(runner.close)
     schedules = Schedules(records.database, runner)
     await schedules.start()
     stack.callback(schedules.close)
 
     async def shown(serial: str) -> Device:
-        return runner.shown_device(serial) or await fleet.get(serial)
+        return await runner.shown_device(serial) or await fleet.get(serial)
 
     screens = app.state.screens = LiveScreens(shown)
     tools = McpTools(runner, fleet, screens)

@@ -1,8 +1,8 @@
 """Which names the service answers to, and whose pages may talk to it: its own.
 
-A page of another site may not (Origin), nor one whose name was bent to this computer's address
-(Host, DNS rebinding). An address in numbers cannot be bent, so it is a name of the service wherever
-others may reach it.
+A page of another site, or of another program on this computer, may not (Origin), nor one whose name
+was bent to this computer's address (Host, DNS rebinding). An address in numbers cannot be bent, so
+it is a name of the service wherever others may reach it.
 """
 
 from __future__ import annotations
@@ -71,13 +71,16 @@ class HostGuard:
 
 def refusal(host: str, origin: str | None, names: frozenset[str] = LOOPBACK) -> str | None:
     """Why a request with these headers is refused, or None."""
-    name = _name(f"//{host}")
-    if name is None or not (name in names or (names != LOOPBACK and _is_address(name))):
+    name, port = _place(f"//{host}")
+    if not name or not (name in names or (names != LOOPBACK and _is_address(name))):
         return f"the host {host[:100]!r} is not this service"
     if origin is None:
         return None
-    page = _name(origin)
-    if page == name or (page in LOOPBACK and name in LOOPBACK):
+    page, page_port = _place(origin)
+    # On one's own computer other programs have pages too, at ports of their own.
+    if name in LOOPBACK and page in LOOPBACK and (page_port or 80) == (port or 80):
+        return None
+    if page == name and name not in LOOPBACK:
         return None
     return f"a page of {origin[:100]!r} may not use this service"
 
@@ -90,8 +93,10 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _name(url: str) -> str | None:
+def _place(url: str) -> tuple[str, int | None]:
+    """Host name and port, "" for what has none."""
     try:
-        return urlsplit(url).hostname
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port
     except ValueError:
-        return None
+        return "", None

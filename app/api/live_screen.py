@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.agent.ports import Device
 from app.errors import DeviceError
+
+log = logging.getLogger(__name__)
 
 BOUNDARY = "phonepilot-frame"
 MAX_FPS = 10.0
@@ -23,7 +26,6 @@ class _Film:
     number: int = 0
     viewers: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    error: DeviceError | None = None
     job: asyncio.Task[None] | None = None
 
 
@@ -48,7 +50,7 @@ class LiveScreens:
                 news = film.news
                 if film.number == sent:
                     await _news_or_time(news)
-                if film.error is not None:
+                if film.job.done():
                     return
                 if film.picture:
                     sent = film.number
@@ -72,7 +74,10 @@ class LiveScreens:
                     _wake(film)
                 await asyncio.sleep(max(0.0, begun + 1 / MAX_FPS - clock()))
         except DeviceError as exc:
-            film.error = exc
+            log.info("the film of %s ends: %s", serial, exc.message)
+        except Exception:
+            log.exception("the film of %s ends", serial)
+        finally:
             _wake(film)
 
     def _end(self, serial: str, max_side: int, film: _Film) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import httpx
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect
 
 from app.api.access import CALLER
 from app.api.usage import UsageReader
@@ -36,6 +37,8 @@ MAX_BODY_BYTES = 64 * 2**20
 
 BODY_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
+TAKE_S = 60.0
+"""How long a client may take nothing of what is sent; it holds up others meanwhile."""
 
 # RFC 9110, section 7.6.1: these belong to one connection, not to the message.
 _HOP_BY_HOP = frozenset(
@@ -164,6 +167,8 @@ class Passthrough:
                 body = await _read_body(request)
         except TimeoutError:
             return _error(408, "request_too_slow", f"the body did not come within {BODY_S:g} s")
+        except ClientDisconnect:
+            return Response(status_code=400)  # which nobody reads
         if body is None:
             return _error(413, "request_too_large", f"the body exceeds {MAX_BODY_BYTES} bytes")
         return _Relay(self, request, body)
@@ -207,6 +212,8 @@ class _Relay(Response):
             refusal = EngineUnreachable(f"the connection to the engine broke: {exc!r}")
         except AppError as exc:
             refusal = exc
+        except _ClientTooSlow:
+            refusal = None
         if refusal is None:
             return
         response = refusal if isinstance(refusal, Response) else _from_error(refusal)
@@ -264,17 +271,18 @@ class _Relay(Response):
             ]
             self._is_event_stream = "event-stream" in answer.headers.get("content-type", "")
             self._started = True
-            await send(
+            await _taken(
+                send,
                 {
                     "type": "http.response.start",
                     "status": answer.status_code,
                     "headers": headers,
-                }
+                },
             )
             async for chunk in answer.aiter_raw():
                 usage.feed(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await _taken(send, {"type": "http.response.body", "body": chunk, "more_body": True})
+            await _taken(send, {"type": "http.response.body", "body": b"", "more_body": False})
         if tokens := usage.tokens():
             self._passthrough.count(self._caller, tokens)
 
@@ -311,6 +319,19 @@ async def _read_body(request: Request) -> bytes | None:
         if len(body) > MAX_BODY_BYTES:
             return None
     return bytes(body)
+
+
+class _ClientTooSlow(Exception):
+    pass
+
+
+async def _taken(send: _Send, message: _Message) -> None:
+    """Send, to a client that takes it. Raises _ClientTooSlow."""
+    try:
+        async with asyncio.timeout(TAKE_S):
+            await send(message)
+    except TimeoutError as exc:
+        raise _ClientTooSlow from exc
 
 
 async def _client_gone(receive: _Receive) -> None:

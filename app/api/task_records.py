@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterator
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Header
-from fastapi.responses import FileResponse, StreamingResponse
-from starlette.background import BackgroundTask
+from fastapi import Path as PathParameter
+from fastapi.responses import Response, StreamingResponse
 
 from app.api.tasks import TaskId
 from app.errors import InputError
 from app.events import Event
 from app.tasks.models import Step
 from app.tasks.records import Records
+
+StepNumber = Annotated[int, PathParameter(ge=1, le=1_000_000)]
+_CHUNK_BYTES = 2**18
 
 
 def record_routes(records: Records) -> APIRouter:
@@ -30,33 +31,30 @@ def record_routes(records: Records) -> APIRouter:
 
     @router.get(
         "/{task_id}/steps/{number}/screenshot",
-        response_class=FileResponse,
+        response_class=Response,
         responses={200: {"content": {"image/jpeg": {}}}},
     )
-    async def get_screenshot(task_id: TaskId, number: int) -> FileResponse:
+    async def get_screenshot(task_id: TaskId, number: StepNumber) -> Response:
         """The screen as the model saw it in that step, as JPEG."""
-        path = await records.screenshot(task_id, number)
-        return FileResponse(
-            path, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"}
-        )
+        jpeg = await records.screenshot(task_id, number)
+        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
     @router.get(
         "/{task_id}/export",
-        response_class=FileResponse,
+        response_class=StreamingResponse,
         responses={200: {"content": {"application/zip": {}}}},
     )
-    async def export_task(task_id: TaskId) -> FileResponse:
+    async def export_task(task_id: TaskId) -> StreamingResponse:
         """All of a task as one zip: records, screenshots, a page that replays it, chat turns."""
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="phonepilot-export-")
-        gone = BackgroundTask(shutil.rmtree, folder)
-        target = Path(folder) / "task.zip"
-        try:
-            task = await records.export(task_id, target)
-        except BaseException:
-            await gone()
-            raise
-        name = f"phonepilot-{task.id}.zip"
-        return FileResponse(target, media_type="application/zip", filename=name, background=gone)
+        # The file has no name, so that nothing is left of it however the answer ends.
+        file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
+        task = await records.export(task_id, file)
+        headers = {
+            "Content-Disposition": f'attachment; filename="phonepilot-{task.id}.zip"',
+            "Content-Length": str(file.tell()),
+        }
+        file.seek(0)
+        return StreamingResponse(_chunks(file), media_type="application/zip", headers=headers)
 
     @router.get(
         "/{task_id}/events",
@@ -75,6 +73,12 @@ def record_routes(records: Records) -> APIRouter:
         )
 
     return router
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
 
 
 def _event_number(text: str | None) -> int:

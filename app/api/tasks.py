@@ -59,7 +59,7 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
         """
         wanted = TaskFilter(tuple(status or ()), device, _place(cursor))
         found = await store.list_tasks(wanted, limit + 1)
-        page = [await runner.find(task.id) for task in found[:limit]]
+        page = [runner.records.live.get(task.id, task) for task in found[:limit]]
         more = len(found) > limit
         return TaskPage(tasks=page, next=_cursor(page[-1]) if more else None)
 

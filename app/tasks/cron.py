@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
@@ -32,10 +32,31 @@ def trigger(cron: str, zone: str) -> CronTrigger:
         timezone = ZoneInfo(zone)
     except (LookupError, ValueError, OSError) as exc:
         raise ValueError(f"{zone[:80]!r} is no time zone; write Europe/Berlin or UTC") from exc
-    found = CronTrigger.from_crontab(" ".join(fields), timezone=timezone)
+    found = _OnceADay.from_crontab(" ".join(fields), timezone=timezone)
+    found.every_hour = fields[1].startswith("*")
     if found.get_next_fire_time(None, datetime.now(timezone)) is None:
         raise ValueError("this time never comes")
     return found
+
+
+class _OnceADay(CronTrigger):  # type: ignore[misc]
+    """A time of the hour that comes twice when clocks are set back is meant once, as by cron(8);
+    `every_hour` means each of the two."""
+
+    every_hour = False
+
+    def get_next_fire_time(
+        self, previous_fire_time: datetime | None, now: datetime
+    ) -> datetime | None:
+        found: datetime | None = super().get_next_fire_time(previous_fire_time, now)
+        while found is not None and not self.every_hour and _is_repeated(found):
+            later = found.astimezone(UTC) + timedelta(minutes=1)
+            found = super().get_next_fire_time(None, later)
+        return found
+
+
+def _is_repeated(time: datetime) -> bool:
+    return time.utcoffset() != time.replace(fold=0).utcoffset()
 
 
 def _weekdays(part: str) -> str:

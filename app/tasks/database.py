@@ -89,6 +89,7 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True)
             self._engine = create_engine(f"sqlite:///{folder / FILE}")
             event.listen(self._engine, "connect", _prepare)
+            event.listen(self._engine, "begin", _begin)
             with self._engine.begin() as connection:
                 command.upgrade(_migrations(connection), "head")
         except (OSError, SQLAlchemyError, CommandError) as exc:
@@ -132,8 +133,14 @@ def _migrations(connection: Connection) -> Config:
 
 
 def _prepare(connection: Any, _record: object) -> None:
+    # Python's own transactions leave out what makes tables, and a migration must be whole.
+    connection.isolation_level = None
     # WAL: readers never wait for the writer, and a killed process loses no committed step.
     # Without a flush to the disk for each: only a power cut can take the last ones, never a kill.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from app.agent.history import assistant_text, user_text
 from app.agent.reply import Decision, parse_reply
@@ -38,7 +38,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; color: 
 
 
 def write_export(
-    target: Path, task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]
+    target: Path | IO[bytes], task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]
 ) -> None:
     """Write the zip file; `pictures` are the screenshots that were kept, by step."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

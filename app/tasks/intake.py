@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
 from app.agent.history import Turn
-from app.errors import InputError, KeyReused
+from app.errors import InputError, KeyReused, TaskNotFound
 from app.tasks.assignment import turns_of
 from app.tasks.models import OPEN, Confirm, NewTask, Task
 from app.tasks.ports import Fleet
@@ -135,7 +135,8 @@ class Intake:
         goes on after a restart."""
         earlier: list[Turn] = []
         if task.follows is not None:
-            earlier = await self.conversation(await self._store.get_task(task.follows))
+            with suppress(TaskNotFound):  # too old to be kept; the rest is told without it
+                earlier = await self.conversation(await self._store.get_task(task.follows))
         if task.steps:
             earlier += turns_of(task, await self._store.list_steps(task.id))
         return earlier

@@ -43,12 +43,12 @@ class Fleet(Protocol):
 
     async def get(self, serial: str) -> Device: ...
 
-    async def wait_ready(self, serial: str, timeout_s: float) -> None:
-        """Wait for a phone that is away; raises what still stands after `timeout_s` seconds."""
-
     async def connect(self, address: str) -> Device: ...
 
     async def disconnect(self, serial: str) -> None: ...
+
+    async def wait_ready(self, serial: str, timeout_s: float) -> None:
+        """Wait until a phone that dropped off answers again, for so many seconds."""
 
     async def phone_of(self, serial: str) -> str:
         """What stands for the phone of a serial, the same for each route to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import IO
 
 from app.errors import TaskNotFound
 from app.events import Event, Topic
@@ -15,6 +15,11 @@ from app.tasks.trajectory import Trajectory
 
 KEPT_TOPICS = 50
 """Ended tasks whose events are still in memory; older ones are told from the store."""
+EACH_RUN = 10**9
+TOLD_AGAIN = 10**12
+"""Events of each run of the service, and those told from the store, have numbers above all that a
+reader can have got before: whoever resumes with such a number misses nothing, least of all the end.
+"""
 
 
 class Records:
@@ -32,15 +37,16 @@ class Records:
     async def steps(self, task_id: str) -> list[Step]:
         return await self._store.list_steps(task_id)
 
-    async def screenshot(self, task_id: str, number: int) -> Path:
-        """The file of a step's screenshot."""
+    async def screenshot(self, task_id: str, number: int) -> bytes:
+        """A step's screenshot as JPEG."""
         await self._written(task_id)
         path = self._store.screenshot_path((await self.get(task_id)).id, number)
-        if not path.is_file():
-            raise TaskNotFound(f"there is no screenshot of step {number}")
-        return path
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            raise TaskNotFound(f"there is no screenshot of step {number}") from None
 
-    async def export(self, task_id: str, target: Path) -> Task:
+    async def export(self, task_id: str, target: IO[bytes]) -> Task:
         """Write the task as a zip file."""
         await self._written(task_id)
         task, steps = await self.get(task_id), await self.steps(task_id)
@@ -66,8 +72,9 @@ class Records:
 
     async def _told_from_store(self, task_id: str) -> list[Event]:
         task, steps = await self._store.get_task(task_id), await self._store.list_steps(task_id)
-        told = [Event(i, "step", step.model_dump(mode="json")) for i, step in enumerate(steps, 1)]
-        return [*told, Event(len(told) + 1, "end", task.model_dump(mode="json"))]
+        told = [("step", step.model_dump(mode="json")) for step in steps]
+        told.append(("end", task.model_dump(mode="json")))
+        return [Event(TOLD_AGAIN + i, kind, data) for i, (kind, data) in enumerate(told, 1)]
 
     def ended(self, task_id: str) -> None:
         """The task runs no more; the events of the oldest such ones are dropped."""

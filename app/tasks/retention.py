@@ -77,6 +77,6 @@ class Retention:
         while True:
             try:
                 await self.tidy()
-            except OSError as exc:
-                log.warning("tidying up failed: %s", exc)
+            except Exception:  # the disk or the database, which may be well the next time
+                log.exception("tidying up failed")
             await asyncio.sleep(EVERY_S)

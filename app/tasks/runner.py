@@ -38,7 +38,7 @@ from app.tasks.models import (
 from app.tasks.person import Person
 from app.tasks.ports import Fleet
 from app.tasks.queue import Queue, Ticket, Turn
-from app.tasks.records import Records
+from app.tasks.records import EACH_RUN, Records
 from app.tasks.recovery import left_open
 from app.tasks.retention import Retention
 from app.tasks.secrets import DiscreetDevice, Secrets
@@ -99,8 +99,11 @@ class Runner:
         self._shown: dict[str, Device] = {}
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._switches: dict[str, _Switches] = {}
-        # Jobs that write down their end: a cancel that comes now is too late and must not
-        # interrupt them.
+        # Tasks that a person has cancelled: once, since a second time would interrupt what lets go
+        # of the phone.
+        self._cancelled: set[str] = set()
+        # Tasks whose end is being written down: a cancel that comes now is too late and must not
+        # interrupt that.
         self._ending: set[str] = set()
 
     async def recover(self, alive_at: datetime | None) -> None:
@@ -126,16 +129,19 @@ class Runner:
                 self._webhooks.check(new.callback_url)
             given = {name: value.get_secret_value() for name, value in new.secrets.items()}
             task = await self._intake.make(new, task_id)
-            self._secrets.keep(task_id, new.goal, given)
             self._assignments.policy(task)  # a prompt that is not there is told now
+            self._secrets.keep(task_id, new.goal, given)
             await self._begin(task)
             return task
 
     async def _begin(self, task: Task) -> None:
-        topic = Topic()
+        topic = Topic(task.restarts * EACH_RUN)
         await self._store.save_task(task)
         self._live[task.id], self._topics[task.id] = task, topic
         topic.publish("task", task.model_dump(mode="json"))
+        if self._closing:
+            topic.close()  # it begins when the service is started again
+            return
         self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
 
     async def _job(self, task: Task, topic: Topic) -> None:
@@ -143,10 +149,9 @@ class Runner:
             try:
                 outcome = await self._outcome(task, topic)
             except asyncio.CancelledError:
-                if self._closing:
+                if self._closing and task.id not in self._cancelled:
                     return
                 outcome = Outcome("cancelled", "Cancelled.")
-            self._ending.add(task.id)
             await self._end(task, topic, outcome)
 
     async def _outcome(self, task: Task, topic: Topic) -> Outcome:
@@ -165,8 +170,8 @@ class Runner:
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
     async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
-        device = self._discreet(task, await self._device(turn))
         goes_on = task.steps > 0
+        device = self._discreet(task, await self._phone(turn), goes_on=goes_on)
         earlier = await self._intake.conversation(task)
         policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
         switches = self._switches_of(task, topic)
@@ -177,38 +182,49 @@ class Runner:
             task, topic, self._store, self._metrics, keep_screenshots=self._keeps_screenshots
         )
         self.records.trajectories[task.id], self._switches[task.id] = trajectory, switches
+        if isinstance(device, DiscreetDevice):
+            self._shown[turn.serial] = device
         if goes_on:
             conduct.opening = "The service was restarted; see what the last action did."
         limits = Limits(task.max_steps, task.timeout_s, self._return_s, task.steps + 1)
         try:
             return await run_loop(device, policy, trajectory, limits, conduct)
         finally:
-            await trajectory.close()
-            del self.records.trajectories[task.id], self._switches[task.id]
+            self._shown.pop(turn.serial, None)
+            try:
+                await trajectory.close()
+            finally:
+                del self.records.trajectories[task.id], self._switches[task.id]
 
-    @property
-    def _keeps_screenshots(self) -> bool:
-        return self._keep_screenshots and not self._retention.is_tight
-
-    async def _device(self, turn: Turn) -> Device:
-        """The phone; one that is away just now, as after a restart, is waited for."""
+    async def _phone(self, turn: Turn) -> Device:
+        """The phone whose turn it is; it may be away for a moment, as after a restart."""
         try:
             return await turn.lease.device()
         except MAY_COME_BACK:
             await self._fleet.wait_ready(turn.serial, self._return_s)
             return await turn.lease.device()
 
-    def _discreet(self, task: Task, device: Device) -> Device:
+    @property
+    def _keeps_screenshots(self) -> bool:
+        return self._keep_screenshots and not self._retention.is_tight
+
+    def _discreet(self, task: Task, device: Device, *, goes_on: bool) -> Device:
         values = self._secrets.values(task.id, task.goal)
         if not values:
             return device
         anywhere = task.secret_fields == "any"
-        discreet = self._shown[task.id] = DiscreetDevice(device, values, anywhere=anywhere)
-        return discreet
+        # An earlier run of the service may have typed any of them.
+        return DiscreetDevice(device, values, anywhere=anywhere, typed=goes_on)
 
-    def shown_device(self, serial: str) -> Device | None:
-        """The phone as it may be shown, while a task with secrets works with it."""
-        return self._shown.get(self.running_on(serial) or "")
+    async def shown_device(self, serial: str) -> Device | None:
+        """The phone as it may be shown, by whichever route, while a task with secrets has it."""
+        if serial in self._shown or not self._shown:
+            return self._shown.get(serial)
+        phone = await self._fleet.phone_of(serial)
+        for used, device in [*self._shown.items()]:
+            if await self._fleet.phone_of(used) == phone:
+                return device
+        return None
 
     def _switches_of(self, task: Task, topic: Topic) -> _Switches:
         async def told(question: OpenQuestion | None, status: Status) -> None:
@@ -227,23 +243,30 @@ class Runner:
         return _Switches(Control(paused), Person(told, self._defaults.reply_timeout_s, asked))
 
     async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
+        self._ending.add(task.id)
         task.status = _STATUS.get(outcome.reason, "failed")
         task.stop_reason, task.message = outcome.reason, outcome.message
         if outcome.error is not None:
             error = outcome.error
             task.error = TaskError(code=error.code, message=error.message, hint=error.hint)
         task.question, task.ended_at = None, datetime.now(UTC)
-        await self._write_end(task)
+        try:
+            await self._write_end(task)
+        except Exception:  # the phone is free again, and readers must not wait for ever
+            log.exception(
+                "the end of task %s is not written down; a restart goes on with it", task.id
+            )
+        else:
+            self.records.ended(task.id)
         topic.publish("end", task.model_dump(mode="json"))
         topic.close()
         self._jobs.pop(task.id, None)
         self._ending.discard(task.id)
+        self._cancelled.discard(task.id)
         self._secrets.forget(task.id)
-        self._shown.pop(task.id, None)
-        self.records.ended(task.id)
 
     async def _write_end(self, task: Task) -> None:
-        # Told before it is written down: a kill in between makes the task end once more, and the
+        # The webhook before the end: a kill in between makes the task end once more, and the
         # receiver hears of it twice, never not at all.
         await self._webhooks.tell("task.ended", task)
         await self._store.save_task(task)
@@ -258,7 +281,13 @@ class Runner:
         if job is None or task is None:
             ended = await self._store.get_task(task_id)
             raise TaskNotRunning(f"the task has already {ended.status}")
-        await self._cancel([task_id])
+        if task_id not in self._cancelled | self._ending:
+            self._cancelled.add(task_id)
+            job.cancel()
+        await asyncio.wait({job})
+        if task_id in self._live and task_id not in self._ending:
+            # It was cancelled before its first line, and never came to write down its end.
+            await self._end(task, self._topics[task_id], Outcome("cancelled", "Cancelled."))
         return task
 
     async def pause(self, task_id: str) -> Task:
@@ -326,22 +355,13 @@ class Runner:
 
     async def close(self) -> None:
         """Let go of every phone. What is open stays open in the store, for `recover`."""
+        if self._live and not self._closing:
+            log.warning("tasks that go on after the next start: %d", len(self._live))
         self._closing = True
+        for task_id, job in self._jobs.items():
+            if task_id not in self._cancelled | self._ending:
+                job.cancel()
         if self._jobs:
-            log.warning("%d open tasks go on when the service is started again", len(self._jobs))
-        await self._cancel(list(self._jobs))
-        self._jobs.clear()
+            await asyncio.wait([*self._jobs.values()])
         for topic in self._topics.values():
             topic.close()
-
-    async def _cancel(self, task_ids: list[str]) -> None:
-        jobs = {key: self._jobs[key] for key in task_ids}
-        for key, job in jobs.items():
-            if key not in self._ending:
-                job.cancel()
-        if jobs:
-            await asyncio.wait(jobs.values())
-        for key in jobs if not self._closing else ():
-            # A job that was cancelled before its first line never came to write down its end.
-            if task := self._live.get(key):
-                await self._end(task, self._topics[key], Outcome("cancelled", "Cancelled."))

@@ -6,16 +6,18 @@ time of a run does what the schedule says of missed runs when it is back.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+from weakref import WeakValueDictionary
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from app.errors import AppError, InputError, TaskNotFound
 from app.tasks.cron import local_zone, trigger
@@ -117,7 +119,7 @@ class Schedule(NewSchedule):
     id: str
     created_at: datetime
     armed_at: datetime
-    """Runs up to this time were seen to, or were before the schedule was switched on."""
+    """Runs up to this time were seen to, or were before the schedule was changed."""
     last_run_at: datetime | None = None
     last_tasks: dict[str, str] = {}
     """The last task of each entry of `devices`; of "" when there is none."""
@@ -138,19 +140,20 @@ class Schedules:
         self._database = database
         self._tasks = tasks
         self._clock = AsyncIOScheduler(timezone=UTC)
+        self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
-        """Begin with what was missed while the service was away."""
+        """Begin, in the background with what came due while the service was away."""
         self._clock.start()
         for schedule in await self.list():
+            now = datetime.now(UTC)
             due = _next(schedule, schedule.armed_at)
-            if schedule.enabled and due is not None and _is_missed(due):
-                log.info("schedule %s missed its run of %s", schedule.id, due)
-                if schedule.missed == "run_once":
-                    await self._run(schedule, due)
+            if schedule.enabled and due is not None and due <= now:
+                if schedule.missed == "skip" and now - due > timedelta(seconds=LATE_S):
+                    log.info("schedule %s missed its run of %s", schedule.id, due)
+                    await self._update(schedule.id, {"armed_at": now})
                 else:
-                    schedule.armed_at = datetime.now(UTC)
-                    await self._save(schedule)
+                    self._clock.add_job(self._due, args=[schedule.id], misfire_grace_time=None)
             self._arm(schedule)
 
     def close(self) -> None:
@@ -179,18 +182,19 @@ class Schedules:
         schedule = Schedule(
             **new.model_dump(), id=secrets.token_hex(6), created_at=now, armed_at=now
         )
-        return await self._keep(schedule)
+        await self._save(schedule)
+        self._arm(schedule)
+        return _shown(schedule)
 
     async def change(self, schedule_id: str, change: Change) -> Schedule:
         """Raises ScheduleNotFound, and InputError for what does not fit together."""
-        old = await self.get(schedule_id)
-        given = change.model_dump(exclude_none=True)
+        given = change.model_dump(exclude_none=True) | {"armed_at": datetime.now(UTC)}
         try:
-            changed = Schedule.model_validate(old.model_dump() | given)
+            changed = await self._update(schedule_id, given)
         except ValidationError as exc:
             raise InputError(exc.errors()[0]["msg"].removeprefix("Value error, ")) from exc
-        changed.armed_at = datetime.now(UTC)
-        return await self._keep(changed)
+        self._arm(changed)
+        return _shown(changed)
 
     async def remove(self, schedule_id: str) -> None:
         """Tasks that it has given go on. Raises ScheduleNotFound."""
@@ -202,12 +206,8 @@ class Schedules:
 
     async def run_now(self, schedule_id: str) -> Schedule:
         """Give its tasks at once, besides its times. Raises ScheduleNotFound."""
-        return await self._run(await self.get(schedule_id), datetime.now(UTC))
-
-    async def _keep(self, schedule: Schedule) -> Schedule:
-        await self._save(schedule)
-        self._arm(schedule)
-        return _shown(schedule)
+        async with self._run_of(schedule_id):
+            return await self._run(await self.get(schedule_id), datetime.now(UTC))
 
     async def _save(self, schedule: Schedule) -> None:
         row = {
@@ -216,6 +216,25 @@ class Schedules:
             "body": schedule.model_dump(mode="json"),
         }
         await self._database.call(lambda c: c.execute(upsert(schedules, row, "id")))
+
+    async def _update(self, schedule_id: str, fields: Mapping[str, Any]) -> Schedule:
+        """Change some fields of what a schedule is by now. Raises ScheduleNotFound and
+        ValidationError."""
+        here = schedules.c.id == schedule_id
+
+        def work(connection: Connection) -> Schedule | None:
+            body = connection.execute(select(schedules.c.body).where(here)).scalar()
+            if body is None:
+                return None
+            changed = Schedule.model_validate({**body, **fields})
+            new = changed.model_dump(mode="json")
+            connection.execute(update(schedules).where(here).values(body=new))
+            return changed
+
+        changed = await self._database.call(work)
+        if changed is None:
+            raise ScheduleNotFound(f"there is no schedule {schedule_id[:80]!r}")
+        return changed
 
     def _arm(self, schedule: Schedule) -> None:
         if self._clock.get_job(schedule.id):
@@ -231,24 +250,36 @@ class Schedules:
             )
 
     async def _due(self, schedule_id: str) -> None:
-        try:
-            schedule = await self.get(schedule_id)
-        except ScheduleNotFound:
-            return  # removed while its job was on its way
-        await self._run(schedule, _next(schedule, schedule.armed_at) or datetime.now(UTC))
+        with suppress(ScheduleNotFound):  # removed while its job was on its way
+            async with self._run_of(schedule_id):
+                schedule = await self.get(schedule_id)
+                due = _next(schedule, schedule.armed_at)
+                now = datetime.now(UTC)
+                if schedule.enabled and due is not None and due <= now:
+                    await self._run(schedule, due, {"armed_at": now})
 
-    async def _run(self, schedule: Schedule, due: datetime) -> Schedule:
-        """Give the tasks of one run. What goes wrong is kept for the next look at the schedule."""
-        schedule.last_error = None
+    def _run_of(self, schedule_id: str) -> asyncio.Lock:
+        """One run of a schedule at a time, so that each sees the tasks of the one before."""
+        return self._runs.setdefault(schedule_id, asyncio.Lock())
+
+    async def _run(
+        self, schedule: Schedule, due: datetime, seen_to: Mapping[str, Any] | None = None
+    ) -> Schedule:
+        """Give the tasks of one run. What goes wrong is kept for the next look at the schedule,
+        with the fields in `seen_to`."""
+        error = None
         for device in schedule.devices or [""]:
             try:
                 await self._give(schedule, device, due)
             except AppError as exc:
                 log.warning("schedule %s: %s", schedule.id, exc.message)
-                schedule.last_error = TaskError(**exc.as_dict())
-        schedule.last_run_at = schedule.armed_at = datetime.now(UTC)
-        await self._save(schedule)
-        return _shown(schedule)
+                error = TaskError(**exc.as_dict())
+        told = {
+            "last_error": error,
+            "last_tasks": schedule.last_tasks,
+            "last_run_at": datetime.now(UTC),
+        }
+        return _shown(await self._update(schedule.id, {**told, **(seen_to or {})}))
 
     async def _give(self, schedule: Schedule, device: str, due: datetime) -> None:
         if last := schedule.last_tasks.get(device):
@@ -271,7 +302,3 @@ def _next(schedule: Schedule, after: datetime) -> datetime | None:
         None, after
     )
     return found.astimezone(UTC) if found else None
-
-
-def _is_missed(due: datetime) -> bool:
-    return due < datetime.now(UTC) - timedelta(seconds=LATE_S)

@@ -16,7 +16,6 @@ from app.agent.ports import Device, Foreground, Frame, ShownText
 from app.errors import (
     AdbServerUnreachable,
     DeviceDisconnected,
-    DeviceError,
     DeviceLocked,
     DeviceNotFound,
     DeviceOffline,
@@ -96,11 +95,14 @@ class DiscreetDevice:
     message.
     """
 
-    def __init__(self, device: Device, values: Mapping[str, str], *, anywhere: bool) -> None:
+    def __init__(
+        self, device: Device, values: Mapping[str, str], *, anywhere: bool, typed: bool = False
+    ) -> None:
+        """`typed` says that the secrets may stand on the screen already."""
         self._device = device
         self._values = values
         self._anywhere = anywhere
-        self._typed: set[str] = set()
+        self._typed = set(values.values()) if typed else set[str]()
 
     @property
     def serial(self) -> str:
@@ -120,9 +122,9 @@ class DiscreetDevice:
         filled = PLACEHOLDER.sub(lambda found: self._values.get(found[1], found[0]), text)
         try:
             await self._device.type_text(filled, clear)
-        except DeviceError as exc:  # what it says may hold a part of the text
-            kind = type(exc) if type(exc) in _SAME_CLASS else TextRefused
-            raise kind("a secret could not be typed", exc.default_hint) from None
+        except Exception as exc:  # what it says may hold a part of the text
+            kind = next((kind for kind in _SAME_CLASS if type(exc) is kind), TextRefused)
+            raise kind("a secret could not be typed", kind.default_hint) from None
 
     async def _in_password_field(self) -> bool:
         try:
@@ -133,7 +135,9 @@ class DiscreetDevice:
 
     async def screenshot(self) -> Frame:
         if not self._typed:
-            return await self._device.screenshot()
+            frame = await self._device.screenshot()
+            if not self._typed:  # nothing was typed while it was taken
+                return frame
         for _ in range(_LOOKS):
             before = await self._texts()
             frame = await self._device.screenshot()

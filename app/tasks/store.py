@@ -72,11 +72,14 @@ class Store:
     async def claim_key(self, key: str, digest: str, task_id: str) -> tuple[str, str]:
         """(task, digest of its request) that a key stands for; it is `task_id` for a new key.
 
-        Whoever comes first has the key, however many come at once.
+        Whoever comes first has the key, however many come at once; not one whose task was never
+        written down, because the service was killed in between.
         """
 
         def claim(connection: Connection) -> tuple[str, str]:
             row = {"key": key, "digest": digest, "task_id": task_id}
+            lost = keys.c.task_id.not_in(select(tasks.c.id))
+            connection.execute(delete(keys).where(keys.c.key == key, lost))
             connection.execute(insert(keys).values(row).on_conflict_do_nothing())
             query = select(keys.c.task_id, keys.c.digest).where(keys.c.key == key)
             found = connection.execute(query).one()
@@ -97,8 +100,8 @@ class Store:
         return [Step.model_validate(body) for body in rows]
 
     async def unfinished(self) -> list[Task]:
-        """Tasks that an earlier run of the service left open."""
-        query = select(tasks.c.body).where(tasks.c.status.in_(OPEN))
+        """Tasks that an earlier run of the service left open, oldest first."""
+        query = select(tasks.c.body).where(tasks.c.status.in_(OPEN)).order_by(tasks.c.created_at)
         rows = await self._call(lambda connection: connection.execute(query).scalars().all())
         return [Task.model_validate(body) for body in rows]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from app.agent.ports import StepRecord
 from app.errors import AppError
@@ -10,6 +11,8 @@ from app.events import Topic
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Step, Task, TaskError
 from app.tasks.store import Store
+
+log = logging.getLogger(__name__)
 
 SCREENSHOT_SIDE = 1200
 """Pixels of the longer side: half of the usual 2400, which is fast to reach and can be read."""
@@ -84,7 +87,10 @@ class Trajectory:
 
     async def _save_screenshot(self, step: StepRecord) -> None:
         jpeg = await asyncio.to_thread(step.observation.frame.jpeg, SCREENSHOT_SIDE)
-        await self._store.save_screenshot(self._task.id, step.number, jpeg)
+        try:
+            await self._store.save_screenshot(self._task.id, step.number, jpeg)
+        except OSError as exc:  # a full disk ends no task that can still write its steps down
+            log.warning("screenshot %d could not be kept: %s", step.number, exc)
 
     def _model(self, step: StepRecord) -> Step:
         decision, frame = step.decision, step.observation.frame

@@ -8,7 +8,6 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from app.errors import DeviceBusy, DeviceError
 from app.tasks.ports import Fleet
@@ -59,10 +58,8 @@ class Turns:
                     yield Turn(granted, serial, lease)
                     return
             finally:
-                self._busy.discard(granted)
                 self._used[granted] = next(self._clock)
-                self._news.set()
-                await self._deal()
+                await self._give_back(granted)
 
     async def _phone_of(self, serial: str) -> str:
         # The adb server may know the phone no more since the task was given, as after a restart.
@@ -78,17 +75,23 @@ class Turns:
         try:
             await self._deal()
             while not place.turn.done():
-                await self._news_or_time(place.turn)
-                await self._deal()
+                await asyncio.wait({place.turn}, timeout=_LOOK_AGAIN_S)
+                if self._waiting and self._waiting[0] is place:  # one looks again for all
+                    await self._deal()
             return place.turn.result()
         except BaseException:
             if place.turn.done() and not place.turn.cancelled():
-                self._busy.discard(place.turn.result()[0])  # granted, and never used
-                self._news.set()
+                await self._give_back(place.turn.result()[0])  # granted, and never used
             raise
         finally:
             with suppress(ValueError):
                 self._waiting.remove(place)
+
+    async def _give_back(self, phone: str) -> None:
+        self._busy.discard(phone)
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+        await self._deal()
 
     async def _deal(self) -> None:
         """Give each free phone to the first who waits for it."""
@@ -116,13 +119,8 @@ class Turns:
             return []
         return sorted(phones, key=lambda found: self._used.get(found[0], -1))
 
-    async def _news_or_time(self, turn: asyncio.Future[tuple[str, str]] | None = None) -> None:
-        """Until a turn ends, or `turn` is given; after some time in any case."""
-        if self._news.is_set():
-            self._news = asyncio.Event()
-        news = asyncio.ensure_future(self._news.wait())
-        waited: set[asyncio.Future[Any]] = {news} if turn is None else {news, turn}
-        try:
-            await asyncio.wait(waited, timeout=_LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
+    async def _news_or_time(self) -> None:
+        """Until a turn ends; after some time in any case."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await self._news.wait()

@@ -13,12 +13,14 @@ import hashlib
 import hmac
 import json
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from app import __version__
 from app.errors import InputError
@@ -101,29 +103,30 @@ class Webhooks:
 
     async def _deliver_all(self) -> None:
         while True:
-            self._news.clear()
-            due, next_at = await self._due()
-            if due:
-                await asyncio.gather(*(self._attempt(delivery) for delivery in due))
-                continue
-            wait_s = (next_at - datetime.now(UTC)).total_seconds() if next_at else _IDLE_S
             try:
-                async with asyncio.timeout(max(0.05, wait_s)):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+                await self._deliver_some()
+            except Exception:  # a full disk, say, which may have room again
+                log.exception("webhooks rest for %d s", RETRIES_S[0])
+                await asyncio.sleep(RETRIES_S[0])
+
+    async def _deliver_some(self) -> None:
+        """Make the deliveries that are due, or wait until one may be."""
+        self._news.clear()
+        due, next_at = await self._due()
+        if due:
+            await asyncio.gather(*(self._attempt(delivery) for delivery in due))
+            return
+        wait_s = (next_at - datetime.now(UTC)).total_seconds() if next_at else _IDLE_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.05, wait_s)):
+                await self._news.wait()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            answer = await self._http.post(
-                delivery.url,
-                content=delivery.payload.encode(),
-                headers=self._headers(delivery),
-            )
-            taken, gone = answer.is_success, answer.status_code == 410
-            said = f"answered {answer.status_code}"
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            taken, gone, said = False, False, repr(exc)
+            status = await self._post(delivery)
+            taken, gone, said = 200 <= status < 300, status == 410, f"answered {status}"
+        except Exception as exc:  # whatever is wrong with one receiver is no matter of the others
+            taken, gone, said = False, False, type(exc).__name__
         if taken:
             await self._drop(delivery)
             return
@@ -134,9 +137,20 @@ class Webhooks:
             return
         delay = timedelta(seconds=RETRIES_S[delivery.attempts])
         log.info("webhook %s is tried again in %s: %s %s", delivery.id, delay, host, said)
-        delivery.attempts += 1
-        delivery.due_at = datetime.now(UTC) + delay
-        await self._keep(delivery)
+        later = delivery.model_copy(
+            update={"attempts": delivery.attempts + 1, "due_at": datetime.now(UTC) + delay}
+        )
+        put_off = update(deliveries).where(_is_still(delivery)).values(_row(later))
+        await self._database.call(lambda c: c.execute(put_off))
+
+    async def _post(self, delivery: Delivery) -> int:
+        """The status that the receiver answers with; what else it says is not read."""
+        content, headers = delivery.payload.encode(), self._headers(delivery)
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            self._http.stream("POST", delivery.url, content=content, headers=headers) as answer,
+        ):
+            return answer.status_code
 
     def _headers(self, delivery: Delivery) -> dict[str, str]:
         sent_at = str(int(datetime.now(UTC).timestamp()))
@@ -160,13 +174,23 @@ class Webhooks:
         return due, waiting[0].due_at if waiting else None
 
     async def _keep(self, delivery: Delivery) -> None:
-        row = {
-            "id": delivery.id,
-            "due_at": delivery.due_at.isoformat(),
-            "body": delivery.model_dump(mode="json"),
-        }
-        await self._database.call(lambda c: c.execute(upsert(deliveries, row, "id")))
+        kept = upsert(deliveries, _row(delivery), "id")
+        await self._database.call(lambda c: c.execute(kept))
 
     async def _drop(self, delivery: Delivery) -> None:
-        gone = delete(deliveries).where(deliveries.c.id == delivery.id)
+        gone = delete(deliveries).where(_is_still(delivery))
         await self._database.call(lambda c: c.execute(gone))
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "due_at": delivery.due_at.isoformat(),
+        "body": delivery.model_dump(mode="json"),
+    }
+
+
+def _is_still(delivery: Delivery) -> ColumnElement[bool]:
+    """Whether what is kept is this one, and nothing newer that was told while it was sent."""
+    payload = deliveries.c.body["payload"].as_string()
+    return and_(deliveries.c.id == delivery.id, payload == delivery.payload)

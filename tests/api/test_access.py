@@ -297,3 +297,22 @@ def test_only_the_services_own_names_pass(host: str, origin: str) -> None:
         assert any(name in host.casefold() for name in LOOPBACK)
     if refusal(host, origin, names) is None:
         assert any(name in origin.casefold() for name in names) or re.search(r"[\d:]", origin)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "passes"),
+    [
+        ("localhost:8770", "http://localhost:8770", True),
+        ("127.0.0.1:8770", "http://localhost:8770", True),
+        ("localhost", "http://localhost", True),
+        ("localhost:8770", "http://localhost:3000", False),
+        ("localhost:8770", "http://localhost", False),
+        ("localhost:8770", "http://localhost:x", False),
+        ("localhost:8770", "http://[::1", False),
+        ("phone.example", "https://phone.example:8443", True),  # behind a proxy
+    ],
+)
+def test_a_page_of_another_program_on_this_computer_may_not_use_the_service(
+    host: str, origin: str, passes: bool
+) -> None:
+    assert (refusal(host, origin, LOOPBACK | {"phone.example"}) is None) == passes

@@ -176,6 +176,34 @@ async def test_leaving_before_the_first_byte_ends_the_work_too() -> None:
             await engine.left.wait()
 
 
+async def test_a_client_that_takes_nothing_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passthrough_module, "TAKE_S", 0.2)
+    calls = Calls(1)
+    async with serve(Script([bytes(2**16)] * 400)) as engine:
+        fixed = FixedEngine(engine.url)
+        async with (
+            service(fixed, Passthrough(fixed, calls)) as http,
+            http.stream("POST", CHAT, content=b"{}"),
+            asyncio.timeout(10),
+            calls.hold("another"),
+        ):
+            pass
+
+
+async def test_leaving_amid_the_body_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    async with service(FixedEngine("http://127.0.0.1:1")) as http:
+        port = http.base_url.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{".encode())
+        await writer.drain()
+        await http.get("/v1/nothing")  # the other request is read by now
+        writer.close()
+        await http.get("/v1/nothing")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_headers_that_are_nobody_elses_business() -> None:
     extra = "Access-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\nX-Request-Id: 7\r\nServer: x\r\n"
     async with (

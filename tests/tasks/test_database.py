@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import OperationalError
 
 from app.errors import ConfigError, TaskNotFound
+from app.tasks import retention as retention_module
 from app.tasks.database import FILE, Database, metadata
 from app.tasks.models import Step, Task
 from app.tasks.retention import DiskFull, Limits, Retention
@@ -125,3 +128,47 @@ async def test_a_full_disk_takes_no_task(database: Database, tmp_path: Path) -> 
     with pytest.raises(DiskFull):
         retention.check()
     Retention(Store(database), tmp_path, Limits(0, 0, 0)).check()
+
+
+async def test_tidying_goes_on_after_a_fault_of_the_database(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_module, "EVERY_S", 0.0)
+    store, again = Store(database), asyncio.Event()
+    faults = [OperationalError("DELETE", {}, sqlite3.OperationalError("disk full"))]
+
+    async def forget(before: datetime) -> int:
+        if faults:
+            raise faults.pop()
+        again.set()
+        return 0
+
+    monkeypatch.setattr(store, "forget", forget)
+    retention = Retention(store, tmp_path, Limits(1, 0, 0))
+    retention.start()
+    async with asyncio.timeout(10):
+        await again.wait()
+    await retention.close()
+
+
+async def test_a_migration_that_was_broken_off_is_made_again(tmp_path: Path) -> None:
+    await Database(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE) as file:  # what stands in the way of the second statement
+        file.executescript(
+            "DROP TABLE schedules; DROP TABLE deliveries; CREATE TABLE deliveries (id);"
+            "UPDATE alembic_version SET version_num = '0001';"
+        )
+    with pytest.raises(ConfigError):
+        Database(tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as file:
+        file.execute("DROP TABLE deliveries")
+    await Database(tmp_path).close()
+
+
+async def test_a_key_whose_task_was_never_written_down_is_free(database: Database) -> None:
+    store = Store(database)
+    await store.claim_key("key", "digest", "killed before it was saved")
+    assert await store.claim_key("key", "digest", "new") == ("new", "digest")
+    await store.save_task(task(1))
+    await store.claim_key("other", "digest", task(1).id)
+    assert await store.claim_key("other", "digest", "new") == (task(1).id, "digest")

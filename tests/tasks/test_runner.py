@@ -1,103 +1,243 @@
-"""The runner with a phone and a model that do what a test says."""
+"""The ends of tasks: told to all who wait, written down, and none of them twice."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.errors import AppError, DeviceDisconnected, DeviceOffline
+from app.errors import DeviceOffline
 from app.tasks.assignment import Assignments
-from app.tasks.database import Database
+from app.tasks.database import Database, deliveries
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import NewTask, Task
-from app.tasks.queue import Ticket, Turn
 from app.tasks.retention import Limits, Retention
 from app.tasks.runner import Runner
+from app.tasks.secrets import DiscreetDevice
 from app.tasks.store import Store
+from app.tasks.turns import Turns
 from app.tasks.webhooks import Webhooks
 from tests.agent.doubles import RememberingDevice, ScriptedChat
 
-TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
-DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
+TAP = '<answer>do(action="Tap", element=[500, 500])</answer>'
+FINISH = '<answer>finish(message="Done.")</answer>'
 PROFILE = SimpleNamespace(
     prompt="autoglm", image_width=0, image_height=0, feedback=True, reads=False, grammar="off",
     max_tokens=100,
 )  # fmt: skip
 DEFAULTS = SimpleNamespace(
     lang="en", max_steps=5, timeout_s=60.0, profile="test", confirm="deny", reply_timeout_s=1.0,
-    resume_within_s=0.0,
+    resume_within_s=60.0,
 )  # fmt: skip
 
 
 @dataclass
 class Phones:
-    """One phone, that is away as long as there are `faults`."""
+    """One phone, reached by the serials `usb` and `wifi`. A lease ends when `drained` is set."""
 
-    phone: RememberingDevice = field(default_factory=lambda: RememberingDevice(serial="a"))
-    faults: list[AppError] = field(default_factory=list)
-    waited: list[float] = field(default_factory=list)
+    device: RememberingDevice = field(default_factory=lambda: RememberingDevice(serial="usb"))
+    drained: asyncio.Event = field(default_factory=asyncio.Event)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: bool = False
+    away: bool = False
+
+    def __post_init__(self) -> None:
+        self.drained.set()
 
     async def choose(self, serial: str | None = None) -> RememberingDevice:
-        return self.phone
+        return self.device
 
     async def wait_ready(self, serial: str, timeout_s: float) -> None:
-        self.waited.append(timeout_s)
+        self.away = False
 
-    async def device(self) -> RememberingDevice:
-        if self.faults:
-            raise self.faults.pop(0)
-        return self.phone
+    async def phone_of(self, serial: str) -> str:
+        return "the phone"
 
     @asynccontextmanager
-    async def take(self, ticket: Ticket) -> AsyncIterator[Turn]:
-        yield Turn("a", "a", self)  # type: ignore[arg-type]
+    async def hold(self, serial: str) -> AsyncIterator[SimpleNamespace]:
+        async def device() -> RememberingDevice:
+            if self.away:
+                raise DeviceOffline("device usb is offline")
+            return self.device
+
+        try:
+            yield SimpleNamespace(device=device)
+        finally:
+            self.draining.set()
+            try:
+                await self.drained.wait()
+            except asyncio.CancelledError:
+                self.given_up = True
+                raise
 
 
-@asynccontextmanager
-async def running(folder: Path, phones: Phones, *script: str) -> AsyncIterator[Runner]:
-    database = Database(folder)
-    store, chat = Store(database), ScriptedChat(*script)
-    runner = Runner(
+@dataclass
+class Scene:
+    phones: Phones
+    store: Store
+    database: Database
+    folder: Path
+    chat: ScriptedChat
+    runner: Runner
+
+
+def runner_of(scene_parts: tuple[Phones, Store, Database, Path], chat: ScriptedChat) -> Runner:
+    phones, store, database, folder = scene_parts
+    return Runner(
         phones,  # type: ignore[arg-type]
         Assignments(lambda phone: chat, PROFILE),
         store,
         DEFAULTS,
         TaskMetrics(CollectorRegistry()),
-        phones,
+        Turns(phones),  # type: ignore[arg-type]
         Webhooks(database, "whsec_c2VjcmV0", ()),
         Retention(store, folder, Limits(0, 0, 0)),
-        return_s=7.0,
     )
-    yield runner
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    database, phones, chat = Database(tmp_path), Phones(), ScriptedChat()
+    store = Store(database)
+    runner = runner_of((phones, store, database, tmp_path), chat)
+    yield Scene(phones, store, database, tmp_path, chat, runner)
+    phones.drained.set()
     await runner.close()
     await database.close()
 
 
-async def ran(runner: Runner) -> Task:
-    task = await runner.submit(NewTask(goal="Turn on Bluetooth"))
-    return await runner.wait(task.id, 20)
+async def kinds(runner: Runner, task_id: str) -> list[str]:
+    async with asyncio.timeout(10):
+        return [event.kind async for event in runner.records.events(task_id)]
 
 
-@pytest.mark.parametrize("fault", [DeviceOffline("offline"), DeviceDisconnected("gone")])
-async def test_a_phone_that_is_away_when_its_task_begins_is_waited_for(
-    tmp_path: Path, fault: AppError
+async def test_a_second_cancel_does_not_break_off_what_the_first_waits_for(scene: Scene) -> None:
+    scene.phones.drained.clear()
+    task = await scene.runner.submit(NewTask(goal="Open Notes"))
+    await scene.chat.asking.wait()
+    cancels = [asyncio.create_task(scene.runner.cancel(task.id)) for _ in range(2)]
+    await scene.phones.draining.wait()
+    cancels.append(asyncio.create_task(scene.runner.cancel(task.id)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    scene.phones.drained.set()
+    assert [(await cancel).status for cancel in cancels] == ["cancelled"] * 3
+    assert not scene.phones.given_up
+    assert (await kinds(scene.runner, task.id)).count("end") == 1
+
+
+async def test_a_cancel_counts_though_the_service_is_stopped_meanwhile(scene: Scene) -> None:
+    scene.phones.drained.clear()
+    task = await scene.runner.submit(NewTask(goal="Open Notes"))
+    await scene.chat.asking.wait()
+    cancel = asyncio.create_task(scene.runner.cancel(task.id))
+    await scene.phones.draining.wait()
+    close = asyncio.create_task(scene.runner.close())
+    await asyncio.sleep(0)
+    scene.phones.drained.set()
+    await asyncio.gather(cancel, close)
+    assert (await scene.store.get_task(task.id)).status == "cancelled"
+
+
+async def test_a_task_that_comes_while_the_service_stops_waits_for_the_next_start(
+    scene: Scene,
 ) -> None:
-    phones = Phones(faults=[fault])
-    async with running(tmp_path, phones, TAP, DONE) as runner:
-        task = await ran(runner)
-    assert (task.status, phones.waited) == ("succeeded", [7.0])
+    await scene.runner.close()
+    task = await scene.runner.submit(NewTask(goal="Open Notes"))
+    assert (await scene.runner.wait(task.id, 5)).status == "queued"
+    assert not scene.phones.draining.is_set()
+    again = ScriptedChat(FINISH)
+    runner = runner_of((scene.phones, scene.store, scene.database, scene.folder), again)
+    await runner.recover(None)
+    assert (await runner.wait(task.id, 10)).status == "succeeded"
+    await runner.close()
 
 
-async def test_a_phone_that_stays_away_ends_its_task(tmp_path: Path) -> None:
-    phones = Phones(faults=[DeviceOffline("offline"), DeviceOffline("still offline")])
-    async with running(tmp_path, phones, DONE) as runner:
-        task = await ran(runner)
-    assert (task.status, task.stop_reason) == ("failed", "device_lost")
-    assert task.error is not None
-    assert task.error.code == "device_offline"
+async def test_an_end_that_cannot_be_written_down_is_told_all_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tell(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(scene.runner._webhooks, "tell", tell)
+    task = await scene.runner.submit(NewTask(goal="Open Notes"))
+    await scene.chat.asking.wait()
+    await scene.runner.cancel(task.id)
+    assert (await kinds(scene.runner, task.id))[-1] == "end"
+    assert (await scene.runner.find(task.id)).status == "cancelled"
+
+
+async def test_a_screenshot_that_cannot_be_kept_ends_no_task(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def save_screenshot(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(scene.store, "save_screenshot", save_screenshot)
+    scene.chat._script += [TAP, FINISH]
+    task = await scene.runner.submit(NewTask(goal="Open Notes", confirm="allow"))
+    ended = await scene.runner.wait(task.id, 10)
+    assert (ended.status, ended.steps) == ("succeeded", 2)
+
+
+async def test_an_interrupted_task_is_told_to_its_webhook(scene: Scene) -> None:
+    left = Task(
+        id="07", goal="Open Notes", device="usb", status="running", max_steps=5, timeout_s=60,
+        lang="en", created_at=datetime.now(UTC) - timedelta(hours=9),
+        callback_url="http://127.0.0.1:1/",
+    )  # fmt: skip
+    await scene.store.save_task(left)
+    await scene.runner.recover(None)
+    assert (await scene.store.get_task("07")).status == "interrupted"
+    kept = await scene.database.call(lambda c: c.execute(deliveries.select()).all())
+    assert [row.id for row in kept] == ["msg_07_task_ended"]
+
+
+async def test_a_conversation_goes_on_though_its_beginning_is_forgotten(scene: Scene) -> None:
+    first = Task(
+        id="07", goal="Open Notes", device="usb", status="succeeded", max_steps=5, timeout_s=60,
+        lang="en", created_at=datetime.now(UTC), follows="forgotten",
+    )  # fmt: skip
+    await scene.store.save_task(first)
+    scene.chat._script.append(FINISH)
+    task = await scene.runner.submit(NewTask(goal="Close it", follows="07"))
+    assert (await scene.runner.wait(task.id, 10)).status == "succeeded"
+
+
+async def test_a_phone_that_is_away_when_its_turn_comes_is_waited_for(scene: Scene) -> None:
+    scene.phones.away = True
+    scene.chat._script.append(FINISH)
+    task = await scene.runner.submit(NewTask(goal="Open Notes"))
+    assert (await scene.runner.wait(task.id, 10)).status == "succeeded"
+
+
+async def test_no_route_to_a_phone_shows_a_secret(scene: Scene) -> None:
+    new = NewTask.model_validate(
+        {"goal": "Sign in with {{secret:bank}}", "secrets": {"bank": "hunter2"}}
+    )
+    task = await scene.runner.submit(new)
+    await scene.chat.asking.wait()
+    for route in ("usb", "wifi"):
+        assert isinstance(await scene.runner.shown_device(route), DiscreetDevice)
+    await scene.runner.cancel(task.id)
+    assert await scene.runner.shown_device("usb") is None
+
+
+async def test_no_secret_stays_of_a_task_that_could_not_be_made(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PROFILE, "prompt", "there is none")
+    new = NewTask.model_validate(
+        {"goal": "Sign in with {{secret:bank}}", "secrets": {"bank": "hunter2"}}
+    )
+    with suppress(Exception):
+        await scene.runner.submit(new)
+    assert scene.runner._secrets._given == {}

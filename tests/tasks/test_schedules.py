@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import DeviceNotFound, InputError, TaskNotFound
+from app.tasks import schedules as schedules_module
 from app.tasks.cron import trigger
 from app.tasks.database import Database
 from app.tasks.models import NewTask, Task
@@ -81,6 +83,13 @@ def new(**fields: Any) -> NewSchedule:
         ("30 22 * * *", "Europe/Berlin", "2026-07-01T12:00", "2026-07-01T20:30"),
         ("30 22 * * *", "Europe/Berlin", "2026-12-01T12:00", "2026-12-01T21:30"),
         ("0 12 29 2 *", "UTC", "2026-11-27T12:00", "2028-02-29T12:00"),
+        # Clocks go forward: what is in the hour that is left out comes after it, and once.
+        ("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00", "2026-03-29T01:30"),
+        ("30 2 * * *", "Europe/Berlin", "2026-03-29T01:31", "2026-03-30T00:30"),
+        # Clocks go back: what is in the hour that comes twice comes once, but for "every hour".
+        ("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00", "2026-10-25T00:30"),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:31", "2026-10-26T01:30"),
+        ("30 * * * *", "Europe/Berlin", "2026-10-25T00:31", "2026-10-25T01:30"),
     ],
 )
 def test_the_times_are_those_of_cron(line: str, zone: str, after: str, expected: str) -> None:
@@ -138,27 +147,83 @@ async def test_it_runs_when_its_time_comes(scene: tuple[Schedules, Tasks]) -> No
     schedules, tasks = scene
     added = await schedules.add(new(cron="* * * * *"))
     assert added.next_run_at is not None
+    await schedules._save(added.model_copy(update={"armed_at": NOW - timedelta(minutes=1)}))
     # The clock is not waited for: the job is told that its time is now.
     schedules._clock.modify_job(added.id, next_run_time=datetime.now(UTC))
     async with asyncio.timeout(10):
         await tasks.news.wait()
 
 
+async def restarted(database: Database, away: Schedule) -> int:
+    """How many tasks are given by a service that starts when a schedule was last seen to then."""
+    tasks = Tasks()
+    schedules = Schedules(database, tasks)
+    await schedules._save(away)
+    await schedules.start()
+    async with asyncio.timeout(10):
+        for _ in itertools.count():
+            if (await schedules.get(away.id)).armed_at != away.armed_at:
+                break
+            await asyncio.sleep(0.01)
+    schedules.close()
+    return len(tasks.given)
+
+
 @pytest.mark.parametrize(("missed", "runs"), [("skip", 0), ("run_once", 1)])
 async def test_runs_that_were_missed_go_by_the_rule(
     database: Database, missed: str, runs: int
 ) -> None:
-    before = Schedules(database, Tasks())
-    added = await before.add(new(cron="0 * * * *", missed=missed))
+    added = await Schedules(database, Tasks()).add(new(cron="0 * * * *", missed=missed))
     away = added.model_copy(update={"armed_at": NOW - timedelta(hours=30)})
-    await before._save(away)
-    for _ in range(2):  # only the first start makes up for it
-        tasks = Tasks()
-        after = Schedules(database, tasks)
-        await after.start()
-        after.close()
-        assert len(tasks.given) == runs
-        runs = 0
+    assert await restarted(database, away) == runs
+    tasks = Tasks()  # only the first start makes up for it
+    after = Schedules(database, tasks)
+    await after.start()
+    assert len(after._clock.get_jobs()) == 1
+    after.close()
+
+
+@pytest.mark.parametrize("missed", ["skip", "run_once"])
+async def test_a_run_in_the_seconds_of_a_restart_is_late_and_not_lost(
+    database: Database, missed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules_module, "LATE_S", 3600)
+    added = await Schedules(database, Tasks()).add(new(cron="* * * * *", missed=missed))
+    assert added.next_run_at is not None
+    before = added.next_run_at - timedelta(seconds=60.5)  # a little before the run of this minute
+    assert await restarted(database, added.model_copy(update={"armed_at": before})) == 1
+
+
+async def test_what_is_changed_or_removed_during_a_run_stays_so(
+    scene: tuple[Schedules, Tasks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedules, tasks = scene
+    submit, go_on = tasks.submit, asyncio.Event()
+
+    async def slow(new: NewTask, key: str | None = None) -> Task:
+        task = await submit(new, key)
+        await go_on.wait()
+        return task
+
+    monkeypatch.setattr(tasks, "submit", slow)
+    kept, gone = await schedules.add(new(name="kept")), await schedules.add(new(name="gone"))
+    runs = [asyncio.create_task(schedules.run_now(added.id)) for added in (kept, gone)]
+    await tasks.news.wait()
+    await schedules.change(kept.id, Change(enabled=False))
+    await schedules.remove(gone.id)
+    go_on.set()
+    results = await asyncio.gather(*runs, return_exceptions=True)
+    assert isinstance(results[1], ScheduleNotFound)
+    left = await schedules.list()
+    assert [(each.name, each.enabled) for each in left] == [("kept", False)]
+    assert left[0].last_tasks
+
+
+async def test_two_runs_at_once_give_a_phone_one_task(scene: tuple[Schedules, Tasks]) -> None:
+    schedules, tasks = scene
+    added = await schedules.add(new())
+    await asyncio.gather(*(schedules.run_now(added.id) for _ in range(3)))
+    assert len(tasks.given) == 1
 
 
 async def test_one_that_is_off_or_removed_does_not_run(scene: tuple[Schedules, Tasks]) -> None:

@@ -126,9 +126,28 @@ async def test_a_text_that_moves_while_the_picture_is_taken_is_not_shown() -> No
         await phone.screenshot()
 
 
+async def test_a_picture_that_was_begun_before_the_secret_was_typed_is_looked_through_too() -> None:
+    class Slow(TellingDevice):
+        async def screenshot(self) -> MaskedFrame:
+            if not self.calls:
+                await phone.type_text("{{secret:bank}}")
+                self.shown = [Shown(SECRET, (1, 1, 2, 2))]
+            return MaskedFrame()
+
+    phone = discreet(Slow())
+    assert (await phone.screenshot()).boxes == ((1, 1, 2, 2),)  # type: ignore[attr-defined]
+
+
+async def test_what_an_earlier_run_may_have_typed_is_painted_over_from_the_first_look() -> None:
+    device = TellingDevice(shown=[Shown(SECRET, (1, 1, 2, 2))])
+    phone = DiscreetDevice(device, {"bank": SECRET}, anywhere=True, typed=True)  # type: ignore[arg-type]
+    assert (await phone.screenshot()).boxes == ((1, 1, 2, 2),)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
+        (UnicodeEncodeError("utf-8", SECRET, 0, 1, "surrogates"), TextRefused),
         (TextRefused(f"the field took 3 of {SECRET!r}"), TextRefused),
         (CommandFailed(f"input text {SECRET}", 1, SECRET), TextRefused),
         (DeviceDisconnected(f"in the middle of {SECRET}"), DeviceDisconnected),

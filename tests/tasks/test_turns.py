@@ -22,11 +22,13 @@ class Phones:
 
     routes: dict[str, str] = field(default_factory=lambda: {"a": "a", "b": "b"})
     held: set[str] = field(default_factory=set)
+    looks: int = 0
 
     async def choose(self, serial: str | None = None) -> None:
         await asyncio.sleep(0)
 
     async def phones(self) -> list[SimpleNamespace]:
+        self.looks += 1
         await asyncio.sleep(0)
         ready = dict.fromkeys(self.routes.values())
         return [SimpleNamespace(serial=phone, state="device") for phone in ready]
@@ -116,6 +118,17 @@ async def test_two_routes_to_one_phone_share_its_queue() -> None:
             await other
     async with turns.take(Ticket("3", "wifi")) as turn:
         assert turn.serial == "wifi"
+
+
+async def test_the_end_of_a_turn_takes_as_many_looks_however_many_wait() -> None:
+    phones = Phones()
+    turns = Turns(phones)  # type: ignore[arg-type]
+    looks = []
+    for count in (5, 50):
+        before = phones.looks
+        await in_order(turns, [Ticket(str(number), ANY) for number in range(count)])
+        looks.append((phones.looks - before) / count)
+    assert looks[1] < 2 * looks[0]
 
 
 @given(

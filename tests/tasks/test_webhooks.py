@@ -192,3 +192,77 @@ def test_the_secret_stays_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "webhook-secret"
     assert webhook_secret(path) == webhook_secret(path)
     assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_one_that_fails_oddly_does_not_end_the_others(
+    database: Database, secret: str
+) -> None:
+    odd = task(f"http://{'a' * 70}.example/").model_copy(update={"id": "odd"})
+    async with receiver() as hook, running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", odd)
+
+        async def tried() -> bool:
+            return (await left(database))[0].body["attempts"] == 1
+
+        await until(tried)
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(1)
+
+
+async def test_a_database_that_fails_once_does_not_end_them(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks_module, "RETRIES_S", (0,))
+    call, faults, failed = database.call, [OSError("disk full")], asyncio.Event()
+
+    async def failing(work: Any) -> Any:
+        if faults:
+            failed.set()
+            raise faults.pop()
+        return await call(work)
+
+    monkeypatch.setattr(database, "call", failing)
+    async with receiver() as hook, running(database, secret) as webhooks:
+        async with asyncio.timeout(10):
+            await failed.wait()
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(1)
+
+
+async def test_what_a_receiver_says_besides_its_status_is_not_waited_for(
+    database: Database, secret: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n.")  # and no more
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", task(url))
+        async with asyncio.timeout(5):
+            await until(lambda: _is_empty(database))
+
+
+@pytest.mark.parametrize("status", [204, 500])
+async def test_what_is_told_anew_while_the_old_is_sent_is_not_lost(
+    database: Database, secret: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(webhooks_module, "RETRIES_S", (0, 0, 0))
+    async with receiver(status) as hook, running(database, secret) as webhooks:
+        post = webhooks._post
+
+        async def told_meanwhile(delivery: Any) -> int:
+            answer = await post(delivery)
+            if len(hook.got) == 1:
+                anew = task(hook.url).model_copy(update={"message": "ended once more"})
+                await webhooks.tell("task.ended", anew)
+            return answer
+
+        monkeypatch.setattr(webhooks, "_post", told_meanwhile)
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(2)
+        await until(lambda: _is_empty(database))
+    assert [json.loads(body)["data"]["message"] for _, body in hook.got] == ["", "ended once more"]
