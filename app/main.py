@@ -156,13 +156,13 @@ async def _start_parts(
     await stack.enter_async_context(tools.start())
     app.router.routes.extend(tools.routes)
     for router in (
+        models.passthrough.router(),  # first, because its callers count in milliseconds
         task_routes(runner, records.store),
         control_routes(runner),
         record_routes(runner.records),
         schedule_routes(schedules),
         device_routes(fleet, runner, screens),
         engine_routes(models.engine),
-        models.passthrough.router(),
         operation_routes(Operations(models.engine, fleet, runner, models.calls, registry)),
     ):
         app.include_router(router)

@@ -128,7 +128,7 @@ class Passthrough:
         self.count = count
         self.api_key = api_key
         self.start_wait_s = start_wait_s
-        self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
+        self.timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S).as_dict()
         self._http: httpx.AsyncClient | None = None
 
     def router(self) -> APIRouter:
@@ -150,7 +150,9 @@ class Passthrough:
         """The kept connection pool; `close_streams` drops it."""
         if self._http is None:
             limits = httpx.Limits(max_connections=None)
-            self._http = httpx.AsyncClient(timeout=self._timeout, limits=limits)
+            # A proxy from the environment is for the world outside, not for our own loopback.
+            outside = self.engine.status().kind == "remote"
+            self._http = httpx.AsyncClient(limits=limits, trust_env=outside)
         return self._http
 
     async def close_streams(self) -> None:
@@ -257,11 +259,13 @@ class _Relay(Response):
     async def _answer(self, url: str, send: _Send) -> None:
         request, client = self._request, self._passthrough.client()
         usage = UsageReader()
-        passed_on = client.build_request(
+        # Made without the client, which would merge an address, headers and cookies that it lacks.
+        passed_on = httpx.Request(
             request.method,
             url,
             content=self._sent_body or None,
             headers=self._request_headers(),
+            extensions={"timeout": self._passthrough.timeout},
         )
         async with aclosing(await send_kept(client, passed_on)) as answer:
             headers = [
