@@ -10,13 +10,9 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.agent.control import Control
-from app.agent.loop import MAY_COME_BACK, run_loop
-from app.agent.outcome import Limits, Outcome
-from app.agent.ports import Device
+from app.agent.outcome import Outcome
 from app.errors import (
     AppError,
     TaskNotRunning,
@@ -29,22 +25,20 @@ from app.tasks.metrics import TaskMetrics
 from app.tasks.models import (
     OPEN,
     NewTask,
-    OpenQuestion,
     Reply,
     Status,
     Task,
     TaskError,
 )
-from app.tasks.person import Person
 from app.tasks.ports import Fleet
-from app.tasks.queue import Queue, Ticket, Turn
+from app.tasks.queue import Queue, Ticket
 from app.tasks.records import EACH_RUN, Records
 from app.tasks.recovery import left_open
 from app.tasks.retention import Retention
-from app.tasks.secrets import DiscreetDevice, Secrets
+from app.tasks.secrets import Secrets
 from app.tasks.store import Store
-from app.tasks.trajectory import Trajectory
 from app.tasks.webhooks import Webhooks
+from app.tasks.work import Switches, Work, WorkLimits
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +47,6 @@ _STATUS: dict[str, Status] = {
     "cancelled": "cancelled",
     "dry_run": "cancelled",
 }
-
-
-@dataclass
-class _Switches:
-    """What can be said to a running task."""
-
-    control: Control
-    person: Person
 
 
 class Runner:
@@ -80,25 +66,33 @@ class Runner:
         keep_screenshots: bool = True,
         return_s: float = 45.0,
     ) -> None:
-        self._fleet = fleet
         self._assignments = assignments
         self._store = store
         self._defaults = defaults
         self._metrics = metrics
-        self._keep_screenshots = keep_screenshots
-        self._return_s = return_s
+        self._queue = queue
+        self._webhooks = webhooks
+        self._retention = retention
+        self._secrets = Secrets()
         self.records = Records(store)
         self._live = self.records.live
         self._topics = self.records.topics
         self._intake = Intake(fleet, store, defaults, self.records.get)
-        self._queue = queue
-        self._webhooks = webhooks
-        self._retention = retention
+        limits = WorkLimits(defaults.reply_timeout_s, return_s, keep_screenshots)
+        self._work = Work(
+            fleet,
+            assignments,
+            store,
+            self.records,
+            self._secrets,
+            metrics,
+            webhooks,
+            retention,
+            limits,
+        )
+        self.shown_device = self._work.shown_device
         self._closing = False
-        self._secrets = Secrets()
-        self._shown: dict[str, Device] = {}
         self._jobs: dict[str, asyncio.Task[None]] = {}
-        self._switches: dict[str, _Switches] = {}
         # Tasks that a person has cancelled: once, since a second time would interrupt what lets go
         # of the phone.
         self._cancelled: set[str] = set()
@@ -162,85 +156,13 @@ class Runner:
                 task.started_at = task.started_at or datetime.now(UTC)
                 await self._store.save_task(task)
                 topic.publish("task", task.model_dump(mode="json"))
-                return await self._work(task, topic, turn)
+                earlier = await self._intake.conversation(task)
+                return await self._work.do(task, topic, turn, earlier)
         except AppError as exc:
             return Outcome("device_lost", exc.message, exc)
         except Exception as exc:
             log.exception("task %s crashed", task.id)
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
-
-    async def _work(self, task: Task, topic: Topic, turn: Turn) -> Outcome:
-        goes_on = task.steps > 0
-        device = self._discreet(task, await self._phone(turn), goes_on=goes_on)
-        earlier = await self._intake.conversation(task)
-        policy = self._assignments.policy(task, earlier, turn.phone, goes_on=goes_on)
-        switches = self._switches_of(task, topic)
-        conduct = await self._assignments.conduct(
-            task, turn.phone, device, switches.person, switches.control
-        )
-        trajectory = Trajectory(
-            task, topic, self._store, self._metrics, keep_screenshots=self._keeps_screenshots
-        )
-        self.records.trajectories[task.id], self._switches[task.id] = trajectory, switches
-        if isinstance(device, DiscreetDevice):
-            self._shown[turn.serial] = device
-        if goes_on:
-            conduct.opening = "The service was restarted; see what the last action did."
-        limits = Limits(task.max_steps, task.timeout_s, self._return_s, task.steps + 1)
-        try:
-            return await run_loop(device, policy, trajectory, limits, conduct)
-        finally:
-            self._shown.pop(turn.serial, None)
-            try:
-                await trajectory.close()
-            finally:
-                del self.records.trajectories[task.id], self._switches[task.id]
-
-    async def _phone(self, turn: Turn) -> Device:
-        """The phone whose turn it is; it may be away for a moment, as after a restart."""
-        try:
-            return await turn.lease.device()
-        except MAY_COME_BACK:
-            await self._fleet.wait_ready(turn.serial, self._return_s)
-            return await turn.lease.device()
-
-    @property
-    def _keeps_screenshots(self) -> bool:
-        return self._keep_screenshots and not self._retention.is_tight
-
-    def _discreet(self, task: Task, device: Device, *, goes_on: bool) -> Device:
-        values = self._secrets.values(task.id, task.goal)
-        if not values:
-            return device
-        anywhere = task.secret_fields == "any"
-        # An earlier run of the service may have typed any of them.
-        return DiscreetDevice(device, values, anywhere=anywhere, typed=goes_on)
-
-    async def shown_device(self, serial: str) -> Device | None:
-        """The phone as it may be shown, by whichever route, while a task with secrets has it."""
-        if serial in self._shown or not self._shown:
-            return self._shown.get(serial)
-        phone = await self._fleet.phone_of(serial)
-        for used, device in [*self._shown.items()]:
-            if await self._fleet.phone_of(used) == phone:
-                return device
-        return None
-
-    def _switches_of(self, task: Task, topic: Topic) -> _Switches:
-        async def told(question: OpenQuestion | None, status: Status) -> None:
-            task.status, task.question = status, question
-            await self._store.save_task(task)
-            topic.publish("task", task.model_dump(mode="json"))
-            if question is not None:
-                await self._webhooks.tell("task.question", task, str(question.number))
-
-        async def paused(still: bool) -> None:
-            await told(None, "paused" if still else "running")
-
-        # Numbers that an earlier run of the service can have used are not used again: an answer to
-        # a question of that time must not count for one of now.
-        asked = 2 * task.steps
-        return _Switches(Control(paused), Person(told, self._defaults.reply_timeout_s, asked))
 
     async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
         self._ending.add(task.id)
@@ -315,9 +237,9 @@ class Runner:
         switches.person.reply(reply)
         return task
 
-    async def _running(self, task_id: str) -> tuple[_Switches, Task]:
+    async def _running(self, task_id: str) -> tuple[Switches, Task]:
         task = await self.find(task_id)
-        switches = self._switches.get(task_id)
+        switches = self._work.switches.get(task_id)
         if switches is None:
             raise TaskNotRunning(f"the task is {task.status}")
         return switches, task
