@@ -17,8 +17,7 @@ from app.tasks.secrets import Secrets
 from app.tasks.store import Store
 
 WITHIN_S = 600.0
-NOW = datetime.now(UTC)
-HOURS_AGO = NOW - timedelta(hours=3)
+JUST_NOW, HOURS_AGO = timedelta(0), timedelta(hours=3)
 
 
 @pytest.fixture
@@ -28,31 +27,41 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await database.close()
 
 
+def before(age: timedelta) -> datetime:
+    return datetime.now(UTC) - age
+
+
 async def recovered(
-    store: Store, alive_at: datetime | None = NOW, steps: tuple[Step, ...] = (), **fields: Any
+    store: Store,
+    alive: timedelta | None = JUST_NOW,
+    age: timedelta = JUST_NOW,
+    steps: tuple[Step, ...] = (),
+    **fields: Any,
 ) -> Task:
+    """A task of that age, as it is found by a service that was `alive` so long ago."""
     known = {
         "id": "07", "goal": "Open Notes", "device": "a", "status": "queued", "max_steps": 5,
-        "timeout_s": 60.0, "lang": "en", "created_at": NOW,
+        "timeout_s": 60.0, "lang": "en", "created_at": before(age),
     }  # fmt: skip
     task = Task.model_validate(known | fields)
     await store.save_task(task)
     for step in steps:
         await store.save_step(task.id, step)
+    alive_at = None if alive is None else before(alive)
     (found,) = await left_open(store, Secrets({}), WITHIN_S, alive_at)
     return found
 
 
 async def test_who_waited_for_hours_in_a_long_queue_goes_on_waiting(store: Store) -> None:
-    task = await recovered(store, created_at=HOURS_AGO)
+    task = await recovered(store, age=HOURS_AGO)
     assert (task.status, task.restarts) == ("queued", 0)
 
 
-@pytest.mark.parametrize("alive_at", [None, HOURS_AGO])
+@pytest.mark.parametrize("alive", [None, HOURS_AGO])
 async def test_after_hours_away_no_phone_begins_to_move(
-    store: Store, alive_at: datetime | None
+    store: Store, alive: timedelta | None
 ) -> None:
-    task = await recovered(store, alive_at, created_at=HOURS_AGO, status="running")
+    task = await recovered(store, alive, age=HOURS_AGO, status="running")
     assert task.status == "interrupted"
     assert "too long ago" in task.message
     assert task.ended_at is not None
@@ -67,7 +76,7 @@ async def test_a_task_that_may_be_what_ends_the_service_is_not_tried_for_ever(
 
 
 async def test_an_act_that_may_have_been_done_is_told(store: Store) -> None:
-    seen: dict[str, Any] = {"app": "Notes", "width": 1, "height": 1, "started_at": NOW}
+    seen: dict[str, Any] = {"app": "Notes", "width": 1, "height": 1, "started_at": before(JUST_NOW)}
     done = Step(number=1, action={"kind": "tap"}, timings_ms={"act": 9.0}, **seen)
     begun = Step(number=2, action={"kind": "tap"}, **seen)
     task = await recovered(store, steps=(done, begun), status="running")
