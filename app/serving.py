@@ -42,7 +42,9 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 def open_socket(host: str, port: int) -> socket.socket:
     """The listening socket of the service, port 0 for a free one; raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named asyncio knows its connections for TCP and sets TCP_NODELAY on them;
+    # without, an answer in two pieces waits 40 ms for the acknowledgement of the first.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -7,21 +7,18 @@ there and back. Both ways are taken in turn, in the same run.
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from app.bench.paced_engine import paced_engine
 from app.bench.service_process import service_process
 
-PACE = 40.0
-"""Tokens a second and stream: a 9B model on a consumer card."""
 _BODY = {"messages": [{"role": "user", "content": "Hello"}], "stream": True}
 _WARM_UP = 5
 
@@ -39,58 +36,11 @@ class Passing:
     ratio: float
 
 
-@asynccontextmanager
-async def paced_engine(tokens: int, pace: float) -> AsyncIterator[str]:
-    """An engine that answers a chat request with `max_tokens`, or so many, at `pace` a second."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                body = json.loads(await reader.readexactly(_length(head)) or b"{}")
-                count = body.get("max_tokens", tokens)
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-                    b"Transfer-Encoding: chunked\r\n\r\n"
-                )
-                clock, begun = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
-                for number in range(count):
-                    writer.write(_chunk(_event(number)))
-                    await writer.drain()
-                    await asyncio.sleep(max(0.0, begun + (number + 1) / pace - clock()))
-                writer.write(_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has ended the connection
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-def _length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line.partition(b":")[2])
-    return 0
-
-
-def _event(number: int) -> bytes:
-    delta = {"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}
-    chunk = {"object": "chat.completion.chunk", "choices": [delta]}
-    return f"data: {json.dumps(chunk)}\n\n".encode()
-
-
-def _chunk(data: bytes) -> bytes:
-    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
-
-
 async def measure(streams: int, count: int, tokens: int = 160) -> Passing:
     """`count` single calls each way, then `streams` at once each way, five times in turn."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-v1-")))
-        engine = await stack.enter_async_context(paced_engine(tokens, PACE))
+        engine = await stack.enter_async_context(paced_engine(tokens))
         remote = {"PHONEPILOT_ENGINE__KIND": "remote", "PHONEPILOT_ENGINE__URL": engine}
         service = await stack.enter_async_context(service_process(folder, remote))
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
@@ -123,7 +73,7 @@ def _ms(seconds: list[float]) -> float:
 async def _first_byte(http: httpx.AsyncClient, url: str) -> float:
     """Seconds to the first byte of a short reply, read to its end so that connections are kept."""
     begun, first = time.perf_counter(), 0.0
-    body = _BODY | {"max_tokens": 2}
+    body = _BODY | {"max_tokens": 1}
     async with http.stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
         async for _ in answer.aiter_raw():
             first = first or time.perf_counter() - begun
