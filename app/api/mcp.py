@@ -6,9 +6,9 @@ Streamable HTTP without sessions. Each tool asks for the right that its route as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -24,8 +24,6 @@ from app.errors import AppError
 from app.tasks.models import OPEN, NewTask, Reply, Task
 from app.tasks.ports import Fleet
 from app.tasks.runner import Runner
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_WAIT_S = 600
 SCREEN_SIDE = 1200

@@ -11,6 +11,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from app.demo.child import ended
+
 PACE = 40.0
 """Tokens a second and stream: a 9B model on a consumer card."""
 STOP_S = 5.0
@@ -29,12 +31,7 @@ async def paced_engine(tokens: int) -> AsyncIterator[str]:
         yield (await process.stdout.readline()).decode().strip()
     finally:
         process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await ended(process, STOP_S)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tokens: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.demo.child import ended
 from app.errors import ConfigError
 
 START_S = 60.0
@@ -47,9 +48,4 @@ async def service_process(folder: Path, settings: Mapping[str, str]) -> AsyncIte
     finally:
         if process.returncode is None:
             process.terminate()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await ended(process, STOP_S)

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from app.demo.child import ended
 from app.errors import ConfigError
 
 START_S = 20.0
@@ -67,9 +68,4 @@ async def phone_process(seed: int) -> AsyncIterator[PhoneControl]:
         yield PhoneControl(ports["adb"], ports["control"], token)
     finally:
         process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await ended(process, STOP_S)

@@ -66,15 +66,14 @@ class Secrets:
 
     def keep(self, task_id: str, goal: str, given: Mapping[str, str]) -> None:
         """Remember what a task was given. Raises SecretUnknown for a name that has no value."""
-        for name in names_in(goal):
-            if not (given.get(name) or self._of_environment(name)):
-                raise SecretUnknown(f"the goal names the secret {name!r}, which is not there")
         self._given[task_id] = dict(given)
+        if missing := self.missing(task_id, goal):
+            self.forget(task_id)
+            raise SecretUnknown(f"the goal names the secret {missing[0]!r}, which is not there")
 
     def missing(self, task_id: str, goal: str) -> list[str]:
         """The names without a value, as after a restart."""
-        given = self._given.get(task_id, {})
-        return [n for n in names_in(goal) if not (given.get(n) or self._of_environment(n))]
+        return [name for name, value in self.values(task_id, goal).items() if not value]
 
     def values(self, task_id: str, goal: str) -> dict[str, str]:
         given = self._given.get(task_id, {})
