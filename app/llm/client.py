@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from pydantic_core import from_json
 
 from app.errors import (
     ContextOverflow,
@@ -54,24 +55,22 @@ class ReplyStream:
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
         """The text as it comes. Raises an `EngineError` when the engine breaks off, EngineHung when
-        it says nothing of any worth for too long."""
+        it says nothing of any worth for too long, httpx.ReadTimeout when it sends nothing at all.
+        """
         parser = SseParser()
         chunks = self._response.aiter_bytes()
         loop = asyncio.get_running_loop()
-        last = loop.time()
+        last, progress = loop.time(), True
+        # Once for every token: what is done here comes out of the engine's pace.
         while True:
-            try:
-                # The pings that keep the connection up come also from an engine that hangs.
-                async with asyncio.timeout_at(last + self._idle_timeout_s):
-                    chunk = await anext(chunks, None)
-            except TimeoutError as exc:
-                raise EngineHung(
-                    f"the engine made no progress for {self._idle_timeout_s:g} s"
-                ) from exc
+            if progress:  # from here on httpx's own timeout of a read is as long
+                chunk = await anext(chunks, None)
+            else:
+                chunk = await self._after_a_ping(chunks, last)
             if chunk is None:
                 break
             events = _events(parser, chunk)
-            if events:
+            if progress := bool(events):
                 last = loop.time()
             for data in events:
                 if data == "[DONE]":
@@ -81,6 +80,17 @@ class ReplyStream:
                     yield piece
         if self.completion.finish_reason is None:
             raise EngineUnreachable("the engine broke off in the middle of its reply")
+
+    async def _after_a_ping(self, chunks: AsyncIterator[bytes], last: float) -> bytes | None:
+        """The next bytes, as long after the event at `last` as the engine may take for one.
+
+        The pings that keep the connection up come also from an engine that hangs.
+        """
+        try:
+            async with asyncio.timeout_at(last + self._idle_timeout_s):
+                return await anext(chunks, None)
+        except TimeoutError as exc:
+            raise EngineHung(f"the engine made no progress for {self._idle_timeout_s:g} s") from exc
 
 
 class ChatClient:
@@ -265,7 +275,7 @@ def _events(parser: SseParser, chunk: bytes) -> list[str]:
 def _event(data: str) -> Mapping[str, Any]:
     """One chunk of the stream; an error that comes in the middle of it is raised."""
     try:
-        chunk = json.loads(data)
+        chunk = from_json(data)
     except ValueError as exc:
         raise EngineRequestFailed(f"the engine's stream is not JSON: {data[:80]}") from exc
     if not isinstance(chunk, dict):
