@@ -15,24 +15,18 @@ from datetime import UTC, datetime
 from app.agent.act import Actor, Progress
 from app.agent.actions import Finish, Swipe, TypeText, Wait
 from app.agent.conduct import Conduct
-from app.agent.outcome import Limits, Outcome
+from app.agent.outcome import PERSON_MUST_ACT, Limits, Outcome
 from app.agent.policy import Attempt, VisionPolicy
 from app.agent.ports import Device, Observation, Question, Recorder, StepRecord
 from app.agent.settle import still_frame, window_after
 from app.errors import (
     AdbServerUnreachable,
-    ContextOverflow,
     DeviceDisconnected,
     DeviceError,
-    DeviceLocked,
     DeviceNotFound,
     DeviceOffline,
     DeviceTimeout,
-    DeviceUnauthorized,
     EngineError,
-    InputRefused,
-    SecretUnguarded,
-    SecureScreen,
 )
 
 MAX_DROPS = 3
@@ -44,13 +38,6 @@ MAY_COME_BACK = (
     DeviceNotFound,
     DeviceOffline,
     DeviceTimeout,
-)
-PERSON_MUST_ACT = (
-    DeviceUnauthorized,
-    DeviceLocked,
-    InputRefused,
-    SecretUnguarded,
-    SecureScreen,
 )
 _KEEPS_THE_APP = (Wait, TypeText, Swipe)
 """Actions that open no other app: one that comes up meanwhile came by itself."""
@@ -70,14 +57,8 @@ async def run_loop(
             return await _Loop(device, policy, recorder, limits, conduct).run()
     except TimeoutError:
         return Outcome("time_budget", f"The goal was not reached in {limits.timeout_s:g} s.")
-    except PERSON_MUST_ACT as exc:
-        return Outcome("refused", exc.message, exc)
-    except DeviceError as exc:
-        return Outcome("device_lost", exc.message, exc)
-    except ContextOverflow as exc:
-        return Outcome("context_full", exc.message, exc)
-    except EngineError as exc:
-        return Outcome("engine_lost", exc.message, exc)
+    except (DeviceError, EngineError) as exc:
+        return Outcome.of(exc)
 
 
 class _Loop:

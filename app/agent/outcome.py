@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import AppError
+from app.errors import (
+    AppError,
+    AppNotFound,
+    ContextOverflow,
+    DeviceError,
+    DeviceLocked,
+    DeviceUnauthorized,
+    EngineError,
+    InputRefused,
+    SecretUnguarded,
+    SecureScreen,
+)
 
 StopReason = Literal[
     "finished",
@@ -27,6 +38,16 @@ Mode = Literal["auto", "step", "dry_run"]
 """Act at once; ask the person before each step; decide once and act on nothing."""
 
 
+PERSON_MUST_ACT = (
+    DeviceLocked,
+    DeviceUnauthorized,
+    InputRefused,
+    SecretUnguarded,
+    SecureScreen,
+)
+"""What the phone refuses until a person has been there."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """`return_s` is how long a phone that dropped off may be away, in seconds; `first_step` is the
@@ -45,3 +66,20 @@ class Outcome:
     reason: StopReason
     message: str = ""
     error: AppError | None = None
+
+    @classmethod
+    def of(cls, error: AppError) -> Outcome:
+        """The end of a task that `error` keeps from going on, in its midst or from its start."""
+        return cls(_reason(error), error.message, error)
+
+
+def _reason(error: AppError) -> StopReason:
+    match error:
+        case DeviceError():
+            asks = isinstance(error, (*PERSON_MUST_ACT, AppNotFound))
+            return "refused" if asks else "device_lost"
+        case ContextOverflow():
+            return "context_full"
+        case EngineError():
+            return "engine_lost"
+    return "refused"

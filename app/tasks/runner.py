@@ -159,7 +159,7 @@ class Runner:
                 earlier = await self._intake.conversation(task)
                 return await self._work.do(task, topic, turn, earlier)
         except AppError as exc:
-            return Outcome("device_lost", exc.message, exc)
+            return Outcome.of(exc)
         except Exception as exc:
             log.exception("task %s crashed", task.id)
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")

@@ -338,6 +338,13 @@ def test_an_app_that_is_not_allowed_is_not_opened(scene: Scene) -> None:
     assert scene.stack.phone.state()["ui"]["foreground"] == "org.phonepilot.launcher"
 
 
+def test_an_allowed_app_that_the_phone_lacks_is_told_before_anything_is_done(scene: Scene) -> None:
+    ended = scene.end(scene.start(OPEN_SETTINGS, allowed_apps=["Nonesuch"]))
+    assert (ended["status"], ended["stop_reason"]) == ("failed", "refused")
+    assert ended["error"]["code"] == "app_not_found" and "Nonesuch" in ended["error"]["message"]
+    assert scene.engine.requests == [] and scene.touches() == []
+
+
 @pytest.fixture
 def thinking(scene: Scene) -> Iterator[tuple[str, Held]]:
     """A task whose model is at its second request."""
