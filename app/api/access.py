@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import error_response
 from app.api.limits import BODY_S, Rate, RequestTooSlow
-from app.errors import AppError
+from app.api.watched import Watched
+from app.errors import AppError, ConfigError
 from app.tokens import Token, Tokens
 
 COOKIE = "phonepilot"
@@ -113,7 +114,13 @@ class Access:
             await self._app(scope, receive, send)
             return
         response = await self._answer(scope, receive)
-        await (response or self._app)(scope, receive, send)
+        if response is not None:
+            await response(scope, receive, send)
+        elif scope["type"] == "http" and CALLER in scope:
+            watched = Watched(receive, send, lambda: self._still_good(scope))
+            await watched.run(self._app, scope)
+        else:
+            await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         """What to say in place of the service, None when the request may pass."""
@@ -150,6 +157,13 @@ class Access:
             return None
         # The token may have been revoked, or made anew with other rights, since.
         return session.token if session.token in self._tokens.all() else None
+
+    def _still_good(self, scope: Scope) -> bool:
+        try:
+            token = self._holder(Headers(scope=scope))
+        except ConfigError:
+            return False
+        return token is not None and scope[_RIGHTS] <= token.rights
 
     async def _log_in(self, request: Request) -> Response:
         body = b""

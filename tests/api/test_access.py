@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,37 @@ def test_a_revoked_token_ends_at_once_and_its_sessions_too(tmp_path: Path) -> No
         Tokens(tmp_path / "tokens.json").revoke("me")
         assert http.get("/tasks").status_code == 401
         assert http.get("/tasks", headers=bearer(secret)).status_code == 401
+
+
+def test_an_open_stream_ends_with_its_token_or_session_and_no_other_does(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens.json")
+    kept, lost = tokens.create("kept", ["read"]), tokens.create("lost", ["read"])
+    config = tmp_path / "always.toml"
+    config.write_text('[service]\nauth = "always"\n')
+    with ExitStack() as stack:
+        url, _ = stack.enter_context(service_process(tmp_path, "-c", str(config)))
+        http = stack.enter_context(httpx.Client(base_url=url, timeout=30))
+        browser = stack.enter_context(httpx.Client(base_url=url, timeout=30))
+
+        answers: list[httpx.Response] = []
+
+        def stream(client: httpx.Client, headers: dict[str, str] | None = None) -> Iterator[str]:
+            request = client.stream("GET", "/devices/events", headers=headers or {})
+            answers.append(stack.enter_context(request))
+            lines = answers[-1].iter_lines()
+            assert [next(lines) for _ in range(3)] == ["event: change", "data: {}", ""]
+            return lines
+
+        browser.post("/login", data={"token": kept})
+        of_session, of_lost = stream(browser), stream(http, bearer(lost))
+        of_kept = stream(http, bearer(kept))
+        tokens.revoke("lost")
+        assert list(of_lost) == []  # it ends, and as a whole answer
+        browser.post("/logout")
+        assert list(of_session) == []
+        assert not answers[-1].extensions["network_stream"].get_extra_info("is_readable")
+        tokens.revoke("kept")
+        assert list(of_kept) == []
 
 
 @pytest.mark.parametrize("change", [{"service.host": "0.0.0.0"}, {"service.auth": "always"}])

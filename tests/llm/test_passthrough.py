@@ -7,21 +7,25 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from scripted_server import Script, serve
 from supervised import Supervised, image_message
 
 from app.api import openai as passthrough_module
+from app.api.access import Access
+from app.api.limits import Rate
 from app.api.openai import EnginePort, Passthrough
 from app.errors import EngineStartFailed
 from app.llm.calls import Calls
 from app.settings import EngineSettings
+from app.tokens import Tokens
 
 SSE = b'data: {"choices": [] }\n\n: ping\r\n\r\ndata: \xe6\x89\x93\xe5\xbc\x80\n\ndata: [DONE]\n\n'
 CHAT = "/v1/chat/completions"
@@ -53,12 +57,18 @@ class FixedEngine:
 
 @asynccontextmanager
 async def service(
-    engine: EnginePort, passthrough: Passthrough | None = None, **options: Any
+    engine: EnginePort,
+    passthrough: Passthrough | None = None,
+    *,
+    tokens: Tokens | None = None,
+    **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The passthrough on a real port, and a client for it."""
+    """The passthrough on a real port, and a client for it; with `tokens` only for who has one."""
     passthrough = passthrough or Passthrough(engine, Calls(0), **options)
     app = FastAPI()
     app.include_router(passthrough.router())
+    if tokens is not None:
+        app.add_middleware(Access, tokens=tokens, rate=Rate(""), login_page=Response)
     config = uvicorn.Config(app, port=0, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     started = asyncio.Event()
@@ -165,6 +175,26 @@ async def test_chunks_come_as_they_are_written_and_leaving_ends_the_work() -> No
             assert not engine.left.is_set()
         async with asyncio.timeout(5):
             await engine.left.wait()
+
+
+async def test_a_revoked_token_ends_the_work_and_the_stream(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = Tokens(tmp_path / "tokens.json")
+    headers = {"Authorization": f"Bearer {tokens.create('me', ['run'])}"}
+    async with (
+        serve(Script([SSE[:24]], hang=True)) as engine,
+        service(FixedEngine(engine.url), tokens=tokens) as http,
+        http.stream("POST", CHAT, content=b"{}", headers=headers) as answer,
+        asyncio.timeout(10),
+    ):
+        chunks = answer.aiter_raw()
+        assert await anext(chunks) == SSE[:24]
+        assert not engine.left.is_set()
+        tokens.revoke("me")
+        await engine.left.wait()
+        assert [chunk async for chunk in chunks] == []  # and not a broken connection
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_leaving_before_the_first_byte_ends_the_work_too() -> None:

@@ -1,0 +1,53 @@
+"""An answer that is cut off when the token it was asked with is no longer good.
+
+Only streams live long enough for that: events of a task, a phone's film, a reply of the model. To
+the code that writes them it looks as if the client had gone, which they all know how to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CHECK_S = 1.0
+"""How long a stream may outlive its token."""
+
+
+class Watched:
+    """One request; `is_good` says whether its token still is."""
+
+    def __init__(self, receive: Receive, send: Send, is_good: Callable[[], bool]) -> None:
+        self._receive = receive
+        self._send = send
+        self._is_good = is_good
+        self._cut = False
+        self._open_ended = False
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Let `app` answer, and end its answer when it was cut."""
+        await app(scope, self._receive_while_good, self._noted)
+        if self._cut and self._open_ended:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _receive_while_good(self) -> Message:
+        message = asyncio.ensure_future(self._receive())
+        try:
+            while not self._cut:
+                done, _ = await asyncio.wait({message}, timeout=CHECK_S)
+                if done:
+                    return message.result()
+                self._cut = not self._is_good()
+        finally:
+            message.cancel()
+        return {"type": "http.disconnect"}
+
+    async def _noted(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            # One with a length cannot be ended early; the server closes its connection instead.
+            self._open_ended = "content-length" not in Headers(raw=message["headers"])
+        elif not message.get("more_body"):
+            self._open_ended = False
+        await self._send(message)
