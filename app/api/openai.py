@@ -9,8 +9,7 @@ a client can tell them from the engine's.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any, Protocol
 
@@ -20,6 +19,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from app.api.access import CALLER
+from app.api.media_urls import complaint_about
+from app.api.relayed_headers import from_engine, to_engine
 from app.api.usage import UsageReader
 from app.errors import AppError, EngineBusy, EngineNotReady, EngineTimeout, EngineUnreachable
 from app.kept_connection import send as send_kept
@@ -39,36 +40,6 @@ BODY_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
 TAKE_S = 60.0
 """How long a client may take nothing of what is sent; it holds up others meanwhile."""
-
-# RFC 9110, section 7.6.1: these belong to one connection, not to the message.
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-# What says who the client is to us is none of the engine's business.
-_OWN_REQUEST = frozenset(
-    {
-        "host",
-        "content-length",
-        "expect",
-        "authorization",
-        "x-api-key",
-        "cookie",
-        "origin",
-        "referer",
-    }
-)
-# The engine's CORS headers would open our port to any web page.
-_OWN_RESPONSE = frozenset({"server", "date", "set-cookie"})
 
 _ANY_BODY = {
     "requestBody": {
@@ -233,7 +204,7 @@ class _Relay(Response):
         """
         base = await self._ready_engine()
         local = self._passthrough.engine.status().kind != "remote"
-        if local and self._sent_body and (complaint := _unsafe(self._sent_body)):
+        if local and self._sent_body and (complaint := complaint_about(self._sent_body)):
             return _error(400, "invalid_request", complaint)
         request = self._request
         query = f"?{request.url.query}" if request.url.query else ""
@@ -264,15 +235,10 @@ class _Relay(Response):
             request.method,
             url,
             content=self._sent_body or None,
-            headers=self._request_headers(),
+            headers=to_engine(request.headers, self._passthrough.api_key),
             extensions={"timeout": self._passthrough.timeout},
         )
         async with aclosing(await send_kept(client, passed_on)) as answer:
-            headers = [
-                (name.lower(), value)
-                for name, value in answer.headers.raw
-                if _is_engines(name.decode("latin-1").lower())
-            ]
             self._is_event_stream = "event-stream" in answer.headers.get("content-type", "")
             self._started = True
             await _taken(
@@ -280,15 +246,18 @@ class _Relay(Response):
                 {
                     "type": "http.response.start",
                     "status": answer.status_code,
-                    "headers": headers,
+                    "headers": from_engine(answer.headers.raw),
                 },
             )
-            async for chunk in answer.aiter_raw():
-                usage.feed(chunk)
-                await _taken(send, {"type": "http.response.body", "body": chunk, "more_body": True})
-            await _taken(send, {"type": "http.response.body", "body": b"", "more_body": False})
-        if tokens := usage.tokens():
-            self._passthrough.count(self._caller, tokens)
+            try:
+                async for chunk in answer.aiter_raw():
+                    usage.feed(chunk)
+                    await _taken(
+                        send, {"type": "http.response.body", "body": chunk, "more_body": True}
+                    )
+                await _taken(send, {"type": "http.response.body", "body": b"", "more_body": False})
+            finally:  # a client that leaves has had what it has had
+                self._passthrough.count(self._caller, usage.tokens())
 
     async def _ready_engine(self) -> str:
         limit = self._passthrough.start_wait_s
@@ -297,20 +266,6 @@ class _Relay(Response):
                 return await self._passthrough.engine.ensure_ready()
         except TimeoutError as exc:  # the start goes on; only this request has waited enough
             raise EngineNotReady(f"the engine is not ready after {limit:g} s") from exc
-
-    def _request_headers(self) -> dict[str, str]:
-        headers = {"accept-encoding": "identity"}  # httpx would ask for compression by itself
-        for name, value in self._request.headers.items():
-            if name not in _HOP_BY_HOP and name not in _OWN_REQUEST:
-                headers[name] = value
-        if self._passthrough.api_key:
-            headers["authorization"] = f"Bearer {self._passthrough.api_key}"
-        return headers
-
-
-def _is_engines(name: str) -> bool:
-    own = name in _HOP_BY_HOP or name in _OWN_RESPONSE
-    return not own and not name.startswith("access-control-")
 
 
 async def _read_body(request: Request) -> bytes | None:
@@ -341,40 +296,6 @@ async def _taken(send: _Send, message: _Message) -> None:
 async def _client_gone(receive: _Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _unsafe(body: bytes) -> str:
-    """Why a local engine must not see `body`; empty when it may.
-
-    llama.cpp fetches image URLs itself, from this machine and so from inside its network. What we
-    cannot read we cannot check, so it goes no further either.
-    """
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return "the body is not valid JSON"
-    if any(not url.startswith("data:") for url in _media_urls(document)):
-        return "images must be data: URLs; the engine must not fetch addresses for a client"
-    return ""
-
-
-def _media_urls(document: object) -> Iterable[str]:
-    """The URLs at which a request points: OpenAI's `image_url` (an object or a text) and its like,
-    and Anthropic's `{"type": "url", "url": ...}`."""
-    todo = [document]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, list):
-            todo.extend(node)
-        elif isinstance(node, dict):
-            todo.extend(node.values())
-            if node.get("type") == "url":
-                yield str(node.get("url"))
-            for key, value in node.items():
-                if key.endswith("_url"):
-                    url = value.get("url") if isinstance(value, Mapping) else value
-                    if isinstance(url, str):
-                        yield url
 
 
 async def _not_found(request: Request) -> Response:

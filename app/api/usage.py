@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 _TAIL = 16_384
 """Bytes at the end of an answer, in which the counts stand."""
+_EVENT = b"\ndata: {"
 _DECODER = json.JSONDecoder()
 
 
@@ -15,9 +16,14 @@ class UsageReader:
 
     def __init__(self) -> None:
         self._tail = bytearray()
+        self._edge = b"\n"
+        self._events = 0
 
     def feed(self, chunk: bytes) -> None:
         self._tail += chunk
+        edged = self._edge + chunk
+        self._events += edged.count(_EVENT)
+        self._edge = edged[1 - len(_EVENT) :]
         if len(self._tail) > 2 * _TAIL:
             del self._tail[:-_TAIL]
 
@@ -25,7 +31,8 @@ class UsageReader:
         """Counts by kind (prompt, cached, completion); empty when the answer tells none.
 
         llama.cpp tells `timings` in every answer, where `prompt_n` leaves out what was cached;
-        other engines tell OpenAI's `usage`, in a stream only if asked for.
+        other engines tell OpenAI's `usage`, in a stream only if asked for. Of a stream without, as
+        one that was broken off, only `events` are known: llama.cpp sends one for each token.
         """
         text = self._tail.decode("utf-8", "replace")
         if timings := _last_object(text, '"timings":'):
@@ -42,7 +49,7 @@ class UsageReader:
                 "cached": _count(details, "cached_tokens") if isinstance(details, dict) else 0,
                 "completion": _count(usage, "completion_tokens") or _count(usage, "output_tokens"),
             }
-        return {}
+        return {"events": self._events} if self._events else {}
 
 
 def _last_object(text: str, name: str) -> Mapping[str, object]:

@@ -47,7 +47,8 @@ class TaskMetrics:
 
         self._passed = Counter(
             "phonepilot_passthrough_tokens",
-            "Tokens asked for through /v1, by access token and kind.",
+            "Tokens asked for through /v1, by access token and kind; of a stream that told no "
+            "count, as one that the client left, its events.",
             ["token", "kind"],
             registry=registry,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,9 +165,10 @@ async def test_a_kept_connection_that_ended_meanwhile_is_replaced() -> None:
 
 
 async def test_chunks_come_as_they_are_written_and_leaving_ends_the_work() -> None:
+    counted = list[tuple[str, Mapping[str, int]]]()
     async with (
         serve(Script([SSE[:24]], hang=True)) as engine,
-        service(FixedEngine(engine.url)) as http,
+        service(FixedEngine(engine.url), count=lambda *told: counted.append(told)) as http,
     ):
         async with http.stream("POST", CHAT, content=b"{}") as answer:
             first = await anext(answer.aiter_raw())
@@ -175,6 +176,7 @@ async def test_chunks_come_as_they_are_written_and_leaving_ends_the_work() -> No
             assert not engine.left.is_set()
         async with asyncio.timeout(5):
             await engine.left.wait()
+    assert counted == [("local", {"events": 1})]
 
 
 async def test_a_revoked_token_ends_the_work_and_the_stream(
