@@ -112,7 +112,7 @@ FOREIGN: dict[str, set[str]] = {
     "httpx2": {"llm/hub.py"},
     "filelock": {"llm/catalogue.py"},
     "xllamacpp": {"llm/embedded.py"},
-    "platformdirs": {"settings.py"},
+    "platformdirs": {"settings/sections.py"},
     "gguf": {"llm/family.py"},
     "prometheus_client": {
         "api/operations.py",

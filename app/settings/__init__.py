@@ -1,0 +1,44 @@
+"""What the operator may choose. Files and environment are read here and nowhere else."""
+
+from app.settings.entries import (
+    PULLED_FILE,
+    ModelEntry,
+    ModelMemory,
+    PulledFile,
+    PulledModel,
+    load_apps,
+    load_models,
+    load_pulled,
+)
+from app.settings.files import configs_folder
+from app.settings.layers import ENV_PREFIX, load_settings
+from app.settings.sections import (
+    AdbSettings,
+    AppsSettings,
+    EngineSettings,
+    GuardSettings,
+    ModelsSettings,
+    ServiceSettings,
+    Settings,
+)
+
+__all__ = [
+    "AdbSettings",
+    "AppsSettings",
+    "ENV_PREFIX",
+    "EngineSettings",
+    "GuardSettings",
+    "ModelEntry",
+    "ModelMemory",
+    "ModelsSettings",
+    "PULLED_FILE",
+    "PulledFile",
+    "PulledModel",
+    "ServiceSettings",
+    "Settings",
+    "configs_folder",
+    "load_apps",
+    "load_models",
+    "load_pulled",
+    "load_settings",
+]

@@ -1,0 +1,142 @@
+"""Lists that come with phonepilot and that the operator may add to: apps, models; and what was
+pulled of the latter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from app.errors import ConfigError
+from app.settings.files import configs_folder, read_toml, resolve_path
+from app.settings.sections import AppsSettings, Count, ModelsSettings, Section, Words
+
+PULLED_FILE = "pulled.toml"
+"""In a model's folder: what was pulled or converted into it."""
+
+
+def _shipped_path(raw: object) -> object:
+    return Path(resolve_path(raw, Path.cwd())) if isinstance(raw, str) and raw else None
+
+
+ShippedPath = Annotated[Path | None, BeforeValidator(_shipped_path)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+Repository = Annotated[
+    str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*)?$")
+]
+
+
+class AppEntry(Section):
+    """An app as people call it and as Android names it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    aliases: Words = ()
+    package: Annotated[str, Field(min_length=1)]
+
+
+class ModelMemory(Section):
+    """Sizes in MiB of a model's Q4_K_S file without and with what stays in main memory, and of its
+    projector; values in the KV cache for each token; width of the projector's transformer."""
+
+    weights: Annotated[float, Field(gt=0)]
+    host_weights: Annotated[float, Field(ge=0)]
+    projector_f16: Annotated[float, Field(ge=0)]
+    projector_q8_0: Annotated[float, Field(ge=0)]
+    kv_values: Count
+    vision_width: Count
+
+
+class ModelEntry(Section):
+    """A model by the name people use for it.
+
+    `config` is the shipped configuration to run it with; `checkpoint` the repository of the
+    original, to be converted; `repository` one that holds ready GGUF files; `model` and `mmproj`
+    are files that come with phonepilot.
+    """
+
+    name: ModelName
+    title: Annotated[str, Field(min_length=1)]
+    config: str = ""
+    checkpoint: Repository = ""
+    repository: Repository = ""
+    model: ShippedPath = None
+    mmproj: ShippedPath = None
+    memory: ModelMemory | None = None
+
+
+class PulledFile(Section):
+    """A file in a model's folder: bytes, and the hash that it had when it was put there."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*\.gguf$", max_length=200)]
+    size: Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PulledModel(Section):
+    """A pair of files that is ready to run; `repository` and `revision` are empty for files that
+    were converted here."""
+
+    repository: Repository = ""
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
+    model: PulledFile
+    mmproj: PulledFile
+
+
+E = TypeVar("E", AppEntry, ModelEntry)
+
+
+def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
+    """The shipped `apps.toml` with the operator's own file on top: the same name replaces an entry.
+
+    Raises `ConfigError`.
+    """
+    return _load_entries(AppEntry, "app", "apps.toml", settings.file)
+
+
+def load_models(settings: ModelsSettings) -> tuple[ModelEntry, ...]:
+    """The shipped `models.toml`, likewise; raises `ConfigError`."""
+    return _load_entries(ModelEntry, "model", "models.toml", settings.file)
+
+
+def load_pulled(models_dir: Path, name: str) -> PulledModel | None:
+    """What lies ready in the folder of a model; None for nothing, or only a part of it.
+
+    Raises `ConfigError` for a name that is none and for a record that was damaged.
+    """
+    try:
+        TypeAdapter(ModelName).validate_python(name)
+    except ValidationError as exc:
+        raise ConfigError(
+            f"{name!r} is no name of a model", "`phonepilot models list` has them all."
+        ) from exc
+    record = models_dir / name / PULLED_FILE
+    if not record.is_file():
+        return None
+    try:
+        return PulledModel.model_validate(read_toml(record))
+    except ValidationError as exc:
+        raise ConfigError(
+            f"{record}: not what `models pull` wrote",
+            f"Pull it again: phonepilot models pull {name}.",
+        ) from exc
+
+
+def _load_entries(kind: type[E], table: str, shipped: str, own: Path | None) -> tuple[E, ...]:
+    entries: dict[str, E] = {}
+    for path in (configs_folder() / shipped, own):
+        if path is not None:
+            entries |= {entry.name: entry for entry in _read_entries(kind, table, path)}
+    return tuple(entries.values())
+
+
+def _read_entries(kind: type[E], table: str, path: Path) -> list[E]:
+    rows = read_toml(path).get(table, [])
+    try:
+        return TypeAdapter(list[kind]).validate_python(rows, strict=True)  # type: ignore[valid-type]
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        required = [name for name, field in kind.model_fields.items() if field.is_required()]
+        hint = f"Each is a table [[{table}]] with {', '.join(required)} and what else it may have."
+        raise ConfigError(f"{path}: {table}.{where}: {first['msg']}", hint) from exc

@@ -1,0 +1,173 @@
+"""The keys of each section, their types and defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from platformdirs import user_data_dir
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+
+def _optional_path(raw: object) -> object:
+    return (Path(raw) if raw else None) if isinstance(raw, str) else raw
+
+
+def _words(raw: object) -> object:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+def platform_data_dir() -> Path:
+    return Path(user_data_dir("phonepilot", appauthor=False))
+
+
+def _data_dir(raw: object) -> object:
+    return (Path(raw) if raw else platform_data_dir()) if isinstance(raw, str) else raw
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+AnyPort = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_optional_path)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ServiceSettings(Section):
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: AnyPort = 8770
+    data_dir: Annotated[Path, BeforeValidator(_data_dir)] = Field(default_factory=platform_data_dir)
+    keep_screenshots: bool = True
+    keep_days: Annotated[float, Field(ge=0)] = 0.0
+    screenshots_mib: Count = 2048
+    min_free_mib: Count = 256
+    auth: Literal["auto", "always"] = "auto"
+    allowed_hosts: Words = ()
+    rate_limit: str = "1200/minute"
+    callback_hosts: Words = ()
+    shutdown_s: Seconds = 10.0
+    log: Literal["text", "json"] = "text"
+
+
+class AdbSettings(Section):
+    server_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    server_port: Port = 5037
+    binary: str = ""
+    private: bool = False
+    return_timeout_s: Seconds = 45.0
+
+
+class EngineSettings(Section):
+    kind: Literal["auto", "llama-server", "embedded", "remote"] = "auto"
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    api_key_env: str = ""
+    api_key: SecretStr = SecretStr("")  # filled from the variable named above, never from a file
+    binary: str = ""
+    model: OptionalPath = None
+    mmproj: OptionalPath = None
+    alias: str = ""
+    context: Annotated[int, Field(ge=256)] = 16384
+    gpu_layers: Annotated[int, Field(ge=0)] | Literal["auto", "all"] = "auto"
+    parallel: Annotated[int, Field(ge=1)] = 1
+    max_calls: Count = 0
+    threads: Count = 0
+    image_min_tokens: Count = 0
+    image_max_tokens: Count = 0
+    cache_type_k: CacheType = "f16"
+    cache_type_v: CacheType = "f16"
+    cache_ram: Count = 512
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    mmproj_offload: bool = True
+    batch: Count = 0
+    extra_args: Words = ()
+    port: AnyPort = 0
+    self_test: Literal["auto", "on", "off"] = "auto"
+    idle_unload_s: Count = 0
+    start_timeout_s: Seconds = 300.0
+    request_timeout_s: Seconds = 120.0
+    stop_timeout_s: Seconds = 5.0
+
+
+class AgentSettings(Section):
+    lang: Literal["en", "zh"] = "en"
+    max_steps: Annotated[int, Field(ge=1)] = 100
+    timeout_s: Seconds = 1800.0
+    profile: str = "autoglm-phone-9b"
+    confirm: Literal["ask", "deny", "allow"] = "ask"
+    reply_timeout_s: Seconds = 300.0
+    resume_within_s: Annotated[float, Field(ge=0)] = 600.0
+    second_look: Literal["off", "judge", "fresh"] = "off"
+
+
+class GuardSettings(Section):
+    payment_apps: Words = ()
+    payment_words: Words = ()
+    install_apps: Words = ()
+    install_words: Words = ()
+    message_apps: Words = ()
+    message_words: Words = ()
+    login_apps: Words = ()
+    login_words: Words = ()
+    system_apps: Words = ()
+    system_words: Words = ()
+
+
+class ProfileSettings(Section):
+    prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")] = "autoglm"
+    image_width: Count = 0
+    image_height: Count = 0
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.85
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.2
+    max_tokens: Annotated[int, Field(ge=1)] = 3000
+    feedback: bool = True
+    reads: bool = True
+    grammar: Literal["auto", "on", "off"] = "auto"
+
+
+class AppsSettings(Section):
+    file: OptionalPath = None
+
+
+class ModelsSettings(Section):
+    file: OptionalPath = None
+
+
+class Settings(Section):
+    service: ServiceSettings = ServiceSettings()
+    adb: AdbSettings = AdbSettings()
+    engine: EngineSettings = EngineSettings()
+    agent: AgentSettings = AgentSettings()
+    profile: ProfileSettings = ProfileSettings()
+    guard: GuardSettings = GuardSettings()
+    apps: AppsSettings = AppsSettings()
+    models: ModelsSettings = ModelsSettings()
+
+    @property
+    def tokens_file(self) -> Path:
+        """Where the digests of access tokens lie."""
+        return self.service.data_dir / "tokens.json"
+
+    @property
+    def webhook_secret_file(self) -> Path:
+        """What webhooks are signed with."""
+        return self.service.data_dir / "webhook-secret"
+
+    @property
+    def prompts_dir(self) -> Path:
+        """Where imported prompts lie."""
+        return self.service.data_dir / "prompts"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where pulled models lie, each in a folder of its name."""
+        return models_dir_of(self.service.data_dir)
+
+
+def models_dir_of(data_dir: Path) -> Path:
+    return data_dir / "models"
