@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from app.show import shown
+from app.cli.show import shown
 
 
 @given(st.text())

@@ -17,8 +17,8 @@ from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.adb.shell import Shell
-from app.cli import app
-from app.cli_phones import with_fleet
+from app.cli.main import app
+from app.cli.phones import with_fleet
 from app.errors import DeviceBusy, DeviceUnauthorized, InputError
 from tests.phones import PhoneProcess
 from tests.virtual_phone.apks import apk

@@ -16,7 +16,7 @@ from app.agent.prompt import (
     remove_prompt,
     shipped,
 )
-from app.cli import app
+from app.cli.main import app
 from app.errors import ConfigError, InputError
 
 DAY = date(2026, 11, 20)

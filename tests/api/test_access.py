@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from app.api.access import OPEN, right_for
 from app.api.guard import LOOPBACK, refusal
-from app.cli import app
+from app.cli.main import app
 from app.errors import ConfigError, InputError
 from app.main import check_access, create_app
 from app.settings import load_settings

@@ -15,7 +15,7 @@ from app.adb.device import Device
 from app.adb.screen import Frame
 from app.adb.server import AdbServer
 from app.bench.device import AdbProgram, Latency, PhoneWork, measure, our_operations
-from app.cli import app
+from app.cli.main import app
 from app.errors import CommandFailed, InputError, TextRefused
 from tests.phones import PhoneProcess
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.bench import fidelity, reference
-from app.cli import app
+from app.cli.main import app
 from app.errors import AppError
 from app.llm.checkpoint import read_checkpoint
 from app.settings import load_settings

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from app.bench.overhead import PHASES
 from app.bench.stub_engine import stub_engine
-from app.cli import app
+from app.cli.main import app
 from app.llm.client import ChatClient, Sampling
 
 

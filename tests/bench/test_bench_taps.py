@@ -20,7 +20,7 @@ from app.bench.report import marked
 from app.bench.stub_engine import stub_engine
 from app.bench.taps import FIRST_SEED, Figures, by_kind, judged, measure
 from app.bench.targets import KINDS, Shown, targets
-from app.cli import app
+from app.cli.main import app
 from app.errors import ConfigError
 from app.settings import Settings, load_settings
 from app.virtual_phone.phone import Phone

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app.bench.stub_engine import stub_engine
 from app.bench.throughput import measure
-from app.cli import app
+from app.cli.main import app
 from app.errors import ConfigError
 from app.llm.client import ChatClient, Sampling
 from app.settings import load_settings

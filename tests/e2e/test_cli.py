@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from app.cli_ask import read_answer
+from app.cli.ask import read_answer
 from tests.e2e.test_questions import (
     BLUETOOTH,
     DONE,

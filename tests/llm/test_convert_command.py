@@ -18,7 +18,7 @@ from scripted_llama_cpp import Scripted, write_scripted
 from tiny_glm4v import ModelPair
 from typer.testing import CliRunner, Result
 
-from app.cli import app
+from app.cli.main import app
 from app.errors import AppError, InputError, ModelError
 from app.settings import load_settings
 

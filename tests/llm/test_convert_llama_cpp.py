@@ -18,7 +18,7 @@ from supervised import Supervised, image_message
 from typer.testing import CliRunner, Result
 
 from app.bench.fidelity import GOAL
-from app.cli import app
+from app.cli.main import app
 from app.errors import AppError
 from app.llm.client import ChatClient, Sampling
 from app.llm.describe import describe

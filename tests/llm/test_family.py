@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli.main import app
 from app.errors import InputError, ModelError
 from app.llm.family import Family, families, family_of, write_family
 from app.llm.gguf import read_header

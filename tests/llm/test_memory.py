@@ -9,7 +9,7 @@ import pytest
 from tiny_glm4v import ModelPair
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli.main import app
 from app.errors import ConfigError
 from app.llm.gguf import read_header
 from app.llm.gpu import Gpu, find_gpus, parse_gpus

@@ -12,7 +12,7 @@ import pytest
 from tiny_glm4v import ModelPair
 from typer.testing import CliRunner, Result
 
-from app.cli import app
+from app.cli.main import app
 from app.errors import AppError, ConfigError, EngineStartFailed
 from app.llm.catalogue import measured, record
 from app.llm.describe import FILE_TYPES, describe

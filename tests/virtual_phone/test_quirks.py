@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from app.cli import QUIRK_HELP
+from app.cli.main import QUIRK_HELP
 from app.errors import ConfigError
 from app.virtual_phone import quirks
 from app.virtual_phone.phone import KEY_WAKEUP, Phone

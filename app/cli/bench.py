@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli_phones import with_fleet
-from app.cli_run import Config, Json, run_to_end
-from app.show import Terminal, print_json
+from app.cli.options import Config, Json, run_to_end
+from app.cli.phones import with_fleet
+from app.cli.show import Terminal, print_json
 
 if TYPE_CHECKING:
     from app.adb.fleet import Fleet

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+from app.cli.show import Terminal, shown
 from app.client import ServiceClient, ServiceRefused
 from app.errors import AppError
-from app.show import Terminal, shown
 
 STOP = "/stop"
 MAX_LINE = 4096

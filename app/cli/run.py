@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli_run import SERVICE_URL, Json, Url, run_to_end
-from app.show import Terminal, shown
+from app.cli.options import SERVICE_URL, Json, Url, run_to_end
+from app.cli.show import Terminal, shown
 
 EXAMPLES = (
     "Examples: `phonepilot run 'Turn on Wi-Fi' --device emulator-5554`, "
@@ -93,7 +93,7 @@ def _secret(name: str) -> str:
 
 
 async def _run_goal(wish: dict[str, Any], url: str, terminal: Terminal) -> int:
-    from app.cli_ask import Asking, Keyboard
+    from app.cli.ask import Asking, Keyboard
     from app.client import ServiceClient
 
     keyboard = None if terminal.json_lines else Keyboard.at_hand()

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli_run import Config, Json
+from app.cli.options import Config, Json
+from app.cli.show import Terminal, print_json, shown
 from app.settings import load_settings
-from app.show import Terminal, print_json, shown
 from app.tokens import RIGHTS, Tokens, webhook_secret
 
 tokens_app = typer.Typer(

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli_run import Config, Json
-from app.show import Terminal, print_json, shown
+from app.cli.options import Config, Json
+from app.cli.show import Terminal, print_json, shown
 
 prompts_app = typer.Typer(
     help="List, show and import system prompts.",

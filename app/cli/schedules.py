@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import typer
 
-from app.cli_run import SERVICE_URL, Json, Url, run_to_end
-from app.show import Terminal, print_json, shown
+from app.cli.options import SERVICE_URL, Json, Url, run_to_end
+from app.cli.show import Terminal, print_json, shown
 
 schedules_app = typer.Typer(
     help="Give goals again and again, at the times of a cron line.",

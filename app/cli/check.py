@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli_run import Config, Json, run_to_end
+from app.cli.options import Config, Json, run_to_end
+from app.cli.show import Terminal, print_json, shown
 from app.errors import InputError
-from app.show import Terminal, print_json, shown
 
 CHECK_EXAMPLES = (
     "Examples: `phonepilot models check autoglm-phone-9b --checkpoint AutoGLM-Phone-9B "

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli_run import Config, Json
+from app.cli.options import Config, Json
+from app.cli.progress import Bars
+from app.cli.show import Terminal, print_json, shown
 from app.errors import InputError
-from app.progress import Bars
-from app.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.llm.catalogue import Place

@@ -16,18 +16,18 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from app import __version__
-from app.cli_bench import bench_app
-from app.cli_engine import engine_app
-from app.cli_goal import EXAMPLES, run
-from app.cli_models import models_app
-from app.cli_phones import devices_app
-from app.cli_prompts import prompts_app
-from app.cli_run import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
-from app.cli_schedules import schedules_app
-from app.cli_tasks import tasks_app
-from app.cli_tokens import tokens_app
+from app.cli.bench import bench_app
+from app.cli.engine import engine_app
+from app.cli.models import models_app
+from app.cli.options import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
+from app.cli.phones import devices_app
+from app.cli.prompts import prompts_app
+from app.cli.run import EXAMPLES, run
+from app.cli.schedules import schedules_app
+from app.cli.show import Terminal, print_error, print_json, shown
+from app.cli.tasks import tasks_app
+from app.cli.tokens import tokens_app
 from app.errors import AppError, InputError
-from app.show import Terminal, print_error, print_json, shown
 
 if TYPE_CHECKING:
     from app.demo.scenario import Stage
@@ -133,7 +133,7 @@ async def _demo(
 
 async def _demo_task(goal: str, stage: Stage, terminal: Terminal, keep: bool) -> int:
     """Run the goal and let the phone's state judge it; 0 right, 1 wrong, 2 no verdict."""
-    from app.cli_ask import Asking, Keyboard
+    from app.cli.ask import Asking, Keyboard
     from app.demo.judge import expected
 
     before, begun = await stage.phone.state(), time.monotonic()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from app.cli_run import MARKS, Config, Json, run_to_end
-from app.show import Terminal, print_json, shown
+from app.cli.options import MARKS, Config, Json, run_to_end
+from app.cli.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.adb.fleet import Fleet

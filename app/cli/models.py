@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli_check import CHECK_EXAMPLES, check
-from app.cli_convert import CONVERT_EXAMPLES, QUANTISE_EXAMPLES, convert, quantise
-from app.cli_run import Config, Json
+from app.cli.check import CHECK_EXAMPLES, check
+from app.cli.convert import CONVERT_EXAMPLES, QUANTISE_EXAMPLES, convert, quantise
+from app.cli.options import Config, Json
+from app.cli.progress import Bars
+from app.cli.show import Terminal, print_json, shown
 from app.errors import InputError
-from app.progress import Bars
-from app.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.llm.catalogue import Place

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli_run import Config, Json
+from app.cli.options import Config, Json
+from app.cli.show import Terminal, print_json, shown
 from app.errors import ConfigError, InputError
-from app.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.llm.memory import Plan, Shapes
