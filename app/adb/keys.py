@@ -11,7 +11,9 @@ from app.errors import TextRefused
 _ASCII_PIECE = 500
 CLEAR_KEYS = 250
 """How many characters are deleted at least: without an IME nobody tells the length of a field."""
-_KEY_ENTER, _KEY_DELETE, _KEY_MOVE_END = "66", "67", "123"
+_KEY_ENTER, _KEY_DELETE, _KEY_FORWARD_DELETE, _KEY_MOVE_END = "66", "67", "112", "123"
+TO_END_OF_TEXT = ["input", "keycombination", "CTRL_LEFT", "MOVE_END"]
+"""Android 13 and later; End alone goes to the end of a line."""
 _PIECES = re.compile(r"\n|[ -~]+")
 
 
@@ -48,10 +50,17 @@ def clear_commands(length: int) -> list[list[str]]:
 
 def delete_commands(count: int) -> list[list[str]]:
     """The `input` commands that delete so many characters before the cursor."""
+    return _repeated(_KEY_DELETE, count)
+
+
+def delete_behind_commands(count: int) -> list[list[str]]:
+    """The `input` commands that delete so many characters behind the cursor."""
+    return _repeated(_KEY_FORWARD_DELETE, count)
+
+
+def _repeated(key: str, count: int) -> list[list[str]]:
     starts = range(0, count, CLEAR_KEYS)
-    return [
-        ["input", "keyevent", *[_KEY_DELETE] * min(CLEAR_KEYS, count - start)] for start in starts
-    ]
+    return [["input", "keyevent", *[key] * min(CLEAR_KEYS, count - start)] for start in starts]
 
 
 def press(shell: Shell, commands: list[list[str]], deadline: Deadline) -> None:

@@ -14,16 +14,17 @@ from typing import Any
 
 from PIL import Image
 
-from app.virtual_phone import fingers, utf16
+from app.virtual_phone import fingers
 from app.virtual_phone.adb_keyboard import AdbKeyboard
 from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.app import Badge, Cover
+from app.virtual_phone.editing import Editing
 from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirk_set import Quirks
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, ASLEEP, CLOCK_JUMP, MAX_LENGTH, SCENE
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, ASLEEP, CLOCK_JUMP, SCENE
 from app.virtual_phone.roster import Roster
 from app.virtual_phone.scatter import scatter_about
 from app.virtual_phone.seeding import ADB_KEYBOARD, hardware_serial, seeded_state, shifted
@@ -31,11 +32,9 @@ from app.virtual_phone.state import Dialog, PhoneState, Route, Ui
 from app.virtual_phone.system_settings import get_setting, put_setting
 from app.virtual_phone.toolkit.scene import Scene
 
-MAX_FIELD = 20_000
-"""UTF-16 code units that a text field takes; the quirk `max-length` allows fewer."""
-
 KEY_HOME, KEY_BACK, KEY_POWER, KEY_SLEEP, KEY_WAKEUP = 3, 4, 26, 223, 224
 KEY_SPACE, KEY_ENTER, KEY_DELETE, KEY_MENU = 62, 66, 67, 82
+KEY_FORWARD_DELETE, KEY_CTRL_LEFT, KEY_CTRL_RIGHT, KEY_MOVE_END = 112, 113, 114, 123
 _TYPED = {
     **{7 + digit: str(digit) for digit in range(10)},
     **{29 + letter: chr(ord("a") + letter) for letter in range(26)},
@@ -60,6 +59,7 @@ class Phone:
         self.roster = Roster(self.quirks)
         self.keyguard = Keyguard(self.quirks, self._keyguard_changed)
         self.adb_keyboard = AdbKeyboard(self.quirks)
+        self._editing = Editing(self.quirks)
         self.state: PhoneState = seeded_state(seed)
         self._follow_quirks()
         self._follow_asleep()
@@ -105,11 +105,27 @@ class Phone:
             self.go_home()
         elif code == KEY_BACK:
             self._press_back()
-        elif code == KEY_DELETE:
-            self.erase()
         elif code in _TYPED:
             self.insert(_TYPED[code])
+        elif self.field is not None:
+            self._edit(self.field, code)
         self.changed()
+
+    def press_together(self, codes: list[int]) -> None:
+        """Press keys at once: Ctrl and End go to the end of the text, others do nothing."""
+        self.log("keys", codes=codes)
+        control, *others = codes
+        if control in (KEY_CTRL_LEFT, KEY_CTRL_RIGHT) and others == [KEY_MOVE_END]:
+            self._editing.to_end(self.ui)
+            self.changed()
+
+    def _edit(self, field: str, code: int) -> None:
+        if code == KEY_DELETE:
+            self._editing.erase(self.ui, field)
+        elif code == KEY_FORWARD_DELETE:
+            self._editing.erase_behind(self.ui, field)
+        elif code == KEY_MOVE_END:
+            self._editing.to_end_of_line(self.ui, field)
 
     def _press_on_keyguard(self, code: int) -> None:
         if code == KEY_MENU:
@@ -131,26 +147,24 @@ class Phone:
         field = self.field
         if field is None:
             return False
-        self.state.ui.drafts[field] = ""
+        self._editing.clear(self.ui, field)
         self.changed()
         return True
 
     def insert(self, text: str) -> bool:
-        """Append to the focused field; False when there is none. The caller says what changed."""
-        field, drafts = self.field, self.state.ui.drafts
+        """Write at the cursor; False when no field has it. The caller says what changed."""
+        field = self.field
         if self.keyguard.showing:
             self.keyguard.type(text)
         if field is None:
             return False
-        most = self.quirks.get(MAX_LENGTH)
-        most = MAX_FIELD if most is None else most
-        drafts[field] = utf16.cut(drafts.get(field, "") + text, most)
+        self._editing.insert(self.ui, field, text)
         return True
 
     def erase(self) -> None:
-        """Take the last character of the focused field, if any."""
+        """Take the character before the cursor, if any."""
         if (field := self.field) is not None:
-            self.state.ui.drafts[field] = self.state.ui.drafts.get(field, "")[:-1]
+            self._editing.erase(self.ui, field)
 
     def _press_back(self) -> None:
         ui, cover = self.state.ui, self.covering
@@ -193,6 +207,7 @@ class Phone:
     def focus(self, field: str | None) -> None:
         self.state.ui.focus = field
         if field is not None:
+            self._editing.enter(self.ui, field)
             self.adb_keyboard.field_focused(self.state.ime)
 
     def launch(self, package: str) -> bool:
@@ -273,9 +288,9 @@ class Phone:
 
     @property
     def cursor(self) -> int | None:
-        """Where the cursor of the focused field stands, in UTF-16 code units: always at its end."""
+        """Where the cursor of the focused field stands, in UTF-16 code units."""
         field = self.state.ui.focus if self.covering is None else None
-        return None if field is None else utf16.length(self.state.ui.drafts.get(field, ""))
+        return None if field is None else self._editing.cursor(self.ui, field)
 
     @property
     def at_home(self) -> bool:

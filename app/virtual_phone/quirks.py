@@ -80,6 +80,13 @@ NO_CURSOR = Quirk(
     one_of("on"),
     "on",
 )
+CURSOR_FIRST = Quirk(
+    "cursor-first",
+    "a text field is entered with the cursor before its text, as by a tap there",
+    "on",
+    one_of("on"),
+    "on",
+)
 MAX_LENGTH = Quirk(
     "max-length",
     "text fields take so much and cut the rest without a word",
@@ -163,6 +170,7 @@ _ALL: tuple[Quirk[Any], ...] = (
     ADB_KEYBOARD_QUIRK,
     NO_INSTALL,
     NO_CURSOR,
+    CURSOR_FIRST,
     MAX_LENGTH,
     SLOW_SCREENCAP,
     SLOW_SHELL,

@@ -108,6 +108,8 @@ class Ui(Node):
     home_page: int = 0
     focus: str | None = None
     drafts: dict[str, str] = {}
+    behind: int = 0
+    """Characters of the focused field that stand behind its cursor."""
     dialog: Dialog | None = None
     keyboard_symbols: bool = False
     keyboard_shift: bool = False

@@ -159,6 +159,26 @@ async def test_a_long_field_is_emptied_with_keys_before_anything_is_typed(
         assert title(virtual_phone) == text
 
 
+@pytest.mark.parametrize("android", [(), ("android=12",)], ids=["ctrl-end", "old"])
+@pytest.mark.parametrize("cursor", [(), ("no-cursor",)], ids=["cursor", "pictures"])
+@pytest.mark.parametrize("old", ["many words " * 30, "a list\nof\n\nlines", ""])
+async def test_what_stands_behind_the_cursor_is_deleted_too(
+    device: Device,
+    virtual_phone: PhoneProcess,
+    old: str,
+    cursor: tuple[str, ...],
+    android: tuple[str, ...],
+) -> None:
+    await open_note(device)
+    await device.type_text(old)
+    with virtual_phone.quirks("adbkeyboard=missing", "cursor-first", *cursor, *android):
+        await device.tap(540, 320)  # into the title again
+        await device.type_text("milk", clear=False)
+        assert title(virtual_phone) == f"milk{old}"
+        await device.type_text("short")
+        assert title(virtual_phone) == "short"
+
+
 async def test_a_field_that_keys_cannot_empty_is_left_as_it_is(
     device: Device, virtual_phone: PhoneProcess
 ) -> None:

@@ -12,9 +12,12 @@ from app.virtual_phone.apps.settings import SWITCHES
 from app.virtual_phone.display import SCREEN
 from app.virtual_phone.phone import (
     KEY_BACK,
+    KEY_CTRL_LEFT,
     KEY_DELETE,
     KEY_ENTER,
+    KEY_FORWARD_DELETE,
     KEY_HOME,
+    KEY_MOVE_END,
     KEY_POWER,
     KEY_SLEEP,
     KEY_SPACE,
@@ -334,6 +337,38 @@ def test_hardware_keys_type_into_the_field() -> None:
     for code in (29, 30, KEY_SPACE, 8, 55, KEY_DELETE, KEY_ENTER, 999):
         phone.press_key(code)
     assert phone.ui.drafts["notes.title"] == "ab 1\n"
+
+
+def test_with_a_quirk_a_field_is_entered_before_its_text() -> None:
+    phone = opened(NOTES)
+    tap(phone, "button", "New note")
+    phone.type_text("one\ntwo")
+    assert phone.cursor == 7
+    phone.quirks.add("cursor-first")
+    tap(phone, "field", "notes.title")
+    assert phone.cursor == 0
+    phone.press_key(KEY_DELETE)
+    phone.type_text("😀")
+    assert (phone.ui.drafts["notes.title"], phone.cursor) == ("😀one\ntwo", 2)
+    phone.press_key(KEY_MOVE_END)
+    assert phone.cursor == 5
+    phone.press_key(KEY_FORWARD_DELETE)
+    assert phone.ui.drafts["notes.title"] == "😀onetwo"
+    phone.press_together([KEY_CTRL_LEFT, KEY_MOVE_END])
+    phone.press_key(KEY_FORWARD_DELETE)
+    phone.press_key(KEY_DELETE)
+    assert (phone.ui.drafts["notes.title"], phone.cursor) == ("😀onetw", 7)
+
+
+def test_a_full_field_keeps_what_stands_behind_the_cursor() -> None:
+    phone = opened(NOTES)
+    tap(phone, "button", "New note")
+    phone.type_text("123456")
+    phone.quirks.add("cursor-first")
+    phone.quirks.add("max-length=8")
+    tap(phone, "field", "notes.title")
+    phone.type_text("abcd")
+    assert phone.ui.drafts["notes.title"] == "ab123456"
 
 
 def test_text_needs_a_field() -> None:

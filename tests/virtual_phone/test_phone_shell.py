@@ -109,7 +109,8 @@ async def test_keys_by_name_and_number_and_several_at_once(line: Line) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["", "tap", "tap 1", "tap a b", "tap nan 1", "swipe 1 2 3", "keyevent", "text", "fly 1 2"],
+    ["", "tap", "tap 1", "tap a b", "tap nan 1", "swipe 1 2 3", "keyevent", "text", "fly 1 2"]
+    + ["keycombination", "keycombination CTRL_LEFT", "keycombination -t 100 CTRL_LEFT"],
 )
 async def test_bad_input_is_refused(line: Line, arguments: str) -> None:
     result = await line(f"input {arguments}")
@@ -124,6 +125,15 @@ async def open_note(line: Line) -> None:
 
 def title(line: Line) -> str:
     return line.phone.state.ui.drafts["notes.title"]
+
+
+async def test_keys_pressed_together_are_known_from_android_13_on(line: Line) -> None:
+    await open_note(line)
+    assert await line.out("input keycombination -t 50 CTRL_LEFT MOVE_END") == ""
+    assert [e["codes"] for e in line.phone.events if e["kind"] == "keys"] == [[113, 123]]
+    line.phone.quirks.add("android=12")
+    result = await line("input keycombination CTRL_LEFT MOVE_END")
+    assert (result.exit_code, result.stderr) == (255, b"Unknown command: keycombination\n")
 
 
 async def test_text_through_the_key_map(line: Line) -> None:

@@ -33,6 +33,7 @@ from tests.virtual_phone.touch import with_quirks
         (quirks.LOCKED, "0042", "0042"),
         (quirks.ADB_KEYBOARD_QUIRK, "api33", "api33"),
         (quirks.NO_CURSOR, "", "on"),
+        (quirks.CURSOR_FIRST, "", "on"),
         (quirks.NO_INSTALL, "", "on"),
         (quirks.MAX_LENGTH, "", 10),
         (quirks.SLOW_SHELL, "0.25", 0.25),

@@ -51,6 +51,7 @@ class NotesApp:
                 "Title",
                 lambda: hand.focus(TITLE),
                 ui.focus == TITLE,
+                ui.behind,
                 text_size=60,
             ),
             Field(
@@ -59,6 +60,7 @@ class NotesApp:
                 "Note",
                 lambda: hand.focus(BODY),
                 ui.focus == BODY,
+                ui.behind,
                 lines=8,
             ),
         ]

@@ -40,13 +40,14 @@ class BankApp:
 
         body: list[Widget] = [
             Paragraph("Your session has ended. Sign in to see your balance.", padding=40),
-            Field(USER, user, "User name", lambda: hand.focus(USER), ui.focus == USER),
+            Field(USER, user, "User name", lambda: hand.focus(USER), ui.focus == USER, ui.behind),
             Field(
                 PASSWORD,
                 "•" * len(password),
                 "Password",
                 lambda: hand.focus(PASSWORD),
                 ui.focus == PASSWORD,
+                ui.behind,
                 password=True,
             ),
             KeyGrid(((Key("Sign in", sign_in, strong=True),),), 200, text_size=52),

@@ -86,7 +86,7 @@ class InboxApp:
 
         sent: list[Widget] = [Bubble(m.text, mine=True) for m in deeds.sent if m.to == name]
         footer: list[Widget] = [
-            Field(DRAFT, draft, "Message", lambda: hand.focus(DRAFT), ui.focus == DRAFT),
+            Field(DRAFT, draft, "Message", lambda: hand.focus(DRAFT), ui.focus == DRAFT, ui.behind),
             KeyGrid(((Key("Send", send, strong=True),),), 170, text_size=50),
         ]
         return Screen(name, [Bubble(text), *sent], route.scroll, back=hand.back, footer=footer)

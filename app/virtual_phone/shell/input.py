@@ -11,6 +11,7 @@ from collections.abc import Callable
 from app.virtual_phone.quirks import NO_INJECT
 from app.virtual_phone.shell.call import Call
 from app.virtual_phone.shell.keycodes import keycode
+from app.virtual_phone.shell.versions import version
 
 SWIPE_MS = 300
 _SOURCES = frozenset({"touchscreen", "touchpad", "keyboard", "mouse", "stylus", "dpad", "gamepad"})
@@ -22,7 +23,8 @@ The commands and default sources are:
       keyevent [--longpress|--doubletap|--async] <key code number or name> ...
       tap <x> <y> (Default: touchscreen)
       swipe <x1> <y1> <x2> <y2> [duration(ms)] (Default: touchscreen)
-      draganddrop <x1> <y1> <x2> <y2> [duration(ms)] (Default: touchscreen)"""
+      draganddrop <x1> <y1> <x2> <y2> [duration(ms)] (Default: touchscreen)
+      keycombination [-t duration(ms)] <key code 1> <key code 2> ... (Default: keyboard)"""
 
 _REFUSAL = """Exception occurred while executing '{}':
 java.lang.SecurityException: Injecting input events requires the caller (or the source of the \
@@ -75,6 +77,15 @@ def _keyevent(call: Call, args: list[str]) -> int:
     return 0
 
 
+def _keycombination(call: Call, args: list[str]) -> int:
+    if args[:1] == ["-t"]:
+        del args[:2]
+    if len(args) < 2:
+        raise _BadArguments
+    call.phone.press_together([keycode(arg) for arg in args])
+    return 0
+
+
 def _text(call: Call, args: list[str]) -> int:
     if not args:
         raise _BadArguments
@@ -95,8 +106,10 @@ _ACTIONS: dict[str, Callable[[Call, list[str]], int]] = {
     "swipe": _swipe,
     "draganddrop": _swipe,
     "keyevent": _keyevent,
+    "keycombination": _keycombination,
     "text": _text,
 }
+_FIRST_ANDROID = {"keycombination": 13}
 
 
 def input_command(call: Call) -> int:
@@ -108,7 +121,7 @@ def input_command(call: Call) -> int:
     if not args:
         return call.fail(_USAGE, 255)
     action = _ACTIONS.get(args[0])
-    if action is None:
+    if action is None or version(call.phone) < _FIRST_ANDROID.get(args[0], 0):
         return call.fail(f"Unknown command: {args[0]}", 255)
     refused = call.phone.quirks.get(NO_INJECT)
     if refused is not None:

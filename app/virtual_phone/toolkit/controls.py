@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from PIL import ImageFont
+
 from app.virtual_phone.display import Canvas, Color, Rect
 from app.virtual_phone.icons import icon
-from app.virtual_phone.lettering import wrap_end
+from app.virtual_phone.lettering import wrap, wrap_end
 from app.virtual_phone.toolkit.rows import MARGIN
 from app.virtual_phone.toolkit.scene import Scene
 
@@ -66,13 +68,14 @@ class KeyGrid:
 
 @dataclass(frozen=True)
 class Field:
-    """A text field; `focused` draws the cursor at the end of the text."""
+    """A text field; `focused` draws the cursor, with `behind` characters of the text behind it."""
 
     name: str
     text: str
     hint: str
     focus: Callable[[], None]
     focused: bool
+    behind: int = 0
     lines: int = 1
     text_size: int = 50
     password: bool = False
@@ -87,15 +90,17 @@ class Field:
         canvas, theme = scene.canvas, scene.canvas.theme
         face = canvas.text_font(self.text_size)
         left, step = rect.left + MARGIN, self._step(canvas)
-        lines = wrap_end(self.text, face, rect.width - 2 * MARGIN, self.lines)
+        width = rect.width - 2 * MARGIN
+        lines = wrap_end(self.text, face, width, self.lines)
         for number, line in enumerate(lines):
             y = rect.top + 24 + number * step + step // 2
             canvas.text((left, y), line, self.text_size, theme.text)
         if not self.text:
             canvas.text((left, rect.top + 24 + step // 2), self.hint, self.text_size, theme.muted)
-        if self.focused:
-            x = left + round(face.getlength(lines[-1])) + 4
-            y = rect.top + 24 + (len(lines) - 1) * step
+        row, before = self._cursor(lines, face, width)
+        if self.focused and row >= 0:
+            x = left + round(face.getlength(before)) + 4
+            y = rect.top + 24 + row * step
             canvas.fill(Rect(x, y + 6, x + 5, y + step - 6), theme.accent)
         line_color = theme.accent if self.focused else theme.line
         thickness = 6 if self.focused else 3
@@ -112,6 +117,17 @@ class Field:
             password=self.password,
             on_tap=lambda _x, _y: self.focus(),
         )
+
+    def _cursor(
+        self, lines: list[str], face: ImageFont.FreeTypeFont, width: int
+    ) -> tuple[int, str]:
+        """In which of the `lines` on view the cursor stands, and what stands before it there; a
+        negative number when it stands above them."""
+        if not self.behind:
+            return len(lines) - 1, lines[-1]
+        above = len(wrap(self.text, face, width)) - len(lines)
+        before = wrap(self.text[: -self.behind], face, width)
+        return len(before) - 1 - above, before[-1]
 
 
 @dataclass(frozen=True)

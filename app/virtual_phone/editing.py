@@ -1,0 +1,65 @@
+"""The text field that has the focus: what stands in it, and where its cursor is.
+
+Keys do what they do in Android's own fields (AOSP `BaseMovementMethod`, `BaseKeyListener`).
+"""
+
+from __future__ import annotations
+
+from app.virtual_phone import utf16
+from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.quirks import CURSOR_FIRST, MAX_LENGTH
+from app.virtual_phone.state import Ui
+
+MAX_FIELD = 20_000
+"""UTF-16 code units that a text field takes; the quirk `max-length` allows fewer."""
+
+
+class Editing:
+    """Edits `ui.drafts`, where `ui.behind` characters of a field stand behind its cursor."""
+
+    def __init__(self, quirks: Quirks) -> None:
+        self._quirks = quirks
+
+    def enter(self, ui: Ui, field: str) -> None:
+        """The cursor comes to a field: to its end, or with a quirk to its beginning."""
+        first = self._quirks.get(CURSOR_FIRST) is not None
+        ui.behind = len(ui.drafts.get(field, "")) if first else 0
+
+    def insert(self, ui: Ui, field: str, text: str) -> None:
+        """Write at the cursor as much as the field takes."""
+        before, behind = _parts(ui, field)
+        most = self._quirks.get(MAX_LENGTH)
+        room = (MAX_FIELD if most is None else most) - utf16.length(behind)
+        kept = utf16.cut(before + text, room) if room > utf16.length(before) else before
+        ui.drafts[field] = kept + behind
+
+    def erase(self, ui: Ui, field: str) -> None:
+        """Take the character before the cursor, if any."""
+        before, behind = _parts(ui, field)
+        ui.drafts[field] = before[:-1] + behind
+
+    def erase_behind(self, ui: Ui, field: str) -> None:
+        """Take the character behind the cursor, if any."""
+        before, behind = _parts(ui, field)
+        ui.drafts[field], ui.behind = before + behind[1:], max(0, len(behind) - 1)
+
+    def clear(self, ui: Ui, field: str) -> None:
+        ui.drafts[field], ui.behind = "", 0
+
+    def to_end_of_line(self, ui: Ui, field: str) -> None:
+        _, newline, rest = _parts(ui, field)[1].partition("\n")
+        ui.behind = len(newline + rest)
+
+    def to_end(self, ui: Ui) -> None:
+        ui.behind = 0
+
+    def cursor(self, ui: Ui, field: str) -> int:
+        """Where the cursor stands, in UTF-16 code units from the beginning."""
+        return utf16.length(_parts(ui, field)[0])
+
+
+def _parts(ui: Ui, field: str) -> tuple[str, str]:
+    """What stands before the cursor and behind it; an app may have shortened the text."""
+    text = ui.drafts.get(field, "")
+    at = max(0, len(text) - ui.behind)
+    return text[:at], text[at:]
