@@ -117,7 +117,7 @@ class Access:
         if response is not None:
             await response(scope, receive, send)
         elif scope["type"] == "http" and CALLER in scope:
-            watched = Watched(receive, send, lambda: self._still_good(scope))
+            watched = Watched(receive, send, lambda: self._still_good(scope), _token_missing)
             await watched.run(self._app, scope)
         else:
             await self._app(scope, receive, send)
@@ -137,9 +137,7 @@ class Access:
         if token is None:
             if path == "/":
                 return RedirectResponse("/login", 303)
-            missing = error_response(TokenMissing("this service needs an access token"))
-            missing.headers["www-authenticate"] = "Bearer"
-            return missing
+            return _token_missing()
         scope[CALLER], scope[_RIGHTS] = token.name, token.rights
         try:
             require(scope, right)
@@ -200,6 +198,12 @@ class Access:
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(COOKIE)
         return answer
+
+
+def _token_missing() -> Response:
+    missing = error_response(TokenMissing("this service needs an access token"))
+    missing.headers["www-authenticate"] = "Bearer"
+    return missing
 
 
 def _cookie(headers: Headers) -> str:

@@ -17,19 +17,30 @@ CHECK_S = 1.0
 
 
 class Watched:
-    """One request; `is_good` says whether its token still is."""
+    """One request; `is_good` says whether its token still is. `refusal` makes the answer where it
+    is no longer before one has begun."""
 
-    def __init__(self, receive: Receive, send: Send, is_good: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        is_good: Callable[[], bool],
+        refusal: Callable[[], ASGIApp],
+    ) -> None:
         self._receive = receive
         self._send = send
         self._is_good = is_good
+        self._refusal = refusal
         self._cut = False
+        self._begun = False
         self._open_ended = False
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Let `app` answer, and end its answer when it was cut."""
         await app(scope, self._receive_while_good, self._noted)
-        if self._cut and self._open_ended:
+        if self._cut and not self._begun:
+            await self._refusal()(scope, self._receive, self._send)
+        elif self._cut and self._open_ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _receive_while_good(self) -> Message:
@@ -46,6 +57,7 @@ class Watched:
 
     async def _noted(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self._begun = True
             # One with a length cannot be ended early; the server closes its connection instead.
             self._open_ended = "content-length" not in Headers(raw=message["headers"])
         elif not message.get("more_body"):

@@ -199,6 +199,22 @@ async def test_a_revoked_token_ends_the_work_and_the_stream(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_a_token_that_is_revoked_before_the_first_byte_is_refused(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path / "tokens.json")
+    headers = {"Authorization": f"Bearer {tokens.create('me', ['run'])}"}
+    async with (
+        serve(Script(silent=True)) as engine,
+        service(FixedEngine(engine.url), tokens=tokens) as http,
+        asyncio.timeout(10),
+    ):
+        call = asyncio.create_task(http.post(CHAT, content=b"{}", headers=headers, timeout=30))
+        await engine.asked.wait()
+        tokens.revoke("me")
+        answer = await call
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "token_missing")
+        await engine.left.wait()
+
+
 async def test_leaving_before_the_first_byte_ends_the_work_too() -> None:
     async with serve(Script(silent=True)) as engine, service(FixedEngine(engine.url)) as http:
         call = asyncio.create_task(http.post(CHAT, content=b"{}", timeout=30))
