@@ -83,8 +83,8 @@ class NewTask(BaseModel):
     )
     secret_fields: Literal["password", "any"] = Field(
         default="password",
-        description="Where secrets may be typed: only in password fields, or anywhere. What is typed "
-        "elsewhere may stay readable on the phone, and in pictures of it, once the task has ended.",
+        description="Where secrets may be typed: only in password fields, or anywhere. Elsewhere "
+        "one may stay readable on the phone, and in pictures of it, once the task has ended.",
     )
 
     @field_validator("callback_url")
