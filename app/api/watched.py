@@ -59,7 +59,7 @@ class Watched:
         if message["type"] == "http.response.start":
             self._begun = True
             # One with a length cannot be ended early; the server closes its connection instead.
-            self._open_ended = "content-length" not in Headers(raw=message["headers"])
+            self._open_ended = "content-length" not in Headers(raw=message.get("headers", []))
         elif not message.get("more_body"):
             self._open_ended = False
         await self._send(message)

@@ -1,4 +1,4 @@
-"""What the operator may choose. Files and environment are read here and nowhere else."""
+"""What the operator may choose. Configuration, in files and variables, is read here alone."""
 
 from app.settings.entries import (
     PULLED_FILE,

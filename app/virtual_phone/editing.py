@@ -5,11 +5,14 @@ Keys do what they do in Android's own fields (AOSP `BaseMovementMethod`, `BaseKe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.virtual_phone import utf16
 from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.quirks import CURSOR_FIRST, MAX_LENGTH
 from app.virtual_phone.state import Ui
 
+KEY_DELETE, KEY_FORWARD_DELETE, KEY_CTRL_LEFT, KEY_CTRL_RIGHT, KEY_MOVE_END = 67, 112, 113, 114, 123
 MAX_FIELD = 20_000
 """UTF-16 code units that a text field takes; the quirk `max-length` allows fewer."""
 
@@ -38,20 +41,24 @@ class Editing:
         before, behind = _parts(ui, field)
         ui.drafts[field] = before[:-1] + behind
 
-    def erase_behind(self, ui: Ui, field: str) -> None:
-        """Take the character behind the cursor, if any."""
+    def press(self, ui: Ui, field: str, code: int) -> None:
+        """Press a key that types nothing; unknown ones do nothing."""
         before, behind = _parts(ui, field)
-        ui.drafts[field], ui.behind = before + behind[1:], max(0, len(behind) - 1)
+        if code == KEY_DELETE:
+            self.erase(ui, field)
+        elif code == KEY_FORWARD_DELETE:
+            ui.drafts[field], ui.behind = before + behind[1:], len(behind[1:])
+        elif code == KEY_MOVE_END:
+            _, newline, rest = behind.partition("\n")
+            ui.behind = len(newline + rest)
+
+    def press_together(self, ui: Ui, codes: Sequence[int]) -> None:
+        control, *others = codes
+        if control in (KEY_CTRL_LEFT, KEY_CTRL_RIGHT) and others == [KEY_MOVE_END]:
+            ui.behind = 0
 
     def clear(self, ui: Ui, field: str) -> None:
         ui.drafts[field], ui.behind = "", 0
-
-    def to_end_of_line(self, ui: Ui, field: str) -> None:
-        _, newline, rest = _parts(ui, field)[1].partition("\n")
-        ui.behind = len(newline + rest)
-
-    def to_end(self, ui: Ui) -> None:
-        ui.behind = 0
 
     def cursor(self, ui: Ui, field: str) -> int:
         """Where the cursor stands, in UTF-16 code units from the beginning."""

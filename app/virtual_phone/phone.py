@@ -33,8 +33,7 @@ from app.virtual_phone.system_settings import get_setting, put_setting
 from app.virtual_phone.toolkit.scene import Scene
 
 KEY_HOME, KEY_BACK, KEY_POWER, KEY_SLEEP, KEY_WAKEUP = 3, 4, 26, 223, 224
-KEY_SPACE, KEY_ENTER, KEY_DELETE, KEY_MENU = 62, 66, 67, 82
-KEY_FORWARD_DELETE, KEY_CTRL_LEFT, KEY_CTRL_RIGHT, KEY_MOVE_END = 112, 113, 114, 123
+KEY_SPACE, KEY_ENTER, KEY_MENU = 62, 66, 82
 _TYPED = {
     **{7 + digit: str(digit) for digit in range(10)},
     **{29 + letter: chr(ord("a") + letter) for letter in range(26)},
@@ -108,24 +107,15 @@ class Phone:
         elif code in _TYPED:
             self.insert(_TYPED[code])
         elif self.field is not None:
-            self._edit(self.field, code)
+            self._editing.press(self.ui, self.field, code)
         self.changed()
 
     def press_together(self, codes: list[int]) -> None:
         """Press keys at once: Ctrl and End go to the end of the text, others do nothing."""
         self.log("keys", codes=codes)
-        control, *others = codes
-        if control in (KEY_CTRL_LEFT, KEY_CTRL_RIGHT) and others == [KEY_MOVE_END]:
-            self._editing.to_end(self.ui)
+        if self.state.power.awake and self.field is not None:
+            self._editing.press_together(self.ui, codes)
             self.changed()
-
-    def _edit(self, field: str, code: int) -> None:
-        if code == KEY_DELETE:
-            self._editing.erase(self.ui, field)
-        elif code == KEY_FORWARD_DELETE:
-            self._editing.erase_behind(self.ui, field)
-        elif code == KEY_MOVE_END:
-            self._editing.to_end_of_line(self.ui, field)
 
     def _press_on_keyguard(self, code: int) -> None:
         if code == KEY_MENU:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.agent.outcome import Outcome
+from app.agent.outcome import Outcome, StopReason
 from app.errors import (
     AppError,
     AppNotFound,
@@ -33,5 +33,5 @@ from app.errors import (
         (ContextOverflow("too long"), "context_full"),
     ],
 )
-def test_an_error_that_ends_a_task_gives_its_reason(error: AppError, reason: str) -> None:
-    assert Outcome.of(error) == Outcome(reason, error.message, error)  # type: ignore[arg-type]
+def test_an_error_that_ends_a_task_gives_its_reason(error: AppError, reason: StopReason) -> None:
+    assert Outcome.of(error) == Outcome(reason, error.message, error)

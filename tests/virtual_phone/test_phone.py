@@ -10,14 +10,16 @@ from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.catalogue import APPS
 from app.virtual_phone.apps.settings import SWITCHES
 from app.virtual_phone.display import SCREEN
-from app.virtual_phone.phone import (
-    KEY_BACK,
+from app.virtual_phone.editing import (
     KEY_CTRL_LEFT,
     KEY_DELETE,
-    KEY_ENTER,
     KEY_FORWARD_DELETE,
-    KEY_HOME,
     KEY_MOVE_END,
+)
+from app.virtual_phone.phone import (
+    KEY_BACK,
+    KEY_ENTER,
+    KEY_HOME,
     KEY_POWER,
     KEY_SLEEP,
     KEY_SPACE,

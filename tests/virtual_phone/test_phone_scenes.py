@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.errors import ConfigError
 from app.virtual_phone.display import SCREEN
-from app.virtual_phone.phone import KEY_BACK, KEY_DELETE, KEY_HOME, Phone
+from app.virtual_phone.editing import KEY_DELETE
+from app.virtual_phone.phone import KEY_BACK, KEY_HOME, Phone
 from app.virtual_phone.scenes import (
     bank,
     downloads,

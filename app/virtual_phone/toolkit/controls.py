@@ -97,11 +97,12 @@ class Field:
             canvas.text((left, y), line, self.text_size, theme.text)
         if not self.text:
             canvas.text((left, rect.top + 24 + step // 2), self.hint, self.text_size, theme.muted)
-        row, before = self._cursor(lines, face, width)
-        if self.focused and row >= 0:
+        if self.focused:
+            row, before = self._cursor(lines, face, width)
             x = left + round(face.getlength(before)) + 4
             y = rect.top + 24 + row * step
-            canvas.fill(Rect(x, y + 6, x + 5, y + step - 6), theme.accent)
+            if row >= 0:
+                canvas.fill(Rect(x, y + 6, x + 5, y + step - 6), theme.accent)
         line_color = theme.accent if self.focused else theme.line
         thickness = 6 if self.focused else 3
         canvas.fill(
