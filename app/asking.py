@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.agent.guard import Sensitive
-from app.agent.history import Message
-from app.agent.ports import ReplyStream
+from app.agent.ports import Message, ReplyStream
 from app.llm.calls import Calls
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine

@@ -29,8 +29,8 @@ from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
-from app.agent.ports import StepRecord
 from app.agent.prompt import load_prompt
+from app.agent.step import StepRecord
 from app.agent.verify import FreshLook
 from app.asking import PhoneChat, sampling_of
 from app.demo.judge import Expected

@@ -11,10 +11,10 @@ from app.agent.execute import execute
 from app.agent.guard import FREE, Ruling
 from app.agent.memory import Memory, PageNote
 from app.agent.outcome import Outcome
-from app.agent.policy import VisionPolicy
-from app.agent.ports import Device, Question, QuestionKind, StepRecord
+from app.agent.ports import Device, Policy
 from app.agent.reader import Verdict
 from app.agent.stall import StallWatch
+from app.agent.step import Question, QuestionKind, StepRecord
 from app.agent.verify import MAX_DOUBTS
 from app.errors import (
     AppError,
@@ -53,7 +53,7 @@ class Actor:
     """Carries out the decisions of one task."""
 
     def __init__(
-        self, device: Device, policy: VisionPolicy, conduct: Conduct, progress: Progress
+        self, device: Device, policy: Policy, conduct: Conduct, progress: Progress
     ) -> None:
         self._device = device
         self._policy = policy

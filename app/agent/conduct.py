@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from app.agent.control import Control
 from app.agent.guard import Guard
 from app.agent.outcome import Mode
-from app.agent.ports import Answer, Nobody, Person, Question
+from app.agent.ports import Nobody, Person
 from app.agent.reader import Reader
+from app.agent.step import Answer, Question
 from app.agent.verify import SecondLook
 
 

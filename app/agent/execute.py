@@ -17,7 +17,8 @@ from app.agent.actions import (
     TypeText,
     Wait,
 )
-from app.agent.ports import Device, Frame
+from app.agent.ports import Device
+from app.agent.screen import Frame
 
 SWIPE_MS = 600
 """Slow enough that a list follows the finger instead of being flung, fast enough to be a swipe."""

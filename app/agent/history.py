@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-Message = dict[str, Any]
+from app.agent.ports import Message
 
 KEPT_TURNS = 2
 """The last turns that are never folded: what was just done, and what came of it."""

@@ -16,9 +16,9 @@ from app.agent.act import Actor, Progress
 from app.agent.actions import Finish, Swipe, TypeText, Wait
 from app.agent.conduct import Conduct
 from app.agent.outcome import PERSON_MUST_ACT, Limits, Outcome
-from app.agent.policy import Attempt, VisionPolicy
-from app.agent.ports import Device, Observation, Question, Recorder, StepRecord
+from app.agent.ports import Device, Policy, Recorder
 from app.agent.settle import still_frame, window_after
+from app.agent.step import Attempt, Observation, Question, StepRecord
 from app.errors import (
     AdbServerUnreachable,
     DeviceDisconnected,
@@ -45,7 +45,7 @@ _KEEPS_THE_APP = (Wait, TypeText, Swipe)
 
 async def run_loop(
     device: Device,
-    policy: VisionPolicy,
+    policy: Policy,
     recorder: Recorder,
     limits: Limits,
     conduct: Conduct | None = None,
@@ -65,7 +65,7 @@ class _Loop:
     def __init__(
         self,
         device: Device,
-        policy: VisionPolicy,
+        policy: Policy,
         recorder: Recorder,
         limits: Limits,
         conduct: Conduct,

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from app.agent.context import NEXT_TURN, ContextBudget, image_tokens
 from app.agent.history import History, assistant_text
-from app.agent.ports import Chat, Completion, Observation
-from app.agent.reply import Decision, holds_action, parse_reply, plain_text
+from app.agent.ports import Chat, Completion
+from app.agent.reply import holds_action, parse_reply, plain_text
+from app.agent.step import Attempt, Observation
 from app.agent.thought import ThoughtStream
 from app.errors import (
     ContextOverflow,
@@ -28,17 +28,6 @@ KEPT_UNREADABLE = 500
 MAX_FOLDS = 3
 MAX_TAIL = 40
 """Characters behind a complete action that are waited for, where only the end tells the counts."""
-
-
-@dataclass
-class Attempt:
-    """What one request gave: a decision, or the error that says why not."""
-
-    raw: str = ""
-    decision: Decision | None = None
-    error: PolicyError | ReplyTruncated | None = None
-    timings_ms: dict[str, float] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
 
 
 class VisionPolicy:

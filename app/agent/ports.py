@@ -5,67 +5,16 @@ The loop knows phones and models only through these Protocols; `app.main` plugs 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from app.agent.actions import Action
-from app.agent.history import Message
-from app.agent.reply import Decision
-from app.errors import AppError
+from app.agent.screen import Foreground, Frame, ShownText
+from app.agent.step import Answer, Attempt, Observation, Question, StepRecord
 
-QuestionKind = Literal["confirmation", "step", "question", "take_over", "stalled", "doubt"]
-
-
-class Frame(Protocol):
-    """One screen image; sizes in pixels, `taken_at` in UTC."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def height(self) -> int: ...
-
-    def png(self) -> bytes: ...
-
-    def scaled_png(self, width: int, height: int) -> bytes: ...
-
-    def jpeg(self, max_side: int, quality: int = 80) -> bytes: ...
-
-    def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
-        """The same screen with these boxes (left, top, right, bottom in pixels) painted over."""
-
-    def fingerprint(self) -> bytes:
-        """A small picture of the screen, for comparing two frames byte by byte."""
-
-
-class Foreground(Protocol):
-    @property
-    def package(self) -> str: ...
-
-    @property
-    def activity(self) -> str: ...
-
-    @property
-    def label(self) -> str | None: ...
-
-
-class ShownText(Protocol):
-    """A text on the screen; `box` is left, top, right and bottom in pixels."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def box(self) -> tuple[int, int, int, int]: ...
-
-    @property
-    def password(self) -> bool: ...
-
-    @property
-    def focused(self) -> bool: ...
+Message = dict[str, Any]
+"""One message of a chat completion request, as OpenAI's API has it."""
 
 
 class Device(Protocol):
@@ -171,41 +120,6 @@ class Chat(Protocol):
         """Have the engine read the beginning of the next request ahead, where it can keep it."""
 
 
-@dataclass(frozen=True)
-class Observation:
-    """What was seen before deciding; `app` is the name that the model is told."""
-
-    frame: Frame
-    app: str
-    package: str = ""
-    activity: str = ""
-
-
-@dataclass(frozen=True)
-class Question:
-    """Something that only the person can decide or do; `action` waits for the answer, if any.
-
-    Kinds: "confirmation" (may this be done?), "step" (the same, asked for every step), "question"
-    (what does the person want?), "take_over" (something to be done by hand), "stalled" (go on?),
-    "doubt" (the model says done, a second look says not: is it?).
-    """
-
-    kind: QuestionKind
-    text: str
-    hint: str = ""
-    action: Action | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`allowed` is False also when nobody answered in time; `text` is for the model."""
-
-    allowed: bool
-    text: str = ""
-    reason: str = ""
-    """Why it was not allowed, for the person: "" for a person's own no."""
-
-
 class Person(Protocol):
     async def ask(self, question: Question) -> Answer:
         """Wait for the person. A time-out is a refusal."""
@@ -222,20 +136,23 @@ class Nobody:
         return Answer(self.allows and question.kind in ("confirmation", "step"))
 
 
-@dataclass
-class StepRecord:
-    """One step while it happens; `number` counts from 1, times are milliseconds."""
+class Policy(Protocol):
+    """Decides what to do next; one object for one task. Raises EngineError."""
 
-    number: int
-    started_at: datetime
-    observation: Observation
-    decision: Decision | None = None
-    raw: str = ""
-    error: AppError | None = None
-    remark: str = ""
-    """What happened besides the action, for the person: a rule, a doubt, a note."""
-    timings_ms: dict[str, float] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
+    async def decide(
+        self, observation: Observation, told: str, on_thought: Callable[[str], None]
+    ) -> Attempt:
+        """One decision, or the error that says why there is none.
+
+        `told` is what the last step leaves for the model to read, "" for nothing; `on_thought`
+        gets the pieces of the thought as they come and must not wait.
+        """
+
+    async def warm(self) -> None:
+        """Prepare the next decision while the phone acts."""
+
+    def doubted(self) -> None:
+        """The last decision said done and is not believed."""
 
 
 class Recorder(Protocol):

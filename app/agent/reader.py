@@ -16,8 +16,9 @@ from typing import Literal
 from app.agent.actions import Finish
 from app.agent.call import CallError
 from app.agent.history import image_part
-from app.agent.ports import Chat, Frame
+from app.agent.ports import Chat
 from app.agent.reply import parse_reply, plain_text, split_thinking
+from app.agent.screen import Frame
 from app.errors import PolicyError, ReplyTruncated
 
 _YES = re.compile(r"\W*(?:yes\b|是)", re.IGNORECASE)

@@ -13,7 +13,6 @@ import math
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.agent.actions import (
@@ -36,6 +35,7 @@ from app.agent.actions import (
     Wait,
 )
 from app.agent.call import Call, CallError, Value, call_at, find_calls, readable_calls
+from app.agent.step import Decision
 from app.errors import ActionOutOfBounds, AppError, ReplyTruncated, ReplyUnparseable, UnknownAction
 
 _SPECIAL = re.compile(
@@ -58,20 +58,6 @@ _UNITS = {
     **dict.fromkeys(("h", "hour", "hours", "小时"), 3600.0),
 }
 _MAX_REPLY = 50_000
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the model thinks and what it wants done.
-
-    `answer` is the action as the model wrote it, and nothing else; `raw` is the whole reply,
-    untouched.
-    """
-
-    thought: str
-    answer: str
-    action: Action
-    raw: str
 
 
 def parse_reply(text: str, *, truncated: bool = False) -> Decision:

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass
 
 from app.agent.actions import Action, Back, DoubleTap, Home, Launch, LongPress, Swipe, Tap, Wait
-from app.agent.ports import Device, Frame
+from app.agent.ports import Device
+from app.agent.screen import Frame
 
 APART_S = 0.05
 """Between the beginnings of two looks; a transition of Android lasts some 300 ms."""

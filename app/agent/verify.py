@@ -13,8 +13,9 @@ from typing import Protocol
 from app.agent.actions import Finish
 from app.agent.history import History
 from app.agent.policy import VisionPolicy
-from app.agent.ports import Chat, Observation
+from app.agent.ports import Chat
 from app.agent.reader import Reader, Verdict
+from app.agent.step import Observation
 
 MAX_DOUBTS = 2
 """Claims of one task that are doubted before a person is asked."""

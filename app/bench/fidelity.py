@@ -21,7 +21,8 @@ from typing import Any
 
 import httpx
 
-from app.agent.history import History, Message, user_text
+from app.agent.history import History, user_text
+from app.agent.ports import Message
 from app.agent.prompt import load_prompt
 from app.bench.taps import FIRST_SEED
 from app.bench.targets import targets

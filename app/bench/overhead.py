@@ -23,12 +23,13 @@ from prometheus_client import CollectorRegistry
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.agent.conduct import Conduct
-from app.agent.history import History, Message
+from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
-from app.agent.ports import Answer, Question, ReplyStream, StepRecord
+from app.agent.ports import Message, ReplyStream
 from app.agent.prompt import load_prompt
+from app.agent.step import Answer, Question, StepRecord
 from app.bench.device import Latency, PhoneWork
 from app.bench.stub_engine import StubEngine, stub_engine
 from app.demo.phone_process import phone_process

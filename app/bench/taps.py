@@ -18,8 +18,7 @@ from typing import Literal
 
 from app.agent.actions import Tap
 from app.agent.execute import to_pixels
-from app.agent.policy import Attempt
-from app.agent.ports import Observation
+from app.agent.step import Attempt, Observation
 from app.asking import assignments_of, client_of
 from app.bench.report import marked
 from app.bench.targets import KINDS, Shown, targets

@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx
 
-from app.agent.history import History, Message, user_text
+from app.agent.history import History, user_text
+from app.agent.ports import Message
 from app.agent.prompt import load_prompt
 from app.asking import sampling_of
 from app.bench.stub_engine import stub_engine

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.agent.history import assistant_text, user_text
-from app.agent.reply import Decision, parse_reply
+from app.agent.reply import parse_reply
+from app.agent.step import Decision
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
 

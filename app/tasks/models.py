@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from app.agent.outcome import Mode, StopReason
-from app.agent.ports import QuestionKind
+from app.agent.step import QuestionKind
 
 Status = Literal[
     "queued",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from app.agent.ports import Answer, Question
+from app.agent.step import Answer, Question
 from app.errors import NoOpenQuestion
 from app.tasks.models import OpenQuestion, Reply, Status
 

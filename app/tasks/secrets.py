@@ -12,7 +12,8 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from app.agent.ports import Device, Foreground, Frame, ShownText
+from app.agent.ports import Device
+from app.agent.screen import Foreground, Frame, ShownText
 from app.errors import (
     AdbServerUnreachable,
     DeviceDisconnected,

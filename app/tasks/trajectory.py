@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from app.agent.ports import StepRecord
+from app.agent.step import StepRecord
 from app.errors import AppError
 from app.events import Topic
 from app.tasks.metrics import TaskMetrics

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from app.agent.conduct import Conduct
-from app.agent.history import History, Message
+from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
-from app.agent.ports import Answer, Question, StepRecord
+from app.agent.ports import Message
+from app.agent.step import Answer, Question, StepRecord
 from app.errors import AppError
 
 

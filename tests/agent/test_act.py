@@ -9,8 +9,9 @@ import pytest
 
 from app.agent.conduct import Conduct
 from app.agent.guard import Guard, Sensitive
-from app.agent.ports import Answer, Nobody, Question
+from app.agent.ports import Nobody
 from app.agent.reader import Reader
+from app.agent.step import Answer, Question
 from app.agent.verify import JudgeLook
 from app.errors import DeviceLocked, EngineTimeout, InputRefused
 from tests.agent.doubles import App, RememberingDevice, Scene, ScriptedChat, ScriptedPerson

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.agent.context import ContextBudget, image_tokens
 from app.agent.history import KEPT_TURNS, RECORD_HEADING, RECORD_LINES, History
 from app.agent.policy import VisionPolicy
-from app.agent.ports import Observation
+from app.agent.step import Observation
 from app.errors import ContextOverflow
 from tests.agent.doubles import (
     Notebook,

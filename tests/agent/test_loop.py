@@ -8,7 +8,7 @@ import json
 import pytest
 
 from app.agent.conduct import Conduct
-from app.agent.ports import Answer
+from app.agent.step import Answer
 from app.errors import (
     AppNotFound,
     CommandFailed,

@@ -11,9 +11,9 @@ import pytest
 
 from app.agent.conduct import Conduct
 from app.agent.guard import Guard, Sensitive
-from app.agent.history import Message
-from app.agent.ports import Answer, Question, StepRecord
+from app.agent.ports import Message
 from app.agent.reader import Reader
+from app.agent.step import Answer, Question, StepRecord
 from app.agent.verify import JudgeLook
 from tests.agent.doubles import (
     App,

@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from app.agent.execute import to_pixels
-from app.agent.policy import Attempt
 from app.agent.reply import parse_reply
+from app.agent.step import Attempt
 from app.bench.report import marked
 from app.bench.stub_engine import stub_engine
 from app.bench.taps import FIRST_SEED, Figures, by_kind, judged, measure

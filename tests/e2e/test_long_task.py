@@ -20,11 +20,11 @@ import pytest
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.agent.context import image_tokens
-from app.agent.history import RECORD_HEADING, History, Message
+from app.agent.history import RECORD_HEADING, History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
-from app.agent.ports import ReplyStream
+from app.agent.ports import Message, ReplyStream
 from app.agent.prompt import load_prompt
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine

@@ -1,0 +1,89 @@
+"""The values of one step: what was seen, what was decided, what the person was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from app.agent.actions import Action
+from app.agent.screen import Frame
+from app.errors import AppError, PolicyError, ReplyTruncated
+
+QuestionKind = Literal["confirmation", "step", "question", "take_over", "stalled", "doubt"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was seen before deciding; `app` is the name that the model is told."""
+
+    frame: Frame
+    app: str
+    package: str = ""
+    activity: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the model thinks and what it wants done.
+
+    `answer` is the action as the model wrote it, and nothing else; `raw` is the whole reply,
+    untouched.
+    """
+
+    thought: str
+    answer: str
+    action: Action
+    raw: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that only the person can decide or do; `action` waits for the answer, if any.
+
+    Kinds: "confirmation" (may this be done?), "step" (the same, asked for every step), "question"
+    (what does the person want?), "take_over" (something to be done by hand), "stalled" (go on?),
+    "doubt" (the model says done, a second look says not: is it?).
+    """
+
+    kind: QuestionKind
+    text: str
+    hint: str = ""
+    action: Action | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`allowed` is False also when nobody answered in time; `text` is for the model."""
+
+    allowed: bool
+    text: str = ""
+    reason: str = ""
+    """Why it was not allowed, for the person: "" for a person's own no."""
+
+
+@dataclass
+class Attempt:
+    """What one request gave: a decision, or the error that says why not."""
+
+    raw: str = ""
+    decision: Decision | None = None
+    error: PolicyError | ReplyTruncated | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class StepRecord:
+    """One step while it happens; `number` counts from 1, times are milliseconds."""
+
+    number: int
+    started_at: datetime
+    observation: Observation
+    decision: Decision | None = None
+    raw: str = ""
+    error: AppError | None = None
+    remark: str = ""
+    """What happened besides the action, for the person: a rule, a doubt, a note."""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
