@@ -39,9 +39,8 @@ class Conduct:
 
         In a task that was paused while it asked, an answer changes nothing before it goes on.
         """
-        with self.control.standing():
-            async with self._clock_stopped():
-                answer = await self.person.ask(question)
+        async with self.control.standing(), self._clock_stopped():
+            answer = await self.person.ask(question)
         await self.gate()
         return answer
 

@@ -12,13 +12,15 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from app.agent.act import Actor, Progress
-from app.agent.actions import Finish, Swipe, TypeText, Wait
+from app.agent.act import Actor
+from app.agent.actions import Action, Finish, Swipe, TypeText, Wait
 from app.agent.conduct import Conduct
 from app.agent.outcome import PERSON_MUST_ACT, Limits, Outcome
 from app.agent.ports import Device, Policy, Recorder
 from app.agent.settle import still_frame, window_after
-from app.agent.step import Attempt, Observation, Question, StepRecord
+from app.agent.sight import Sight
+from app.agent.stall import StallWatch
+from app.agent.step import Next, Observation, Question, StepRecord
 from app.errors import (
     AdbServerUnreachable,
     DeviceDisconnected,
@@ -50,18 +52,26 @@ async def run_loop(
     limits: Limits,
     conduct: Conduct | None = None,
 ) -> Outcome:
-    """Work on the goal that `policy` knows. Raises only CancelledError and programming errors."""
+    """Work on the goal that `policy` knows.
+
+    Raises CancelledError, the recorder's errors and programming errors.
+    """
     conduct = conduct or Conduct()
+    clock = asyncio.timeout(limits.timeout_s)
     try:
-        async with asyncio.timeout(limits.timeout_s) as conduct.clock:
+        async with clock as conduct.clock:
             return await _Loop(device, policy, recorder, limits, conduct).run()
     except TimeoutError:
+        if not clock.expired():  # somebody else's, which is not the time budget
+            raise
         return Outcome("time_budget", f"The goal was not reached in {limits.timeout_s:g} s.")
     except (DeviceError, EngineError) as exc:
         return Outcome.of(exc)
 
 
 class _Loop:
+    """What is known from one step to the next stands here; what the model is told is passed on."""
+
     def __init__(
         self,
         device: Device,
@@ -75,125 +85,156 @@ class _Loop:
         self._policy = policy
         self._recorder = recorder
         self._conduct = conduct
-        self._progress = Progress(feedback=conduct.opening)
-        self._actor = Actor(device, policy, conduct, self._progress)
+        self._sight = Sight(device, conduct.guard)
+        self._actor = Actor(device, policy, conduct, self._sight)
+        self._stall = StallWatch()
+        self._last: Action | None = None
+        """The action whose effect has to settle."""
+        self._before: bytes | None = None
+        """The fingerprint of the screen on which it was done."""
         self._drops = 0
         self._package = ""
         self._awake = False
         self._warming: asyncio.Task[None] | None = None
 
     async def run(self) -> Outcome:
-        max_steps = self._limits.max_steps
+        told, max_steps = self._conduct.opening, self._limits.max_steps
         try:
             for number in range(self._limits.first_step, max_steps + 1):
-                outcome = await self._step(number)
-                if outcome is not None:
-                    return outcome
+                result = await self._step(number, told)
+                if isinstance(result, Outcome):
+                    return result
+                told = result.told
         finally:
+            await self._sight.end()
             if self._warming is not None:
                 self._warming.cancel()
                 await asyncio.wait({self._warming})
         return Outcome("step_budget", f"The goal was not reached in {max_steps} steps.")
 
-    async def _step(self, number: int) -> Outcome | None:
-        step = None
-        while step is None:
-            await self._conduct.gate()
-            step = await self._prepare(number)
+    async def _step(self, number: int, told: str) -> Next | Outcome:
+        """One observe-decide-act turn. `told` is what the last one leaves for the model to read."""
+        step = await self._decided(number, told)
         if isinstance(step, Outcome):
             return step
-        self._progress.feedback = ""
         if not (step.decision and isinstance(step.decision.action, Finish)):
             self._warming = asyncio.create_task(self._warm())
         await self._recorder.decided(step)
         try:
-            outcome = await self._actor.act(step)
-            self._drops = 0
-            return outcome
+            result = await self._act(step)
+        finally:
+            await self._sight.end()
+            await self._recorder.stepped(step)
+        if isinstance(result, Next):
+            self._take_note(step, result)
+        return result
+
+    async def _decided(self, number: int, told: str) -> StepRecord | Outcome:
+        """Look and decide. Both are done again when a pause or the phone ends them."""
+        while True:
+            await self._conduct.gate()
+            try:
+                step = await self._conduct.control.unless_paused(self._look(number))
+            except MAY_COME_BACK as exc:
+                await self._back_again(exc)
+                continue
+            except PERSON_MUST_ACT as exc:
+                await self._helped(exc)
+                continue
+            if step is None:
+                continue
+            await self._recorder.observed(step)
+            if note := self._came_by_itself(step.observation):
+                told = f"{told} {note}".strip()
+            if sign := self._stall.check(step.observation.frame.fingerprint()):
+                stalled = await self._stalled(sign)
+                if isinstance(stalled, Outcome):
+                    return stalled
+                told = stalled
+            self._sight.begin(step.observation)
+            if await self._conduct.control.unless_paused(self._decide(step, told)):
+                return step
+            await self._sight.end()
+
+    async def _act(self, step: StepRecord) -> Next | Outcome:
+        action = step.decision.action if step.decision else None
+        try:
+            result = await self._actor.act(step)
         except MAY_COME_BACK as exc:
             # Whether the phone still did it is not known, so it is never done again unasked: the
             # next look shows.
             await self._back_again(exc)
-            self._progress.feedback = (
-                "The phone dropped off during the last action; see what it did."
-            )
+            told = "The phone dropped off during the last action; see what it did."
+            return Next(told, action, touched=action is not None)
         except PERSON_MUST_ACT as exc:
             await self._helped(exc)
-            self._progress.feedback = "The last action failed; the person has mended the cause."
-        finally:
-            await self._recorder.stepped(step)
-        return None
+            told = "The last action failed; the person has mended the cause."
+            return Next(told, by_hand=True)
+        self._drops = 0
+        return result
 
-    async def _prepare(self, number: int) -> StepRecord | Outcome | None:
-        """A decided step, or the end of the task; None when the look must be taken again."""
-        try:
-            step = await self._conduct.control.unless_paused(self._look(number))
-        except MAY_COME_BACK as exc:
-            await self._back_again(exc)
-            return None
-        except PERSON_MUST_ACT as exc:
-            await self._helped(exc)
-            return None
-        if step is None:
-            return None
-        await self._recorder.observed(step)
-        if sign := self._progress.stall.check(step.observation.frame.fingerprint()):
-            outcome = await self._stalled(sign)
-            if outcome is not None:
-                return outcome
-        return await self._conduct.control.unless_paused(self._decide(step))
+    def _take_note(self, step: StepRecord, result: Next) -> None:
+        """What the next look has to know of this step."""
+        screen = step.observation.frame.fingerprint()
+        self._last = result.action if result.touched else None
+        self._before = screen if result.touched else None
+        if result.by_hand:
+            self._stall.forgive()
+            self._awake = False
+        elif result.action is not None:
+            self._stall.acted(screen, result.action)
 
     async def _look(self, number: int) -> StepRecord:
         started_at, begun = datetime.now(UTC), time.perf_counter()
         if not self._awake:
             await self._device.wake()
             self._awake = True
-        last = self._progress.last
-        if last is None:
+        if self._last is None:
             frame = await self._device.screenshot()
         else:
-            frame = await still_frame(self._device, window_after(last), self._progress.before)
+            frame = await still_frame(self._device, window_after(self._last), self._before)
         seen = time.perf_counter()
         app = await self._device.current_app()
-        if self._package not in ("", app.package) and isinstance(last, _KEEPS_THE_APP):
-            note = f"{app.label or app.package} came to the front by itself."
-            self._progress.feedback = f"{self._progress.feedback} {note}".strip()
-        self._package = app.package
         observation = Observation(frame, app.label or app.package, app.package, app.activity)
         step = StepRecord(number, started_at, observation)
         step.timings_ms["screenshot"] = (seen - begun) * 1000
         step.timings_ms["current_app"] = (time.perf_counter() - seen) * 1000
         return step
 
+    def _came_by_itself(self, seen: Observation) -> str:
+        """A note for the model when another app has come up that the last action did not open."""
+        before, self._package = self._package, seen.package
+        if before in ("", seen.package) or not isinstance(self._last, _KEEPS_THE_APP):
+            return ""
+        return f"{seen.app} came to the front by itself."
+
     async def _warm(self) -> None:
         with suppress(EngineError):  # the next request will meet it too, and say so
             await self._policy.warm()
 
-    async def _decide(self, step: StepRecord) -> StepRecord:
+    async def _decide(self, step: StepRecord, told: str) -> bool:
+        """Have the policy decide; always True, unlike a decision that a pause has ended."""
         if self._warming is not None:
             # Another request meanwhile would go to another slot, whose cache is empty.
             await asyncio.wait({self._warming})
         attempt = await self._policy.decide(
-            step.observation,
-            self._progress.feedback,
-            lambda text: self._recorder.thought(step.number, text),
+            step.observation, told, lambda text: self._recorder.thought(step.number, text)
         )
-        _take(step, attempt)
-        return step
+        step.raw, step.decision, step.error = attempt.raw, attempt.decision, attempt.error
+        step.timings_ms |= attempt.timings_ms
+        step.tokens = attempt.tokens
+        return True
 
-    async def _stalled(self, sign: str) -> Outcome | None:
+    async def _stalled(self, sign: str) -> str | Outcome:
         """First the model is told, then the person is asked, or the task stops."""
-        stall = self._progress.stall
-        if not stall.warned():
-            self._progress.feedback = f"{sign} Go another way, or finish and say what is in it."
-            return None
+        if not self._stall.warned():
+            return f"{sign} Go another way, or finish and say what is in it."
         question = Question("stalled", sign, "Say how to go on, or refuse to stop the task.")
         answer = await self._conduct.ask(question)
         if not answer.allowed:
             return Outcome("stalled", sign)
-        stall.forgive()
-        self._progress.feedback = f"The person says: {answer.text}" if answer.text else sign
-        return None
+        self._stall.forgive()
+        return f"The person says: {answer.text}" if answer.text else sign
 
     async def _back_again(self, error: DeviceError) -> None:
         """Until the phone is back; one that then wants the person waits for them."""
@@ -204,10 +245,10 @@ class _Loop:
 
     async def _returned(self, error: DeviceError) -> None:
         """Wait until the phone is back; raises `error` when it is not, or drops off too often."""
-        self._drops += 1
-        if self._drops > MAX_DROPS:
+        if self._drops >= MAX_DROPS:
             raise error
         await self._device.wait_ready(self._limits.return_s)
+        self._drops += 1  # a wait that a pause has ended is taken up again, and counts once
 
     async def _helped(self, error: DeviceError) -> None:
         """Wait until the person has mended it; raises `error` when they do not."""
@@ -215,11 +256,3 @@ class _Loop:
         if not answer.allowed:
             raise error
         self._awake = False
-
-
-def _take(step: StepRecord, attempt: Attempt) -> None:
-    step.raw = attempt.raw
-    step.decision = attempt.decision
-    step.error = attempt.error
-    step.timings_ms |= attempt.timings_ms
-    step.tokens = attempt.tokens

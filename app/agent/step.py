@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from app.agent.actions import Action
+from app.agent.guard import Scene
 from app.agent.screen import Frame
 from app.errors import AppError, PolicyError, ReplyTruncated
 
@@ -50,6 +51,14 @@ class Question:
     text: str
     hint: str = ""
     action: Action | None = None
+    said: str = ""
+    """The model's own words about it, to be shown as the model's."""
+    thought: str = ""
+    """What the model thought before it, to be shown as the model's."""
+    about: Scene | None = None
+    """The screen under the finger, for a confirmation."""
+    category: str = ""
+    """The kind of thing that a rule saw, as "pay"; "" where no rule asks."""
 
 
 @dataclass(frozen=True)
@@ -85,5 +94,22 @@ class StepRecord:
     error: AppError | None = None
     remark: str = ""
     """What happened besides the action, for the person: a rule, a doubt, a note."""
+    answer: str = ""
+    """What the person said with a consent, for the model to read."""
     timings_ms: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Next:
+    """The task goes on. `told` is for the model to read with the next screen.
+
+    `action` is what was done or tried, by which a standstill is noticed; `touched` says that it
+    reached the phone, so that its effect has to settle first. `by_hand` says that a person had the
+    phone: nothing that was known of it before counts any more.
+    """
+
+    told: str = ""
+    action: Action | None = None
+    touched: bool = False
+    by_hand: bool = False

@@ -71,13 +71,13 @@ async def test_cancelling_ends_the_work_too() -> None:
 
 async def test_a_pause_while_the_loop_stands_is_there_at_once() -> None:
     control = Control()
-    with control.standing():
+    async with control.standing():
         await asyncio.wait_for(control.pause(), 5)
 
 
 async def test_pause_resume_pause_before_the_gate_is_a_pause() -> None:
     control = Control()
-    with control.standing():
+    async with control.standing():
         await control.pause()
         control.resume()
         await control.pause()

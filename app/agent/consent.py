@@ -1,0 +1,124 @@
+"""Whether a decided action may be done: the rules, the person, and a look at what is there now.
+
+A consent belongs to one screen: to the action, the app and page in front, the rule that asked and
+the picture that was asked about. It is used at once, and only if a fresh look shows the same
+screen. When the screen has moved on, the consent is void; the model looks again, and what it then
+wants is asked anew.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from app.agent.actions import Action, Launch, Tap
+from app.agent.conduct import Conduct
+from app.agent.guard import FREE, Ruling, Scene
+from app.agent.outcome import Outcome
+from app.agent.ports import Device
+from app.agent.sight import Sight
+from app.agent.step import Next, Question, StepRecord
+
+Allowed = Literal["allowed"]
+
+MOVED_ON = "The screen changed before the action was done; looking again."
+VOID = "The screen changed while the person was asked; the consent is void, looking again."
+
+
+class Consent:
+    """Decides for one task."""
+
+    def __init__(self, device: Device, conduct: Conduct, sight: Sight) -> None:
+        self._device = device
+        self._conduct = conduct
+        self._sight = sight
+        self._voided = 0
+        """How often in a row a consent came to nothing."""
+
+    async def given(self, step: StepRecord, action: Action) -> Allowed | Next | Outcome:
+        """ "allowed", or what happens instead of the action. Raises DeviceError."""
+        if isinstance(action, Launch):
+            scene, ruling = _scene_of(step), await self._launch_ruling(action)
+        else:
+            if await self._sight.moved_on(step.observation):
+                step.remark = MOVED_ON
+                return Next()
+            scene, ruling = await self._judged(step, action)
+        if ruling.refuse:
+            step.remark = ruling.refuse
+            return Next(ruling.refuse, action)
+        if ruling.confirm or self._conduct.mode == "step":
+            return await self._ask(step, action, ruling, scene)
+        return "allowed"
+
+    async def _judged(self, step: StepRecord, action: Action) -> tuple[Scene, Ruling]:
+        guard, seen = self._conduct.guard, step.observation
+        thought = step.decision.thought if step.decision else ""
+        scene = await self._sight.scene(seen, action)
+        ruling = guard.review(action, scene, thought)
+        if ruling == FREE and guard.wants_labels(seen.package, seen.activity):
+            # A dialog can come up within a page. Where that may cost money, the labels that were
+            # read while the model thought must still be the ones on the screen.
+            now = await self._device.screenshot()
+            if now.fingerprint() != seen.frame.fingerprint():
+                await self._sight.read_again(seen)
+                scene = await self._sight.scene(seen, action)
+                ruling = guard.review(action, scene, thought)
+        return scene, ruling
+
+    async def _launch_ruling(self, action: Launch) -> Ruling:
+        guard = self._conduct.guard
+        if not guard.allowed:
+            return FREE
+        return guard.review_launch(await self._device.find_app(action.app))
+
+    async def _ask(
+        self, step: StepRecord, action: Action, ruling: Ruling, scene: Scene
+    ) -> Allowed | Next | Outcome:
+        question = self._question(step, action, ruling, scene)
+        answer = await self._conduct.ask(question)
+        if not answer.allowed:
+            self._voided = 0
+            if answer.text:
+                return Next(f"The person does not want that: {answer.text}")
+            why = f" ({answer.reason})" if answer.reason else ""
+            return Outcome("refused", f"Not allowed: {question.text}{why}")
+        said = f"The person says: {answer.text}" if answer.text else ""
+        if not await self._unchanged(step):
+            self._voided += 1
+            step.remark = VOID
+            return Next(said)
+        self._voided = 0
+        self._conduct.guard.grant(ruling, scene)
+        step.answer = said
+        return "allowed"
+
+    def _question(
+        self, step: StepRecord, action: Action, ruling: Ruling, scene: Scene
+    ) -> Question:
+        hint = ""
+        if self._voided:
+            hint = "The screen changed while you were asked last time. This is the screen now."
+        return Question(
+            "confirmation" if ruling.confirm else "step",
+            ruling.confirm or f"{action.describe()}?",
+            hint,
+            action,
+            said=action.message if isinstance(action, Tap) else "",
+            thought=step.decision.thought if step.decision else "",
+            about=scene,
+            category=ruling.category,
+        )
+
+    async def _unchanged(self, step: StepRecord) -> bool:
+        """Whether the phone still shows what was asked about."""
+        seen = step.observation
+        now = await self._device.screenshot()
+        if now.fingerprint() != seen.frame.fingerprint():
+            return False
+        front = await self._device.current_app()
+        return (front.package, front.activity) == (seen.package, seen.activity)
+
+
+def _scene_of(step: StepRecord) -> Scene:
+    seen = step.observation
+    return Scene(seen.package, seen.activity, seen.app)

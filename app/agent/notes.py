@@ -1,0 +1,56 @@
+"""What the model writes down for later, and what it makes of it: the actions Note and Call_API."""
+
+from __future__ import annotations
+
+from app.agent.actions import CallApi, Note
+from app.agent.conduct import Conduct
+from app.agent.memory import Memory, PageNote
+from app.agent.step import Next, StepRecord
+from app.errors import EngineError
+
+_NO_TEXT = ("", "true", "false", "none")
+"""What stands for a note's text when the model wants the page itself noted."""
+
+
+class Notes:
+    """The notes of one task."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+        self._memory = Memory()
+
+    async def take(self, step: StepRecord, action: Note) -> Next:
+        text = action.message.strip()
+        if text.casefold() in _NO_TEXT:
+            text = await self._read(step, None) or (step.decision.thought if step.decision else "")
+        self._remember(step, text)
+        step.remark = f"Noted: {text}"
+        return Next("Noted.", action)
+
+    async def sum_up(self, step: StepRecord, action: CallApi) -> Next:
+        text = await self._read(step, action.instruction) or self._memory.text()
+        self._remember(step, text)
+        step.remark = f"Result: {text or 'there are no notes yet.'}"
+        return Next(step.remark, action)
+
+    async def _read(self, step: StepRecord, instruction: str | None) -> str:
+        """What a reader makes of the screen; "" when there is none, or it fails."""
+        reader, frame = self._conduct.reader, step.observation.frame
+        if reader is None:
+            return ""
+        text = None
+        while text is None:
+            await self._conduct.gate()
+            if instruction is None:
+                reading = reader.describe(frame)
+            else:
+                reading = reader.sum_up(frame, self._memory.text(), instruction)
+            try:
+                text = await self._conduct.control.unless_paused(reading)
+            except EngineError as exc:
+                step.error = exc
+                return ""
+        return text
+
+    def _remember(self, step: StepRecord, text: str) -> None:
+        self._memory.add(PageNote(step.number, step.observation.app, text))

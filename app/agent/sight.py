@@ -1,0 +1,120 @@
+"""What is under the finger: the app and page in front now, and the labels on the screen.
+
+The rules judge what is there when the finger falls, not what the model saw before it thought. The
+phone is asked which app and page are in front right before each touch, which takes milliseconds.
+Its list of texts takes a second on a real phone; so it is read while the model thinks, and only
+where the rules have use for it: in sensitive apps, and everywhere on a phone that is quick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from app.agent.actions import Action, DoubleTap, LongPress, Swipe, Tap
+from app.agent.execute import to_pixels
+from app.agent.guard import Guard, Scene
+from app.agent.labels import labels_at
+from app.agent.ports import Device
+from app.agent.screen import ShownText
+from app.agent.step import Observation
+from app.errors import DeviceError
+
+log = logging.getLogger(__name__)
+
+CHEAP_S = 0.3
+"""A list of texts that comes this soon is read at every step."""
+PATIENCE_S = 4.0
+"""How long a decided touch waits for the texts of a sensitive app; then they count as unknown."""
+
+
+class Sight:
+    """Looks for the rules of one task. Nothing is read where there are no rules."""
+
+    def __init__(self, device: Device, guard: Guard) -> None:
+        self._device = device
+        self._guard = guard
+        self._took_s: float | None = None
+        self._reading: asyncio.Task[Sequence[ShownText] | None] | None = None
+
+    async def read_again(self, observation: Observation) -> None:
+        """Forget what was read, and read anew."""
+        await self.end()
+        self.begin(observation)
+
+    def begin(self, observation: Observation) -> None:
+        """Read the texts of the screen that was just seen, while the model thinks about it."""
+        if self._guard.has_rules and self._wanted(observation):
+            self._reading = asyncio.create_task(self._read())
+
+    async def end(self) -> None:
+        """Leave no reading behind."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+            self._reading = None
+
+    async def moved_on(self, observation: Observation) -> bool:
+        """Whether another app or page is in front than when the model looked.
+
+        Raises DeviceError.
+        """
+        if not (self._guard.has_rules or self._guard.allowed):
+            return False
+        now = await self._device.current_app()
+        return (now.package, now.activity) != (observation.package, observation.activity)
+
+    async def scene(self, observation: Observation, action: Action) -> Scene:
+        """What is known of the place that an action touches."""
+        texts = await self._texts(observation)
+        target, nearby = "", ()
+        place = _place(action, observation)
+        if texts is not None and place is not None:
+            target, nearby = labels_at(texts, *place)
+        return Scene(
+            observation.package,
+            observation.activity,
+            observation.app,
+            target,
+            nearby,
+            texts is not None,
+        )
+
+    def _wanted(self, observation: Observation) -> bool:
+        if self._guard.wants_labels(observation.package, observation.activity):
+            return True
+        return self._took_s is None or self._took_s <= CHEAP_S
+
+    async def _read(self) -> Sequence[ShownText] | None:
+        begun = time.monotonic()
+        try:
+            return await self._device.shown_texts()
+        except DeviceError as exc:
+            log.debug("the texts on the screen were not read: %s", exc.message)
+            return None
+        finally:
+            self._took_s = time.monotonic() - begun
+
+    async def _texts(self, observation: Observation) -> Sequence[ShownText] | None:
+        """The texts on the screen as far as it is worth waiting for them, None for unknown."""
+        if self._reading is None:
+            return None
+        patience = CHEAP_S
+        if self._guard.wants_labels(observation.package, observation.activity):
+            patience = PATIENCE_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                return await asyncio.shield(self._reading)
+        return None
+
+
+def _place(action: Action, observation: Observation) -> tuple[int, int] | None:
+    """Where the finger comes down, in pixels; None for what has no place."""
+    if isinstance(action, Tap | DoubleTap | LongPress):
+        return to_pixels(action.element, observation.frame)
+    if isinstance(action, Swipe):
+        return to_pixels(action.start, observation.frame)
+    return None
