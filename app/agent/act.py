@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from app.agent.actions import Action, CallApi, Finish, Interact, Launch, Note, TakeOver, Wait
+from app.agent.actions import Action, CallApi, Finish, Interact, Launch, Note, TakeOver, Tap, Wait
 from app.agent.conduct import Conduct
 from app.agent.execute import execute
-from app.agent.guard import FREE, Ruling
+from app.agent.guard import FREE, Ruling, Scene
 from app.agent.memory import Memory, PageNote
 from app.agent.outcome import Outcome
 from app.agent.ports import Device, Policy
@@ -222,13 +222,13 @@ class Actor:
         self._progress.stall.acted(step.observation.frame.fingerprint(), action)
 
     async def _ruling(self, step: StepRecord, action: Action) -> Ruling:
-        guard, seen = self._conduct.guard, step.observation
+        guard = self._conduct.guard
         if isinstance(action, Launch):
             if not guard.allowed:
                 return FREE
             return guard.review_launch(await self._device.find_app(action.app))
         thought = step.decision.thought if step.decision else ""
-        return guard.review(action, seen.package, seen.activity, thought)
+        return guard.review(action, _scene(step), thought)
 
     def _forbidden(self, step: StepRecord, action: Action, ruling: Ruling) -> None:
         step.remark = self._progress.feedback = ruling.refuse
@@ -242,8 +242,14 @@ class Actor:
             self._progress.agreed = None
             return None, True
         kind: QuestionKind = "confirmation" if ruling.confirm else "step"
+        said = action.message if isinstance(action, Tap) else ""
         answer = await self._conduct.ask(
-            Question(kind, ruling.confirm or f"{action.describe()}?", action=action)
+            Question(
+                kind,
+                ruling.confirm or f"{action.describe()}?",
+                f"The model says: {said}" if said else "",
+                action=action,
+            )
         )
         if not answer.allowed:
             if not answer.text:
@@ -251,7 +257,7 @@ class Actor:
                 return Outcome("refused", _because(f"Not allowed: {asked}", answer.reason)), False
             self._progress.feedback = f"The person does not want that: {answer.text}"
             return None, False
-        self._conduct.guard.grant(ruling)
+        self._conduct.guard.grant(ruling, _scene(step))
         if answer.text:
             self._progress.feedback = f"The person says: {answer.text}"
         now = await self._device.screenshot()
@@ -262,6 +268,11 @@ class Actor:
         self._progress.agreed = action
         step.remark = "The screen changed while the person was asked; looking again."
         return None, False
+
+
+def _scene(step: StepRecord) -> Scene:
+    seen = step.observation
+    return Scene(seen.package, seen.activity, seen.app)
 
 
 def _because(text: str, reason: str) -> str:

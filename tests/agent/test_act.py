@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.agent.conduct import Conduct
-from app.agent.guard import Guard, Sensitive
+from app.agent.guard import Category, Guard
 from app.agent.ports import Nobody
 from app.agent.reader import Reader
 from app.agent.step import Answer, Question
@@ -19,7 +19,7 @@ from tests.agent.doubles import App, RememberingDevice, Scene, ScriptedChat, Scr
 TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
 BACK = '<think>Back.</think><answer>do(action="Back")</answer>'
 DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
-PAY = Sensitive("a payment", ("*/*checkout*",), ("pay",), each_time=True)
+PAY = Category("pay", "a payment", ("*/*checkout*",), words={"en": ("pay",)})
 SHOP = App("com.shop", "Shop", ".Checkout")
 YES, NO = Answer(True), Answer(False)
 
