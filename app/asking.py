@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from app.agent.guard import Sensitive
+from app.agent.guard import Category
 from app.agent.ports import Message, ReplyStream
 from app.llm.calls import Calls
 from app.llm.client import ChatClient, Sampling
@@ -88,7 +88,7 @@ def assignments_of(
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
     return Assignments(
-        chat, profile, _sensitive(settings), settings.agent.second_look, settings.prompts_dir
+        chat, profile, _categories(settings), settings.agent.second_look, settings.prompts_dir
     )
 
 
@@ -107,12 +107,24 @@ def _is_local(settings: Settings) -> bool:
     return kind != "remote" and not (kind == "auto" and settings.engine.url)
 
 
-def _sensitive(settings: Settings) -> tuple[Sensitive, ...]:
+def _categories(settings: Settings) -> tuple[Category, ...]:
     guard = settings.guard
     return (
-        Sensitive("a payment", guard.payment_apps, guard.payment_words, each_time=True),
-        Sensitive("installing apps", guard.install_apps, guard.install_words),
-        Sensitive("messages", guard.message_apps, guard.message_words),
-        Sensitive("signing in", guard.login_apps, guard.login_words),
-        Sensitive("permissions and debugging", guard.system_apps, guard.system_words),
+        _category("pay", "a payment", guard.payment_apps, guard.payment_words),
+        _category("install", "installing apps", guard.install_apps, guard.install_words),
+        _category("send", "messages", guard.message_apps, guard.message_words),
+        _category("accounts", "signing in", guard.login_apps, guard.login_words, remember=True),
+        _category(
+            "settings",
+            "permissions and debugging",
+            guard.system_apps,
+            guard.system_words,
+            remember=True,
+        ),
     )
+
+
+def _category(
+    name: str, title: str, apps: tuple[str, ...], words: tuple[str, ...], *, remember: bool = False
+) -> Category:
+    return Category(name, title, apps, words={"any": words}, remember=remember)

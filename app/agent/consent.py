@@ -81,7 +81,8 @@ class Consent:
             if answer.text:
                 return Next(f"The person does not want that: {answer.text}")
             why = f" ({answer.reason})" if answer.reason else ""
-            return Outcome("refused", f"Not allowed: {question.text}{why}")
+            said = f' The model said: "{question.said}"' if question.said else ""
+            return Outcome("refused", f"Not allowed: {question.text}{why}{said}")
         said = f"The person says: {answer.text}" if answer.text else ""
         if not await self._unchanged(step):
             self._voided += 1
@@ -92,9 +93,7 @@ class Consent:
         step.answer = said
         return "allowed"
 
-    def _question(
-        self, step: StepRecord, action: Action, ruling: Ruling, scene: Scene
-    ) -> Question:
+    def _question(self, step: StepRecord, action: Action, ruling: Ruling, scene: Scene) -> Question:
         hint = ""
         if self._voided:
             hint = "The screen changed while you were asked last time. This is the screen now."

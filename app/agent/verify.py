@@ -17,9 +17,6 @@ from app.agent.ports import Chat
 from app.agent.reader import Reader, Verdict
 from app.agent.step import Observation
 
-MAX_DOUBTS = 2
-"""Claims of one task that are doubted before a person is asked."""
-
 
 class SecondLook(Protocol):
     async def look(self, observation: Observation, claim: str) -> Verdict:

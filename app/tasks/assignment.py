@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from app.agent.conduct import Conduct
 from app.agent.control import Control
-from app.agent.guard import Guard, Sensitive
+from app.agent.guard import Category, Guard
 from app.agent.history import History, Turn, assistant_text, user_text
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
@@ -52,12 +52,12 @@ class Profile(Protocol):
 
 @dataclass(frozen=True)
 class Assignments:
-    """Builds them. `chat` gives the engine as a phone asks it, `sensitive` are the things to ask
-    about, unless a task allows them all."""
+    """Builds them. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
+    unless a task allows them all."""
 
     chat: Callable[[str], Chat]
     profile: Profile
-    sensitive: Sequence[Sensitive] = ()
+    categories: Sequence[Category] = ()
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
 
@@ -84,13 +84,13 @@ class Assignments:
     ) -> Conduct:
         """Raises AppNotFound for an allowed app that the phone does not have, DeviceError."""
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
-        sensitive = () if task.confirm == "allow" else self.sensitive
+        categories = () if task.confirm == "allow" else self.categories
         chat = self.chat(phone)
         reader = Reader(chat, task.goal, task.lang, self._image_size)
         return Conduct(
             person=person if task.confirm == "ask" else Nobody(allows=task.confirm == "allow"),
             control=control,
-            guard=Guard(sensitive, allowed),
+            guard=Guard(categories, allowed),
             reader=reader if self.profile.reads else None,
             second_look=self._second_look(task, chat),
             mode=task.mode,

@@ -19,6 +19,14 @@ from app.errors import AppError
 
 
 @dataclass(frozen=True)
+class ShownText:
+    text: str
+    box: tuple[int, int, int, int]
+    password: bool = False
+    focused: bool = False
+
+
+@dataclass(frozen=True)
 class PlainFrame:
     width: int = 1080
     height: int = 2400
@@ -56,6 +64,7 @@ class RememberingDevice:
     screens: list[bytes] = field(default_factory=list)
     """What the next screenshots show; the last one stays."""
     app: App = App()
+    texts: list[ShownText] = field(default_factory=list)
 
     async def _call(self, name: str, *arguments: object) -> None:
         self.calls.append((name, *arguments))
@@ -68,6 +77,9 @@ class RememberingDevice:
         if not self.screens:
             return PlainFrame(content=f"after {len(self.calls)} calls".encode())
         return PlainFrame(content=self.screens.pop(0) if self.screens[1:] else self.screens[0])
+
+    async def shown_texts(self) -> list[ShownText]:
+        return self.texts
 
     async def current_app(self) -> App:
         return self.app

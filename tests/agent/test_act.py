@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.agent.conduct import Conduct
-from app.agent.guard import Guard, Sensitive
+from app.agent.guard import Category, Guard
 from app.agent.ports import Nobody
 from app.agent.reader import Reader
 from app.agent.step import Answer, Question
@@ -19,7 +19,7 @@ from tests.agent.doubles import App, RememberingDevice, Scene, ScriptedChat, Scr
 TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
 BACK = '<think>Back.</think><answer>do(action="Back")</answer>'
 DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
-PAY = Sensitive("a payment", ("*/*checkout*",), ("pay",), each_time=True)
+PAY = Category("pay", "a payment", ("*/*checkout*",), words={"en": ("pay",)})
 SHOP = App("com.shop", "Shop", ".Checkout")
 YES, NO = Answer(True), Answer(False)
 
@@ -69,15 +69,91 @@ async def test_a_no_with_a_word_goes_on_another_way() -> None:
     assert "The person does not want that: Take the cheaper one." in last_text(scene)
 
 
-async def test_consent_to_a_screen_that_has_gone_touches_nothing_until_a_fresh_look() -> None:
-    person, conduct = asking(YES, guard=Guard([PAY]))
+async def test_consent_to_a_screen_that_has_gone_is_void_and_is_asked_for_again() -> None:
+    person, conduct = asking(YES, YES, guard=Guard([PAY]))
     device = RememberingDevice(app=SHOP, screens=[b"shop", b"an advert", b"shop"])
     scene = Scene(ScriptedChat(TAP, TAP, DONE), device, conduct=conduct)
     assert (await scene.run()).reason == "finished"
     assert device.calls == [("tap", 540, 600)]
-    assert len(person.asked) == 1
-    assert "The screen changed" in scene.notebook.steps[0].remark
-    assert scene.notebook.steps[1].remark == ""
+    assert [question.kind for question in person.asked] == ["confirmation"] * 2
+    assert "the consent is void" in scene.notebook.steps[0].remark
+    assert "The screen changed" in person.asked[1].hint
+
+
+async def test_a_consent_is_not_spent_on_another_page() -> None:
+    """Allowed in Notes; by the time of the answer a checkout page has come up."""
+
+    class MovesOn(ScriptedPerson):
+        async def ask(self, question: Question) -> Answer:
+            if len(self.asked) == 0:
+                device.app = SHOP
+            return await super().ask(question)
+
+    device = RememberingDevice(app=App("org.notes", "Notes", ".Main"), screens=[b"the same"])
+    person = MovesOn([YES, NO])
+    conduct = Conduct(person=person, guard=Guard([PAY]))
+    tip = '<think>x</think><answer>do(action="Tap", element=[500,250], message="Close?")</answer>'
+    scene = Scene(ScriptedChat(tip, tip), device, conduct=conduct)
+    assert (await scene.run()).reason == "refused"
+    assert device.calls == []
+    assert [question.category for question in person.asked] == ["model", "pay"]
+
+
+async def test_a_consent_counts_for_one_action_only() -> None:
+    person, conduct = asking(YES, NO, guard=Guard([PAY]))
+    device = RememberingDevice(app=SHOP, screens=[b"the same"])
+    scene = Scene(ScriptedChat(TAP, TAP), device, conduct=conduct)
+    assert (await scene.run()).reason == "refused"
+    assert device.calls == [("tap", 540, 600)]
+    assert len(person.asked) == 2
+
+
+async def test_the_rule_speaks_before_the_model_whose_words_are_marked_as_its_own() -> None:
+    person, conduct = asking(NO, guard=Guard([PAY]))
+    harmless = (
+        "<think>I scroll.</think>"
+        '<answer>do(action="Tap", element=[500,250], message="Scroll down?")</answer>'
+    )
+    scene = Scene(ScriptedChat(harmless), RememberingDevice(app=SHOP), conduct=conduct)
+    assert (await scene.run()).reason == "refused"
+    (question,) = person.asked
+    assert "a payment" in question.text
+    assert "Scroll down" not in question.text
+    assert (question.said, question.thought, question.category) == (
+        "Scroll down?",
+        "I scroll.",
+        "pay",
+    )
+    assert question.about is not None
+    assert (question.about.app, question.about.activity) == ("Shop", ".Checkout")
+
+
+class ComesUpMeanwhile(RememberingDevice):
+    """The checkout comes up between the look and the touch."""
+
+    looks = 0
+
+    async def current_app(self) -> App:
+        self.looks += 1
+        return App("org.notes", "Notes", ".Main") if self.looks == 1 else SHOP
+
+
+async def test_what_is_there_when_the_finger_falls_is_judged_not_what_was_there_before() -> None:
+    device = ComesUpMeanwhile()
+    scene = Scene(
+        ScriptedChat(TAP, TAP), device, conduct=Conduct(person=Nobody(), guard=Guard([PAY]))
+    )
+    assert (await scene.run()).reason == "refused"
+    assert device.calls == []
+    assert "looking again" in scene.notebook.steps[0].remark
+
+
+async def test_an_app_that_is_not_allowed_and_comes_up_meanwhile_is_not_touched() -> None:
+    device = ComesUpMeanwhile()
+    guard = Guard(allowed={"org.notes": "Notes"})
+    scene = Scene(ScriptedChat(TAP, TAP, DONE), device, conduct=Conduct(guard=guard))
+    assert (await scene.run()).reason == "finished"
+    assert device.calls == []
 
 
 async def test_outside_the_allowed_apps_the_model_is_told_and_nothing_is_touched() -> None:

@@ -7,32 +7,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.agent.actions import Action, Back, Home, LongPress, Swipe, Tap, TypeText, Wait
-from app.agent.guard import FREE, Guard, Sensitive
+from app.agent.guard import FREE, Category, Guard, Ruling, Scene
 
 TAP = Tap(element=(500, 900))
-SHOP = ("com.shop", ".CheckoutActivity")
-NOTES = ("org.notes", ".Main")
-PAYMENT = Sensitive(
-    "a payment", ("com.paypal.*", "*/*checkout*"), ("pay", "place the order", "支付"), True
+SHOP = Scene("com.shop", ".CheckoutActivity", "Shop")
+NOTES = Scene("org.notes", ".Main", "Notes")
+PAYPAL = Scene("com.paypal.android", ".Home", "PayPal")
+PAY = Category(
+    "pay",
+    "a payment",
+    ask_in=("com.paypal.*", "*/*checkout*"),
+    words={"en": ("pay", "place the order"), "zh": ("支付",)},
 )
-MESSAGES = Sensitive("messages", ("com.whatsapp/*",), ("send the message",))
+LOGIN = Category("accounts", "signing in", ("*/.login",), remember=True)
 SWIPE = Swipe(start=(1, 1), end=(2, 2))
-
-
 SLIDE = Swipe(start=(100, 900), end=(900, 905))
 
 
 @pytest.mark.parametrize("action", [TAP, LongPress(element=(1, 1)), TypeText(text="4111"), SLIDE])
-@pytest.mark.parametrize("place", [SHOP, ("com.paypal.android", ".Home")])
-def test_touching_a_page_of_payment_needs_consent(action: Action, place: tuple[str, str]) -> None:
-    ruling = Guard([PAYMENT]).review(action, *place, "I go on.")
+@pytest.mark.parametrize("scene", [SHOP, PAYPAL])
+def test_touching_a_page_of_payment_needs_consent(action: Action, scene: Scene) -> None:
+    ruling = Guard([PAY]).review(action, scene, "I go on.")
     assert "a payment" in ruling.confirm
     assert action.describe() in ruling.confirm
+    assert ruling.category == "pay"
+    assert ruling.rule.startswith("pay:app:")
 
 
-@pytest.mark.parametrize("action", [Back(), Home(), SWIPE, Wait(seconds=1)])
+@pytest.mark.parametrize("action", [Back(), Home(), Wait(seconds=1)])
 def test_looking_and_leaving_are_free(action: Action) -> None:
-    assert Guard([PAYMENT]).review(action, *SHOP, "Do I pay here?") == FREE
+    assert Guard([PAY]).review(action, SHOP, "Do I pay here?") == FREE
 
 
 @pytest.mark.parametrize(
@@ -45,44 +49,65 @@ def test_looking_and_leaving_are_free(action: Action) -> None:
     ],
 )
 def test_the_models_own_words_count(thought: str, asked: bool) -> None:
-    assert bool(Guard([PAYMENT]).review(TAP, *NOTES, thought).confirm) is asked
+    assert bool(Guard([PAY]).review(TAP, NOTES, thought).confirm) is asked
 
 
-def test_what_is_to_be_typed_counts_as_said() -> None:
-    assert Guard([PAYMENT]).review(TypeText(text="place the order"), *NOTES, "").confirm
-
-
-def test_consent_lasts_for_the_task_but_not_for_payments() -> None:
-    guard = Guard([PAYMENT, MESSAGES])
-    for place, again in (("com.whatsapp", False), ("com.paypal.me", True)):
-        ruling = guard.review(TAP, place, ".Main", "")
+def test_a_consent_holds_for_the_page_in_a_category_that_remembers_and_once_elsewhere() -> None:
+    guard = Guard([PAY, LOGIN])
+    login = Scene("com.bank", ".Login", "Bank")
+    for scene, again in ((login, False), (PAYPAL, True)):
+        ruling = guard.review(TAP, scene, "")
         assert ruling.confirm
-        guard.grant(ruling)
-        assert bool(guard.review(TAP, place, ".Main", "").confirm) is again
+        assert ruling.remembered is not again
+        guard.grant(ruling, scene)
+        assert bool(guard.review(TAP, scene, "").confirm) is again
+    assert guard.review(TAP, Scene("com.other", ".Login"), "").confirm
 
 
-def test_a_model_that_asks_by_itself_is_heard() -> None:
-    action = Tap(element=(1, 1), message="Deletes everything")
-    assert Guard().review(action, *NOTES, "").confirm == "Deletes everything"
+def test_a_model_that_asks_by_itself_is_heard_when_no_rule_speaks() -> None:
+    action = Tap(element=(500, 900), message="Deletes everything")
+    assert Guard().review(action, NOTES, "") == Ruling(
+        confirm="Tap at 500, 900 in Notes?", category="model"
+    )
+
+
+def test_what_the_model_asks_never_hides_a_rule() -> None:
+    action = Tap(element=(500, 900), message="Scroll down to see the address?")
+    ruling = Guard([PAY]).review(action, SHOP, "")
+    assert ruling.category == "pay"
+    assert "Scroll" not in ruling.confirm
 
 
 def test_outside_the_allowed_apps_only_leaving_is_free() -> None:
     guard = Guard(allowed={"org.notes": "Notes"})
-    assert guard.review(TAP, *NOTES, "") == FREE
-    refused = guard.review(TAP, *SHOP, "").refuse
+    assert guard.review(TAP, NOTES, "") == FREE
+    refused = guard.review(TAP, SHOP, "").refuse
     assert "com.shop" in refused
     assert "Notes" in refused
-    assert guard.review(SWIPE, *SHOP, "").refuse
-    assert guard.review(Back(), *SHOP, "") == FREE
-    assert guard.review(TAP, "com.android.systemui", ".Shade", "") == FREE
+    assert guard.review(SWIPE, SHOP, "").refuse
+    assert guard.review(Back(), SHOP, "") == FREE
     assert guard.review_launch("org.notes") == FREE
     assert guard.review_launch("com.shop").refuse
+
+
+def test_under_allowed_apps_the_shade_takes_touches_and_no_text() -> None:
+    guard = Guard(allowed={"org.notes": "Notes"})
+    for package in ("com.android.systemui", "android"):
+        assert guard.review(TAP, Scene(package, ".Dialog"), "") == FREE
+    shade = Scene("com.android.systemui", ".Shade")
+    assert "shade" in guard.review(TypeText(text="Yes"), shade, "").refuse
+
+
+def test_rules_and_allowed_apps_count_as_rules() -> None:
+    assert not Guard().has_rules
+    assert Guard([PAY]).has_rules
+    assert Guard(allowed={"org.notes": "Notes"}).has_rules
 
 
 @given(st.text(), st.text(), st.text(), st.text())
 def test_no_text_breaks_it_or_frees_a_payment(
     package: str, activity: str, thought: str, text: str
 ) -> None:
-    guard = Guard([PAYMENT])
-    guard.review(TypeText(text=text), package, activity, thought)
-    assert guard.review(TypeText(text=text), *SHOP, thought).confirm
+    guard = Guard([PAY])
+    guard.review(TypeText(text=text), Scene(package, activity), thought)
+    assert guard.review(TypeText(text=text), SHOP, thought).confirm

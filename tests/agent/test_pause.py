@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.agent.conduct import Conduct
-from app.agent.guard import Guard, Sensitive
+from app.agent.guard import Category, Guard
 from app.agent.ports import Message
 from app.agent.reader import Reader
 from app.agent.step import Answer, Question, StepRecord
@@ -106,7 +106,7 @@ def thinking() -> tuple[Scene, Gate]:
 
 def asking() -> tuple[Scene, Gate]:
     person = HeldPerson()
-    guard = Guard([Sensitive("all", ("*",))])
+    guard = Guard([Category("all", "anything", ("*",))])
     conduct = Conduct(person=person, guard=guard)
     return Scene(ScriptedChat(TAP, DONE), conduct=conduct), person.gate
 

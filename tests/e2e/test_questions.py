@@ -147,7 +147,9 @@ def test_what_is_allowed_is_done_and_nothing_before(scene: Scene) -> None:
     asked = scene.question(task)
     question = asked["question"]
     assert asked["status"] == "needs_confirmation"
-    assert (question["kind"], question["text"]) == ("confirmation", "Switch Bluetooth on?")
+    assert question["kind"] == "confirmation"
+    assert question["text"] == "Tap at 880, 273 in Settings?"
+    assert question["hint"] == "The model says: Switch Bluetooth on?"
     assert question["action"]["element"] == BLUETOOTH
     assert datetime.fromisoformat(question["asked_at"]) > datetime.fromisoformat(
         asked["started_at"]
@@ -166,7 +168,7 @@ def test_a_refusal_ends_the_task_and_touches_nothing(scene: Scene) -> None:
     scene.reply(task, False).raise_for_status()
     ended = scene.end(task)
     assert (ended["status"], ended["stop_reason"]) == ("failed", "refused")
-    assert "Switch Bluetooth on?" in ended["message"]
+    assert "Tap at 880, 273 in Settings?" in ended["message"]
     assert scene.touches() == []
 
 
