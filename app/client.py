@@ -12,29 +12,11 @@ from typing import Any, Self
 
 import httpx
 
-from app.errors import AppError, InputError
+from app.errors import AppError, InputError, ServiceRefused, ServiceUnreachable
 
 TIMEOUT_S = 30.0
 TOKEN_VARIABLE = "PHONEPILOT_TOKEN"
 """Environment variable with the access token of a service that asks for one."""
-
-
-class ServiceUnreachable(AppError):
-    code = "service_unreachable"
-    default_hint = "Start it with `phonepilot serve`, or name another one with --url."
-
-
-class ServiceRefused(AppError):
-    """An error of the service, with the code that it sent."""
-
-    code = "service_refused"
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        super().__init__(str(body.get("message", "the service refused")), str(body.get("hint", "")))
-        self.body = body
-
-    def as_dict(self) -> dict[str, Any]:
-        return self.body
 
 
 class ServiceClient:

@@ -2,11 +2,14 @@
 
 AppError(code, message, hint)
 ├ ConfigError                    the operator, at start-up
+│  └ DataFolderBusy
 ├ InputError                     the caller: a bad goal, a bad number, an unknown id
-│  ├ TaskNotFound
-│  ├ TaskNotRunning
-│  ├ KeyReused
-│  └ NoOpenQuestion
+│  ├ TaskNotFound · TaskNotRunning · KeyReused · NoOpenQuestion · SecretUnknown
+│  └ ScheduleNotFound · ScheduleOverlaps
+├ DiskFull · StoreDamaged        the operator: the data folder
+├ RequestRefused · RequestTooLarge · RequestTooSlow · TooManyRequests    the caller: the request
+├ TokenMissing · RightMissing    the caller: its access token
+├ ServiceUnreachable · ServiceRefused    the command line's user: the service that it asks
 ├ DeviceError
 │  ├ AdbServerUnreachable        retry with back-off, then stop
 │  ├ DeviceNotFound · DeviceOffline · DeviceDisconnected   wait for its return, look again
@@ -58,6 +61,13 @@ class ConfigError(AppError):
     status = 500
 
 
+class DataFolderBusy(ConfigError):
+    """Another service uses the data folder."""
+
+    code = "data_folder_busy"
+    default_hint = "Stop that one, or set service.data_dir to another folder for this one."
+
+
 class InputError(AppError):
     code = "input_invalid"
     status = 422
@@ -83,6 +93,94 @@ class KeyReused(InputError):
 class NoOpenQuestion(InputError):
     code = "no_open_question"
     status = 409
+
+
+class ScheduleNotFound(InputError):
+    code = "schedule_not_found"
+    status = 404
+    default_hint = "GET /schedules, or `phonepilot schedules list`, shows the ones there are."
+
+
+class ScheduleOverlaps(InputError):
+    code = "schedule_overlaps"
+    status = 409
+    default_hint = "Give the schedule less to do, or more time between its runs."
+
+
+class SecretUnknown(InputError):
+    code = "secret_unknown"
+    default_hint = (
+        "Send it in `secrets`, or set PHONEPILOT_SECRET_NAME for the service. It is kept in memory "
+        "only, so a task that needs it does not go on after a restart."
+    )
+
+
+class DiskFull(AppError):
+    code = "disk_full"
+    status = 507
+    default_hint = "Free some space, lower service.keep_days, or service.min_free_mib."
+
+
+class StoreDamaged(AppError):
+    """The database cannot be read."""
+
+    code = "store_damaged"
+    status = 500
+    default_hint = (
+        "Stop phonepilot and move phonepilot.db away, with its -wal and -shm files: the next start "
+        "makes a new one. `sqlite3 phonepilot.db .recover` may save what is in the old one."
+    )
+
+
+class RequestRefused(AppError):
+    code = "request_refused"
+    status = 403
+
+
+class RequestTooLarge(AppError):
+    code = "request_too_large"
+    status = 413
+
+
+class RequestTooSlow(AppError):
+    code = "request_too_slow"
+    status = 408
+
+
+class TooManyRequests(AppError):
+    code = "too_many_requests"
+    status = 429
+    default_hint = "Wait a little, or raise service.rate_limit."
+
+
+class TokenMissing(AppError):
+    code = "token_missing"
+    status = 401
+    default_hint = "Send `Authorization: Bearer TOKEN`; `phonepilot tokens create NAME` makes one."
+
+
+class RightMissing(AppError):
+    code = "right_missing"
+    status = 403
+    default_hint = "Use a token with that right, or make one with `phonepilot tokens create`."
+
+
+class ServiceUnreachable(AppError):
+    code = "service_unreachable"
+    default_hint = "Start it with `phonepilot serve`, or name another one with --url."
+
+
+class ServiceRefused(AppError):
+    """An error of the service, with the code that it sent."""
+
+    code = "service_refused"
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(str(body.get("message", "the service refused")), str(body.get("hint", "")))
+        self.body = body
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.body
 
 
 class DeviceError(AppError):

@@ -21,9 +21,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.errors import error_response
-from app.api.limits import BODY_S, Rate, RequestTooSlow
+from app.api.limits import BODY_S, Rate
 from app.api.watched import Watched
-from app.errors import AppError, ConfigError
+from app.errors import AppError, ConfigError, RequestTooSlow, RightMissing, TokenMissing
 from app.tokens import Token, Tokens
 
 COOKIE = "phonepilot"
@@ -62,18 +62,6 @@ RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 CALLER = "phonepilot.caller"
 _RIGHTS = "phonepilot.rights"
 """Keys in the scope of a request that came with a token: its name, and its rights."""
-
-
-class TokenMissing(AppError):
-    code = "token_missing"
-    status = 401
-    default_hint = "Send `Authorization: Bearer TOKEN`; `phonepilot tokens create NAME` makes one."
-
-
-class RightMissing(AppError):
-    code = "right_missing"
-    status = 403
-    default_hint = "Use a token with that right, or make one with `phonepilot tokens create`."
 
 
 def require(scope: Scope, right: str) -> None:

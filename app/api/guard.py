@@ -14,18 +14,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import error_response
-from app.errors import AppError
+from app.errors import RequestRefused
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _CSP = (
     "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'self'"
 )
-
-
-class RequestRefused(AppError):
-    code = "request_refused"
-    status = 403
 
 
 class HostGuard:

@@ -11,28 +11,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import error_response
-from app.errors import AppError, ConfigError
+from app.errors import AppError, ConfigError, RequestTooLarge, RequestTooSlow, TooManyRequests
 
 MAX_BODY_BYTES = 2**20
 """A task is some kilobytes. The passthrough takes pictures and has a limit of its own."""
 BODY_S = 30.0
 OWN_LIMIT = "/v1/"
-
-
-class RequestTooLarge(AppError):
-    code = "request_too_large"
-    status = 413
-
-
-class RequestTooSlow(AppError):
-    code = "request_too_slow"
-    status = 408
-
-
-class TooManyRequests(AppError):
-    code = "too_many_requests"
-    status = 429
-    default_hint = "Wait a little, or raise service.rate_limit."
 
 
 class BodyLimit:

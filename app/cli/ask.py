@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from app.cli.show import Terminal, shown
-from app.client import ServiceClient, ServiceRefused
-from app.errors import AppError
+from app.client import ServiceClient
+from app.errors import AppError, ServiceRefused
 
 STOP = "/stop"
 MAX_LINE = 4096

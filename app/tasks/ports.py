@@ -39,6 +39,12 @@ class Fleet(Protocol):
     async def phones(self) -> Sequence[DeviceRow]:
         """Each phone once, by its best route."""
 
+    async def answering(self) -> Sequence[tuple[str, str]]:
+        """(phone, serial) of each phone that is ready and answers, by its best route.
+
+        Waits for none that is silent.
+        """
+
     async def choose(self, serial: str | None = None) -> Device: ...
 
     async def get(self, serial: str) -> Device: ...

@@ -1,20 +1,35 @@
 """What decides when a task runs, and on which phone.
 
-The runner knows no more of it than this, so that a queue over several hosts can take the place of
-the one in this process (`app/tasks/turns.py`). It would keep tickets in its database, one lock for
-each phone; entering `take` puts one there and waits for its turn, leaving it takes it out.
+The runner knows the protocol `Queue` only, so that a queue over several hosts can take the place of
+the one in this process. `Line` is the decision: who waits, which phones are free, who gets which.
+It does no I/O. `LocalQueue` is everything around it: asking phones who they are, and their leases.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import asyncio
+import heapq
+import itertools
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.tasks.ports import Lease
+from app.background import Background
+from app.errors import AppError, DeviceBusy, DeviceError
+from app.tasks.ports import Fleet, Lease
+
+log = logging.getLogger(__name__)
 
 ANY = "any"
 """In place of a serial: whichever phone is free first."""
+
+_LOOK_AGAIN_S = 5.0
+"""Between two looks for phones that have come, while somebody waits for any."""
+_HELD_ELSEWHERE_S = 1.0
+"""A phone that somebody uses without the queue, such as a person's hand, is left alone this long
+before its turn is tried again."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,7 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Grant:
     """`phone` stands for the phone, whatever route leads to it; `serial` is the one to use."""
 
     phone: str
@@ -38,8 +53,238 @@ class Turn:
 class Queue(Protocol):
     """One task at a time on each phone."""
 
-    def take(self, ticket: Ticket) -> AbstractAsyncContextManager[Turn]:
-        """The task's turn while the block runs; who stops waiting, leaves the queue.
+    def take(self, ticket: Ticket) -> AbstractAsyncContextManager[Grant]:
+        """The phone for a task while the block runs; who stops waiting, leaves the queue.
 
         Raises DeviceError.
         """
+
+
+@dataclass(order=True)
+class _Place:
+    """Where a ticket stands; the smallest rank goes first."""
+
+    rank: tuple[int, int]
+    ticket: Ticket = field(compare=False)
+    left: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Deal:
+    """A phone for the one whose ticket it is."""
+
+    ticket: Ticket
+    phone: str
+    serial: str
+
+
+class Line:
+    """Those who wait: one heap for each device that they name. Pure; the cost of a deal grows with
+    the devices named and not with those who wait."""
+
+    def __init__(self) -> None:
+        self._heaps: dict[str, list[_Place]] = {}
+        self._places: dict[str, _Place] = {}
+        self._arrivals = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._places
+
+    def add(self, ticket: Ticket, arrival: int | None = None) -> int:
+        """Put a ticket in its place; its arrival, for one that has to come back to its place."""
+        arrival = next(self._arrivals) if arrival is None else arrival
+        place = _Place((-ticket.priority, arrival), ticket)
+        self._places[ticket.task_id] = place
+        heapq.heappush(self._heaps.setdefault(ticket.device, []), place)
+        return arrival
+
+    def remove(self, task_id: str) -> None:
+        if place := self._places.pop(task_id, None):
+            place.left = True
+            self._head(place.ticket.device)
+
+    def devices(self) -> list[str]:
+        """Those that are waited for, `any` among them."""
+        return [device for device in [*self._heaps] if self._head(device)]
+
+    def deal(
+        self,
+        free: Sequence[tuple[str, str]],
+        phone_of: Mapping[str, str],
+        busy: Iterable[str],
+    ) -> list[Deal]:
+        """Who gets which phone now; they leave the line.
+
+        `free` are (phone, serial) for those who take any, the best first; `phone_of` tells the
+        phone behind each serial that is named, as far as it is known; a phone that is `busy` goes
+        to nobody.
+        """
+        taken, deals = set(busy), list[Deal]()
+        while found := self._first(free, phone_of, taken):
+            taken.add(found.phone)
+            self.remove(found.ticket.task_id)
+            deals.append(found)
+        return deals
+
+    def _first(
+        self, free: Sequence[tuple[str, str]], phone_of: Mapping[str, str], taken: set[str]
+    ) -> Deal | None:
+        """The first of those for whom there is a phone."""
+        best: tuple[_Place, str, str] | None = None
+        for device in [*self._heaps]:
+            head = self._head(device)
+            if head is None:
+                continue
+            if device == ANY:
+                phone, serial = next((each for each in free if each[0] not in taken), ("", ""))
+            else:
+                phone, serial = phone_of.get(device, ""), device
+            if phone and phone not in taken and (best is None or head < best[0]):
+                best = head, phone, serial
+        return Deal(best[0].ticket, best[1], best[2]) if best else None
+
+    def _head(self, device: str) -> _Place | None:
+        heap = self._heaps.get(device, [])
+        while heap and heap[0].left:
+            heapq.heappop(heap)
+        if not heap:
+            self._heaps.pop(device, None)
+            return None
+        return heap[0]
+
+
+class LocalQueue:
+    """The queue of one process. Belongs to one event loop.
+
+    Nobody in it waits for a phone that somebody else has named: each device is asked who it is by
+    itself, and a phone that does not answer delays only those who want that phone.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._line = Line()
+        self._granted: dict[str, asyncio.Future[Deal]] = {}
+        self._busy: set[str] = set()
+        self._used: dict[str, int] = {}
+        """When a phone was last given back, for those who take any: the longest idle one."""
+        self._clock = itertools.count()
+        self._phone_of: dict[str, str] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, asyncio.TimerHandle] = {}
+        """Phones that somebody holds without the queue."""
+        self._looking = Background("the look for free phones", self._look)
+
+    @asynccontextmanager
+    async def take(self, ticket: Ticket) -> AsyncIterator[Grant]:
+        arrival = None
+        while True:
+            deal, arrival = await self._wait(ticket, arrival)
+            try:
+                async with AsyncExitStack() as stack:
+                    try:
+                        lease = await stack.enter_async_context(self._fleet.hold(deal.serial))
+                    except DeviceBusy:
+                        self._rest(deal.phone)
+                        continue
+                    yield Grant(deal.phone, deal.serial, lease)
+                    return
+            finally:
+                self._give_back(deal.phone)
+
+    async def _wait(self, ticket: Ticket, arrival: int | None) -> tuple[Deal, int]:
+        """A phone for the ticket, which counts as busy from then on; and when the ticket came."""
+        granted: asyncio.Future[Deal] = asyncio.get_running_loop().create_future()
+        self._granted[ticket.task_id] = granted
+        arrival = self._line.add(ticket, arrival)
+        try:
+            self._ask(ticket.device)
+            self._deal_soon()
+            return await granted, arrival
+        except BaseException:
+            if granted.done() and not granted.cancelled():
+                self._give_back(granted.result().phone)  # granted, and never used
+            raise
+        finally:
+            self._granted.pop(ticket.task_id, None)
+            self._line.remove(ticket.task_id)
+            if not self._line:
+                await self._nobody_waits()
+
+    def _deal_soon(self) -> None:
+        """Give each free phone to the first who waits for it, after a look at what is free where
+        somebody takes any."""
+        if ANY in self._line.devices():
+            self._looking.wake()
+        else:
+            self._deal(())
+
+    def _deal(self, free: Sequence[tuple[str, str]]) -> None:
+        by_rest = sorted(free, key=lambda found: self._used.get(found[0], -1))
+        for deal in self._line.deal(by_rest, self._phone_of, self._busy | self._resting.keys()):
+            self._busy.add(deal.phone)
+            self._granted[deal.ticket.task_id].set_result(deal)
+
+    def _give_back(self, phone: str) -> None:
+        self._used[phone] = next(self._clock)
+        self._busy.discard(phone)
+        self._deal_soon()
+
+    def _rest(self, phone: str) -> None:
+        """Leave a phone alone for a moment that somebody has by a name which was not known for its
+        own yet, or not by way of the queue."""
+
+        def over() -> None:
+            del self._resting[phone]
+            for serial in [s for s, known in self._phone_of.items() if known == phone]:
+                self._ask(serial, anew=True)
+            self._deal_soon()
+
+        if phone not in self._resting:
+            loop = asyncio.get_running_loop()
+            self._resting[phone] = loop.call_later(_HELD_ELSEWHERE_S, over)
+
+    def _ask(self, device: str, *, anew: bool = False) -> None:
+        """Find out which phone a device is, in the background."""
+        if device == ANY:
+            self._looking.start()
+            self._looking.wake()
+        elif device not in self._asking and (anew or device not in self._phone_of):
+            self._asking[device] = asyncio.create_task(self._learn(device))
+
+    async def _learn(self, serial: str) -> None:
+        try:
+            # The adb server may know the phone no more since the task was given, as after a
+            # restart. One that is away now may be there when its turn comes.
+            with suppress(AppError):
+                await self._fleet.choose(serial)
+            self._phone_of[serial] = await self._fleet.phone_of(serial)
+        except Exception:
+            log.exception("%s could not be asked who it is", serial)
+            self._phone_of[serial] = serial
+        finally:
+            if self._asking.get(serial) is asyncio.current_task():
+                del self._asking[serial]
+        self._deal_soon()
+
+    async def _look(self) -> float:
+        """Look which phones could begin now."""
+        try:
+            free = await self._fleet.answering()
+        except DeviceError:
+            free = ()
+        self._deal(free)
+        return _LOOK_AGAIN_S
+
+    async def _nobody_waits(self) -> None:
+        """Leave nothing behind, and believe nothing of now when somebody waits again."""
+        asking, self._asking = self._asking, {}
+        for job in asking.values():
+            job.cancel()
+        for timer in self._resting.values():
+            timer.cancel()
+        self._resting.clear()
+        self._phone_of.clear()
+        await self._looking.close()

@@ -9,19 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from app.errors import AppError
+from app.errors import DiskFull
 from app.tasks.store import Store
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 600.0
 MIB = 2**20
-
-
-class DiskFull(AppError):
-    code = "disk_full"
-    status = 507
-    default_hint = "Free some space, lower service.keep_days, or service.min_free_mib."
 
 
 @dataclass(frozen=True)

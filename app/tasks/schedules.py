@@ -19,7 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy import Connection, delete, select, update
 
-from app.errors import AppError, InputError, TaskNotFound
+from app.errors import AppError, InputError, ScheduleNotFound, ScheduleOverlaps, TaskNotFound
 from app.tasks.cron import local_zone, trigger
 from app.tasks.database import Database, schedules, upsert
 from app.tasks.models import OPEN, NewTask, Task, TaskError
@@ -31,18 +31,6 @@ LATE_S = 60
 MAX_SCHEDULES = 1_000
 Missed = Literal["skip", "run_once"]
 Serial = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class ScheduleNotFound(InputError):
-    code = "schedule_not_found"
-    status = 404
-    default_hint = "GET /schedules, or `phonepilot schedules list`, shows the ones there are."
-
-
-class ScheduleOverlaps(InputError):
-    code = "schedule_overlaps"
-    status = 409
-    default_hint = "Give the schedule less to do, or more time between its runs."
 
 
 class NewSchedule(BaseModel):

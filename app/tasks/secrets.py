@@ -22,10 +22,10 @@ from app.errors import (
     DeviceOffline,
     DeviceTimeout,
     DeviceUnauthorized,
-    InputError,
     InputRefused,
     ScreenshotUnavailable,
     SecretUnguarded,
+    SecretUnknown,
     TextRefused,
 )
 
@@ -43,14 +43,6 @@ _SAME_CLASS = (
     InputRefused,
 )
 _LOOKS = 3
-
-
-class SecretUnknown(InputError):
-    code = "secret_unknown"
-    default_hint = (
-        "Send it in `secrets`, or set PHONEPILOT_SECRET_NAME for the service. It is kept in memory "
-        "only, so a task that needs it does not go on after a restart."
-    )
 
 
 def names_in(goal: str) -> list[str]:

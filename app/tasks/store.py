@@ -6,15 +6,24 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, Select, Text, delete, select, tuple_, type_coerce, update
 from sqlalchemy.dialects.sqlite import insert
 
 from app.errors import TaskNotFound
 from app.tasks.database import Database, keys, steps, tasks, upsert
-from app.tasks.models import OPEN, Step, Task
+from app.tasks.models import OPEN, Step
+from app.tasks.stored import TaskRecord, body_of, step_from, task_from, task_row
 
 SCREENSHOTS = "screenshots"
+_TASK = (
+    tasks.c.id,
+    tasks.c.created_at,
+    tasks.c.status,
+    # As text: JSON that is damaged must damage one row and not the whole answer.
+    type_coerce(tasks.c.body, Text).label("body"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,31 +42,38 @@ class Store:
         self._database = database
         self._call = database.call
 
-    async def save_task(self, task: Task) -> None:
-        row = {
-            "id": task.id,
-            "created_at": task.created_at.isoformat(),
-            "status": task.status,
-            "body": task.model_dump(mode="json"),
-        }
-        await self._call(lambda connection: connection.execute(upsert(tasks, row, "id")))
+    async def save_task(self, *records: TaskRecord) -> None:
+        """Write down how some tasks stand, all or none of them."""
+        statements = [upsert(tasks, task_row(record), "id") for record in records]
+
+        def work(connection: Connection) -> None:
+            for statement in statements:
+                connection.execute(statement)
+
+        await self._call(work)
 
     async def save_step(self, task_id: str, step: Step) -> None:
         row = {"task_id": task_id, "number": step.number, "body": step.model_dump(mode="json")}
         statement = upsert(steps, row, "task_id", "number")
         await self._call(lambda connection: connection.execute(statement))
 
-    async def get_task(self, task_id: str) -> Task:
+    async def get_task(self, task_id: str) -> TaskRecord:
         """Raises TaskNotFound."""
-        query = select(tasks.c.body).where(tasks.c.id == task_id)
-        body = await self._call(lambda connection: connection.execute(query).scalar())
-        if body is None:
-            raise TaskNotFound(f"there is no task {task_id[:80]!r}")
-        return Task.model_validate(body)
+        found = await self._tasks(select(*_TASK).where(tasks.c.id == task_id))
+        if not found:
+            raise TaskNotFound(f"no such task: {task_id[:80]!r}")
+        return found[0]
 
-    async def list_tasks(self, wanted: TaskFilter, limit: int) -> list[Task]:
+    async def _tasks(self, query: Select[Any]) -> list[TaskRecord]:
+        def work(connection: Connection) -> list[TaskRecord]:
+            rows = connection.execute(query).mappings().all()
+            return [task_from({**row, "body": body_of(row["body"])}) for row in rows]
+
+        return await self._call(work)
+
+    async def list_tasks(self, wanted: TaskFilter, limit: int) -> list[TaskRecord]:
         """The newest first."""
-        query = select(tasks.c.body).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
+        query = select(*_TASK).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
         if wanted.status:
             query = query.where(tasks.c.status.in_(wanted.status))
         if wanted.device is not None:
@@ -65,9 +81,7 @@ class Store:
         if wanted.before is not None:
             here = tuple_(tasks.c.created_at, tasks.c.id)
             query = query.where(here < tuple_(*wanted.before))
-        query = query.limit(limit)
-        rows = await self._call(lambda connection: connection.execute(query).scalars().all())
-        return [Task.model_validate(body) for body in rows]
+        return await self._tasks(query.limit(limit))
 
     async def claim_key(self, key: str, digest: str, task_id: str) -> tuple[str, str]:
         """(task, digest of its request) that a key stands for; it is `task_id` for a new key.
@@ -95,15 +109,26 @@ class Store:
     async def list_steps(self, task_id: str) -> list[Step]:
         """The steps in order; raises TaskNotFound."""
         await self.get_task(task_id)
-        query = select(steps.c.body).where(steps.c.task_id == task_id).order_by(steps.c.number)
-        rows = await self._call(lambda connection: connection.execute(query).scalars().all())
-        return [Step.model_validate(body) for body in rows]
+        query = (
+            select(steps.c.number, type_coerce(steps.c.body, Text))
+            .where(steps.c.task_id == task_id)
+            .order_by(steps.c.number)
+        )
 
-    async def unfinished(self) -> list[Task]:
+        def work(connection: Connection) -> list[Step]:
+            return [step_from(row[0], body_of(row[1])) for row in connection.execute(query)]
+
+        return await self._call(work)
+
+    async def unfinished(self) -> list[TaskRecord]:
         """Tasks that an earlier run of the service left open, oldest first."""
-        query = select(tasks.c.body).where(tasks.c.status.in_(OPEN)).order_by(tasks.c.created_at)
-        rows = await self._call(lambda connection: connection.execute(query).scalars().all())
-        return [Task.model_validate(body) for body in rows]
+        query = select(*_TASK).where(tasks.c.status.in_(OPEN))
+        return await self._tasks(query.order_by(tasks.c.created_at, tasks.c.id))
+
+    async def mark_damaged(self, task_id: str) -> None:
+        """Count a damaged task as ended; its record stays as it is."""
+        ended = update(tasks).where(tasks.c.id == task_id).values(status="failed")
+        await self._call(lambda connection: connection.execute(ended))
 
     async def save_screenshot(self, task_id: str, number: int, jpeg: bytes) -> None:
         path = self.screenshot_path(task_id, number)
@@ -125,16 +150,20 @@ class Store:
         )
         ids = await self._call(lambda connection: connection.execute(old).scalars().all())
         for task_id in ids:
-            await self._forget(task_id)
+            await self.delete(task_id)
         return len(ids)
 
-    async def _forget(self, task_id: str) -> None:
+    async def delete(self, task_id: str) -> None:
+        """Remove a task with all that is kept of it; no error when there is none."""
+
         def work(connection: Connection) -> None:
             connection.execute(delete(steps).where(steps.c.task_id == task_id))
             connection.execute(delete(keys).where(keys.c.task_id == task_id))
             connection.execute(delete(tasks).where(tasks.c.id == task_id))
 
         await self._call(work)
+        # The row first: a folder that is left over is removed with the next task of that id, which
+        # never comes; pictures of a task that is still listed would be missed.
         await self._database.run(lambda: shutil.rmtree(self._screenshots(task_id), True))
 
     async def shrink_screenshots(self, limit: int) -> int:

@@ -13,8 +13,8 @@ from fastapi import FastAPI, Request
 
 from app.api import connection
 from app.api.connection import TimedConnection
-from app.api.limits import MAX_BODY_BYTES, BodyLimit, Rate, TooManyRequests
-from app.errors import ConfigError
+from app.api.limits import MAX_BODY_BYTES, BodyLimit, Rate
+from app.errors import ConfigError, TooManyRequests
 
 
 @pytest.fixture

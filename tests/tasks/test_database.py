@@ -15,11 +15,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import OperationalError
 
-from app.errors import ConfigError, TaskNotFound
+from app.errors import ConfigError, DiskFull, TaskNotFound
 from app.tasks import retention as retention_module
 from app.tasks.database import FILE, Database, metadata
 from app.tasks.models import Step, Task
-from app.tasks.retention import DiskFull, Limits, Retention
+from app.tasks.retention import Limits, Retention
 from app.tasks.store import Store, TaskFilter
 
 NOW = datetime.now(UTC)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import DeviceNotFound, InputError, TaskNotFound
+from app.errors import DeviceNotFound, InputError, ScheduleNotFound, TaskNotFound
 from app.tasks import schedules as schedules_module
 from app.tasks.cron import trigger
 from app.tasks.database import Database
 from app.tasks.models import NewTask, Task
-from app.tasks.schedules import Change, NewSchedule, Schedule, ScheduleNotFound, Schedules
+from app.tasks.schedules import Change, NewSchedule, Schedule, Schedules
 
 NOW = datetime.now(UTC)
 

@@ -14,9 +14,10 @@ from app.errors import (
     DeviceDisconnected,
     ScreenshotUnavailable,
     SecretUnguarded,
+    SecretUnknown,
     TextRefused,
 )
-from app.tasks.secrets import DiscreetDevice, Secrets, SecretUnknown, names_in
+from app.tasks.secrets import DiscreetDevice, Secrets, names_in
 from tests.agent.doubles import PlainFrame, RememberingDevice
 
 SECRET = "hunter2-and-more"

@@ -1,0 +1,139 @@
+"""Tasks and steps as rows hold them: versioned, and tolerant of what another version wrote.
+
+A row is JSON. Fields that this version does not know are left out when it is read, those that are
+missing get their defaults, and a row that cannot be read at all is shown as one damaged task; the
+list that it stands in stays readable, and the row itself is not touched.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.tasks.models import OPEN, Step, Task, TaskError
+
+log = logging.getLogger(__name__)
+
+VERSION = 2
+"""1 had no `version`, no `asked` and no `owner`."""
+_PRIVATE = {"version", "asked", "owner"}
+DAMAGED = TaskError(
+    code="record_damaged",
+    message="The record of this task cannot be read.",
+    hint="Delete it with `phonepilot tasks delete ID`. Its other data is untouched until then.",
+)
+
+
+class TaskRecord(Task):
+    """A task with what is stored of it and told to nobody."""
+
+    version: int = VERSION
+    asked: int = 0
+    """The number of the last question; no number is used twice, over restarts included."""
+    owner: str = ""
+    """The name of the access token that gave it; "" where none was asked for."""
+
+    def told(self, *, private: bool = False) -> Task:
+        """The task as others are told it; `private` adds what only its owner may know."""
+        hidden = set() if private else {"callback_url"}
+        return Task.model_construct(
+            **{name: getattr(self, name) for name in Task.model_fields if name not in hidden}
+        )
+
+    def event(self) -> dict[str, Any]:
+        """The task as its events and its webhook tell it, ready for JSON."""
+        return self.model_dump(mode="json", exclude=_PRIVATE | {"callback_url"})
+
+
+def body_of(text: Any) -> Any:
+    """The JSON in a row; None when it is damaged. Half characters in it are replaced, since nothing
+    that is sent may hold one."""
+    try:
+        body = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return _whole(body) if "\\ud" in text.casefold() else body
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
+
+
+def task_row(record: TaskRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "created_at": record.created_at.isoformat(),
+        "status": record.status,
+        "body": record.model_dump(mode="json") | {"version": VERSION},
+    }
+
+
+def task_from(row: Mapping[str, Any]) -> TaskRecord:
+    """The task of a row with `id`, `created_at`, `status` and `body`; a damaged one if need be."""
+    try:
+        return TaskRecord.model_validate(row["body"])
+    except ValidationError as exc:
+        log.warning("the record of task %s is damaged: %s", row["id"], exc.errors()[0]["msg"])
+        return _damaged(row)
+
+
+def _damaged(row: Mapping[str, Any]) -> TaskRecord:
+    body = row["body"] if isinstance(row["body"], dict) else {}
+
+    def text(name: str) -> str:
+        value = body.get(name)
+        return value if isinstance(value, str) else ""
+
+    return TaskRecord.model_construct(
+        id=row["id"],
+        goal=text("goal")[:2_000] or "(damaged record)",
+        device=text("device"),
+        status="failed" if row["status"] in OPEN else row["status"],
+        stop_reason="crashed",
+        message=DAMAGED.message,
+        error=DAMAGED,
+        max_steps=0,
+        timeout_s=0.0,
+        lang="en",
+        created_at=_time(row["created_at"]),
+        ended_at=_time(row["created_at"]),
+        allowed_apps=[],
+    )
+
+
+def is_damaged(task: Task) -> bool:
+    return task.error is not None and task.error.code == DAMAGED.code
+
+
+def _time(text: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def step_from(number: int, body: Any) -> Step:
+    """The step of a row; a damaged one says so."""
+    try:
+        return Step.model_validate(body)
+    except ValidationError as exc:
+        log.warning("the record of step %d is damaged: %s", number, exc.errors()[0]["msg"])
+        return Step(
+            number=number,
+            app="",
+            width=0,
+            height=0,
+            error=DAMAGED.model_copy(update={"message": "The record of this step cannot be read."}),
+            started_at=datetime.fromtimestamp(0, UTC),
+        )
