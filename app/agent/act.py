@@ -124,10 +124,7 @@ class Actor:
         reason = error.message if error else "the reply holds no action"
         if self._progress.unreadable >= MAX_UNREADABLE:
             return Outcome("unparseable", f"The model's reply could not be used: {reason}.", error)
-        self._progress.feedback = (
-            f"Your last answer could not be used: {reason}. "
-            "Answer with exactly one do(...) or finish(...)."
-        )
+        self._progress.feedback = self._policy.misread(reason)
         return None
 
     async def _finish(self, step: StepRecord, action: Finish) -> Outcome | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.agent.control import Control
-from app.agent.history import Turn as Exchange
+from app.agent.dialects.base import Exchange
 from app.agent.loop import MAY_COME_BACK, run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.ports import Device
