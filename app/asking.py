@@ -11,7 +11,7 @@ from app.llm.calls import Calls
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import Settings
-from app.tasks.assignment import Assignments
+from app.tasks.assignment import Equipment
 
 
 class PhoneChat:
@@ -78,7 +78,7 @@ def calls_of(settings: Settings) -> Calls:
 
 def assignments_of(
     settings: Settings, client: ChatClient, calls: Calls | None = None
-) -> Assignments:
+) -> Equipment:
     """What tasks are built from, as the service builds them."""
     engine, profile = settings.engine, settings.profile
     sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
@@ -87,7 +87,7 @@ def assignments_of(
     def chat(phone: str) -> PhoneChat:
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
-    return Assignments(
+    return Equipment(
         chat, profile, _categories(settings), settings.agent.second_look, settings.prompts_dir
     )
 

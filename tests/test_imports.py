@@ -176,6 +176,14 @@ def test_the_embedded_engine_imports_nothing_of_ours() -> None:
     assert not any(name.startswith("app") for name in MODULES["llm/embedded.py"])
 
 
+def test_only_the_dialects_know_how_a_model_writes() -> None:
+    for module, names in MODULES.items():
+        if not module.startswith("agent/dialects/"):
+            inside = {n for n in names if n.startswith("app.agent.dialects.")}
+            open_to_all = ("app.agent.dialects.base.", "app.agent.dialects.dialect_named")
+            assert all(name.startswith(open_to_all) for name in inside), module
+
+
 def test_the_agent_sees_phones_and_models_only_through_its_ports() -> None:
     outside = {"ppadb", "PIL", "httpx", "subprocess", "socket"}
     for module, names in MODULES.items():

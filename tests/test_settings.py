@@ -68,7 +68,7 @@ def test_shipped_configs_load_by_name(name: str) -> None:
     settings = load(name)
     assert settings.engine.context >= 16384
     for lang in ("en", "zh") if name != "demo" else ("en",):
-        assert load_prompt(settings.profile.prompt, lang, date(2026, 11, 20))
+        assert load_prompt(settings.profile.prompt or "autoglm", lang, date(2026, 11, 20))
 
 
 def test_the_demo_names_files_inside_the_package() -> None:

@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from app.adb.screen import scale
 from app.agent.actions import Back, Home, Swipe, Tap
-from app.agent.history import assistant_text, user_text
-from app.agent.reply import parse_reply
+from app.agent.dialects.autoglm import AUTOGLM
 from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.catalogue import APPS
 from app.virtual_phone.apps.settings import SWITCHES
@@ -98,8 +97,8 @@ def walk(phone: Phone, choose: random.Random, seed: int) -> Iterator[Screen]:
     turns: list[tuple[str, str]] = []
     for _ in range(MAX_STEPS):
         advice = advise(phone, goal)
-        user = user_text(goal.text, phone.foreground.label, first=not turns)
-        reply = assistant_text(advice.thought, advice.call)
+        user = AUTOGLM.user_text(goal.text, phone.foreground.label, first=not turns)
+        reply = AUTOGLM.assistant_text(advice.thought, advice.call)
         fresh = [_fresh_question(phone, choose) for _ in range(GOALS_PER_SCREEN - 1)]
         yield draw(phone, (Question(tuple(turns), user, reply), *fresh))
         if advice.done:
@@ -119,8 +118,8 @@ def _fresh_question(phone: Phone, choose: random.Random) -> Question:
     else:
         goal = sample_goal(choose)
     advice = advise(phone, goal)
-    user = user_text(goal.text, phone.foreground.label, first=True)
-    return Question((), user, assistant_text(advice.thought, advice.call))
+    user = AUTOGLM.user_text(goal.text, phone.foreground.label, first=True)
+    return Question((), user, AUTOGLM.assistant_text(advice.thought, advice.call))
 
 
 def draw(phone: Phone, questions: tuple[Question, ...]) -> Screen:
@@ -150,7 +149,7 @@ def cells(phone: Phone) -> npt.NDArray[np.int64]:
 
 def act(phone: Phone, advice: Advice) -> None:
     """Do on the phone what the agent would do with that reply."""
-    action = parse_reply(assistant_text(advice.thought, advice.call)).action
+    action = AUTOGLM.read(AUTOGLM.assistant_text(advice.thought, advice.call)).action
     match action:
         case Tap():
             phone.tap(*_pixels_at(action.element))

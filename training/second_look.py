@@ -18,6 +18,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.agent.actions import Finish
+from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits
@@ -104,12 +106,16 @@ async def measure(count: int, first_seed: int) -> Looks:
             await phone.reset(seed, scatter=True)
             before = await phone.state()
             goal, expected = choose_goal(kind, seed, before)
-            look = FreshLook(chat, system, goal, size, "")
-            policy = VisionPolicy(chat, History(system, goal), size, feedback=False)
+            fresh = partial(_policy, chat, system, goal, size)
+            policy, look = fresh(), FreshLook(fresh)
             recorder = Looking(look, phone, expected, before, looks)
             outcome = await run_loop(device, policy, recorder, Limits(20, 120))
             print(f"{kind:<10} seed {seed} {outcome.reason:<10} {goal!r}", flush=True)
     return looks
+
+
+def _policy(chat: PhoneChat, system: str, goal: str, size: tuple[int, int]) -> VisionPolicy:
+    return VisionPolicy(chat, History(AUTOGLM, system, goal), size, feedback=False)
 
 
 def line(name: str, wrong: list[bool]) -> str:

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch.utils.data import DataLoader
 
-from app.agent.history import user_text
+from app.agent.dialects.autoglm import AUTOGLM
 from app.virtual_phone.phone import Phone
 from training.batches import Stream
 from training.network import MEAN, MERGE, PATCH, STD, TEMPORAL, Batch, Trainee, build
@@ -35,7 +35,7 @@ def corpus(phones: int = 300) -> list[str]:
 
 def _sentences(screen: Screen) -> list[str]:
     return [text for q in screen.questions for text in (q.user, q.reply)] + [
-        user_text("", "Home", first=False)
+        AUTOGLM.user_text("", "Home", first=False)
     ]
 
 

@@ -27,6 +27,7 @@ class Actor:
 
     def __init__(self, device: Device, policy: Policy, conduct: Conduct, sight: Sight) -> None:
         self._device = device
+        self._policy = policy
         self._conduct = conduct
         self._consent = Consent(device, conduct, sight)
         self._claims = Claims(policy, conduct)
@@ -83,10 +84,7 @@ class Actor:
         reason = error.message if error else "the reply holds no action"
         if self._unreadable >= MAX_UNREADABLE:
             return Outcome("unparseable", f"The model's reply could not be used: {reason}.", error)
-        return Next(
-            f"Your last answer could not be used: {reason}. "
-            "Answer with exactly one do(...) or finish(...)."
-        )
+        return Next(self._policy.misread(reason))
 
     async def _hand_over(self, action: TakeOver | Interact) -> Next | Outcome:
         """A login or a choice: the person does it or says it, and the task goes on."""

@@ -7,12 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from app.agent.context import NEXT_TURN, ContextBudget, image_tokens
-from app.agent.history import History, assistant_text
+from app.agent.dialects.base import Reading
+from app.agent.history import NEXT_TURN, ContextBudget, History
 from app.agent.ports import Chat, Completion
-from app.agent.reply import holds_action, parse_reply, plain_text
 from app.agent.step import Attempt, Observation
-from app.agent.thought import ThoughtStream
 from app.errors import (
     ContextOverflow,
     EngineHung,
@@ -31,7 +29,7 @@ MAX_TAIL = 40
 
 
 class VisionPolicy:
-    """Asks a vision model.
+    """Asks a vision model in the dialect of its history.
 
     `image_size` is (width, height), or None for the phone's own pixels. Without `feedback` the
     model is not told of failed actions, for models that were trained without such lines. With a
@@ -50,6 +48,7 @@ class VisionPolicy:
     ) -> None:
         self._feedback = feedback
         self._chat = chat
+        self._dialect = history.dialect
         self._history = history
         self._image_size = image_size
         self._grammar = grammar
@@ -58,7 +57,7 @@ class VisionPolicy:
         self._last_prompt = 0
 
     async def decide(
-        self, observation: Observation, feedback: str, on_thought: Callable[[str], None]
+        self, observation: Observation, told: str, on_thought: Callable[[str], None]
     ) -> Attempt:
         """One request. Raises EngineError; a reply that cannot be used is in the attempt.
 
@@ -69,25 +68,24 @@ class VisionPolicy:
         begun = time.perf_counter()
         png = await asyncio.to_thread(self._encode, observation)
         attempt.timings_ms["encode"] = (time.perf_counter() - begun) * 1000
-        told = feedback if self._feedback else ""
-        text = self._history.pending_text(observation.app, told)
-        image = image_tokens(*self._size(observation))
+        text = self._history.pending_text(observation.app, told if self._feedback else "")
+        image = self._dialect.image_tokens(*self._size(observation))
         self._make_room(image)
         await self._foresee(text, png)
         try:
-            completion = await self._ask(attempt, text, png, on_thought)
+            completion, reading = await self._ask(attempt, text, png, on_thought)
         except (EngineUnreachable, EngineHung) as exc:
             # Asking a model twice does no harm, and a supervised engine is started again for it.
             log.warning("the engine was lost, asking again: %s", exc.message)
-            completion = await self._ask(attempt, text, png, on_thought)
+            completion, reading = await self._ask(attempt, text, png, on_thought)
         except ContextOverflow:
             if not self._shrunk():
                 raise
-            completion = await self._ask(attempt, text, png, on_thought)
+            completion, reading = await self._ask(attempt, text, png, on_thought)
         else:
             if self._cut_by_the_context(completion) and self._shrunk():
-                completion = await self._ask(attempt, text, png, on_thought)
-        self._read(attempt, completion)
+                completion, reading = await self._ask(attempt, text, png, on_thought)
+        self._read(attempt, completion, reading)
         self._remember(attempt, text, image)
         return attempt
 
@@ -107,28 +105,31 @@ class VisionPolicy:
             self._history.take_back()
             self._last_prompt = 0
 
+    def misread(self, reason: str) -> str:
+        """What the model is told after a reply that could not be used."""
+        return self._dialect.misread(reason)
+
     async def _ask(
         self, attempt: Attempt, text: str, png: bytes, on_thought: Callable[[str], None]
-    ) -> Completion:
+    ) -> tuple[Completion, Reading]:
         begun, first = time.perf_counter(), 0.0
-        thought = ThoughtStream()
+        reading = self._dialect.reading()
         messages = self._history.messages(text, png)
         async with self._chat.ask(messages, grammar=self._grammar) as reply:
             async for piece in reply:
                 first = first or time.perf_counter()
-                new = piece.text if piece.reasoning else thought.feed(piece.text)
-                if new:
+                if new := reading.feed(piece.text, reasoning=piece.reasoning):
                     on_thought(new)
-                if _is_over(reply.completion):
+                if _is_over(reading, reply.completion):
                     break  # leaving the block closes the stream, and the engine stops
         done = time.perf_counter()
         attempt.timings_ms["first_token"] = ((first or done) - begun) * 1000
         attempt.timings_ms["request"] = (done - begun) * 1000
-        return reply.completion
+        return reply.completion, reading
 
-    def _read(self, attempt: Attempt, completion: Completion) -> None:
+    def _read(self, attempt: Attempt, completion: Completion, reading: Reading) -> None:
         begun = time.perf_counter()
-        attempt.raw = _whole(completion)
+        attempt.raw = reading.text
         attempt.tokens = {
             "prompt": completion.prompt_tokens,
             "cached": completion.cached_tokens,
@@ -136,7 +137,7 @@ class VisionPolicy:
         }
         truncated = completion.finish_reason == "length"
         try:
-            attempt.decision = parse_reply(attempt.raw, truncated=truncated)
+            attempt.decision = reading.decision(truncated=truncated)
         except (PolicyError, ReplyTruncated) as exc:
             attempt.error = exc
         attempt.timings_ms["parse"] = (time.perf_counter() - begun) * 1000
@@ -151,7 +152,7 @@ class VisionPolicy:
 
     async def _foresee(self, text: str, png: bytes) -> None:
         """A conversation that was taken over was counted by nobody yet: fold it until it fits."""
-        if self._last_prompt or not self._history.turns or not self._budget:
+        if self._last_prompt or not self._history.exchanges or not self._budget:
             return
         for _ in range(MAX_FOLDS):
             counted = await self._chat.count(self._history.messages(text, png))
@@ -185,9 +186,8 @@ class VisionPolicy:
             return
         decision = attempt.decision
         summary = decision.action.describe()
-        self._history.answered(
-            text, assistant_text(decision.thought, decision.answer), summary, completion
-        )
+        kept_reply = self._dialect.assistant_text(decision.thought, decision.answer)
+        self._history.answered(text, kept_reply, summary, completion)
         if self._budget is not None:
             self._budget.counted(prompt, completion, image)
 
@@ -201,16 +201,6 @@ class VisionPolicy:
         return observation.frame.scaled_png(*self._image_size)
 
 
-def _whole(completion: Completion) -> str:
-    if completion.reasoning:
-        # All of it is thought, whatever tags it quotes.
-        return f"<think>{plain_text(completion.reasoning)}</think>{completion.text}"
-    return completion.text
-
-
-def _is_over(completion: Completion) -> bool:
+def _is_over(reading: Reading, completion: Completion) -> bool:
     """Whether nothing is to come that matters: the action is whole, and the counts are known."""
-    text = _whole(completion)
-    if not holds_action(text):
-        return False
-    return completion.prompt_tokens > 0 or holds_action(text[:-MAX_TAIL])
+    return reading.over and (completion.prompt_tokens > 0 or reading.behind >= MAX_TAIL)

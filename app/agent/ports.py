@@ -151,6 +151,9 @@ class Policy(Protocol):
     async def warm(self) -> None:
         """Prepare the next decision while the phone acts."""
 
+    def misread(self, reason: str) -> str:
+        """What the model is told after a reply that could not be used, in its own terms."""
+
     def doubted(self) -> None:
         """The last decision said done and is not believed."""
 

@@ -13,13 +13,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
 
-from app.agent.actions import Finish
-from app.agent.call import CallError
-from app.agent.history import image_part
+from app.agent.dialects.base import Dialect, image_part
 from app.agent.ports import Chat
-from app.agent.reply import parse_reply, plain_text, split_thinking
 from app.agent.screen import Frame
-from app.errors import PolicyError, ReplyTruncated
 
 _YES = re.compile(r"\W*(?:yes\b|是)", re.IGNORECASE)
 _NO = re.compile(r"\W*(?:no\b|否|不|没)", re.IGNORECASE)
@@ -38,8 +34,14 @@ class Reader:
     """Reads screens for one task. `image_size` as for the policy; raises EngineError."""
 
     def __init__(
-        self, chat: Chat, goal: str, lang: Literal["en", "zh"], image_size: tuple[int, int] | None
+        self,
+        dialect: Dialect,
+        chat: Chat,
+        goal: str,
+        lang: Literal["en", "zh"],
+        image_size: tuple[int, int] | None,
     ) -> None:
+        self._dialect = dialect
         self._chat = chat
         self._goal = goal
         self._lang = lang
@@ -68,7 +70,7 @@ class Reader:
         async with self._chat.ask([{"role": "user", "content": content}]) as reply:
             async for _ in reply:
                 pass
-        return _plain(reply.completion.text)
+        return self._dialect.words(reply.completion.text)
 
 
 def _load(prompt: str, lang: str) -> str:
@@ -79,16 +81,3 @@ def _load(prompt: str, lang: str) -> str:
 def _filled(text: str, fields: Mapping[str, str]) -> str:
     """Each place once, so that what is put in cannot hold a place of its own."""
     return _PLACE.sub(lambda match: fields.get(match[1], match[0]), text)
-
-
-def _plain(reply: str) -> str:
-    """The words of a reply; a model that knows only its protocol may say them by `finish`. None of
-    it is executed, so a reply full of broken calls may be cut at its last tag."""
-    try:
-        action = parse_reply(reply).action
-    except (PolicyError, ReplyTruncated):
-        try:
-            return plain_text(split_thinking(reply)[1])
-        except CallError:
-            return plain_text(reply.rpartition("</think>")[2])
-    return action.message if isinstance(action, Finish) else action.describe()

@@ -8,12 +8,11 @@ know nothing but their protocol.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from app.agent.actions import Finish
-from app.agent.history import History
-from app.agent.policy import VisionPolicy
-from app.agent.ports import Chat
+from app.agent.ports import Policy
 from app.agent.reader import Reader, Verdict
 from app.agent.step import Observation
 
@@ -34,21 +33,14 @@ class JudgeLook:
 
 
 class FreshLook:
-    """Asks the model for its next action as if the task began with this screen."""
+    """Asks the model for its next action as if the task began with this screen; `policy` makes one
+    without history."""
 
-    def __init__(
-        self, chat: Chat, system: str, goal: str, image_size: tuple[int, int] | None, grammar: str
-    ) -> None:
-        self._chat = chat
-        self._system = system
-        self._goal = goal
-        self._image_size = image_size
-        self._grammar = grammar
+    def __init__(self, policy: Callable[[], Policy]) -> None:
+        self._policy = policy
 
     async def look(self, observation: Observation, claim: str) -> Verdict:
-        history = History(self._system, self._goal)
-        policy = VisionPolicy(self._chat, history, self._image_size, grammar=self._grammar)
-        attempt = await policy.decide(observation, "", lambda thought: None)
+        attempt = await self._policy().decide(observation, "", lambda thought: None)
         if attempt.decision is None:
             return Verdict(None, "the second look could not be read")
         action = attempt.decision.action

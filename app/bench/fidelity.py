@@ -21,7 +21,8 @@ from typing import Any
 
 import httpx
 
-from app.agent.history import History, user_text
+from app.agent.dialects import dialect_named
+from app.agent.history import History
 from app.agent.ports import Message
 from app.agent.prompt import load_prompt
 from app.bench.taps import FIRST_SEED
@@ -159,10 +160,12 @@ def _questions(settings: Settings, count: int, pictures: Path | None) -> Iterato
     """As tasks begin: the profile's prompt, a screen, and what is to be done there."""
     profile, lang = settings.profile, settings.agent.lang
     today = datetime.now().astimezone().date()
-    history = History(load_prompt(profile.prompt, lang, today, settings.prompts_dir), "")
+    dialect = dialect_named(profile.dialect)
+    name = profile.prompt or dialect.prompt
+    history = History(dialect, load_prompt(name, lang, today, settings.prompts_dir), "")
     size = (profile.image_width, profile.image_height) if profile.image_width else PICTURE
     for number, shown in enumerate(targets(count, FIRST_SEED, profile.prompt)):
-        text = user_text(shown.goal(profile.prompt), shown.app, first=True)
+        text = dialect.user_text(shown.goal(profile.prompt), shown.app, first=True)
         png = shown.frame.scaled_png(*size)
         messages = history.messages(text, png)
         if pictures is None:

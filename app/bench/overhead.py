@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.agent.conduct import Conduct
+from app.agent.dialects import dialect_named
 from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits
@@ -173,7 +174,8 @@ async def measure(kind: Kind, count: int) -> list[PhaseRow]:
             task, Topic(), store, TaskMetrics(CollectorRegistry()), keep_screenshots=True
         )
         clocked = _Clocked(trajectory, phone, engine, time.perf_counter())
-        history = History(load_prompt("autoglm", "en", datetime.now(UTC).date()), task.goal)
+        dialect, today = dialect_named("autoglm"), datetime.now(UTC).date()
+        history = History(dialect, load_prompt(dialect.prompt, "en", today), task.goal)
         policy = VisionPolicy(_Chat(client), history, None)
         limits = Limits(task.max_steps, task.timeout_s)
         await run_loop(device, policy, clocked, limits, Conduct(person=_Willing()))

@@ -25,7 +25,7 @@ from app.bench.targets import KINDS, Shown, targets
 from app.errors import ConfigError
 from app.llm.engine import Engine
 from app.settings import Settings
-from app.tasks.assignment import Assignments
+from app.tasks.assignment import Equipment
 from app.tasks.models import Task
 
 FIRST_SEED = 7000
@@ -107,7 +107,7 @@ def model_name(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def asking(settings: Settings) -> AsyncIterator[Assignments]:
+async def asking(settings: Settings) -> AsyncIterator[Equipment]:
     """The configured engine, ready, while the block runs. Raises EngineError."""
     async with AsyncExitStack() as stack:
         engine = Engine(settings.engine)

@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx
 
-from app.agent.history import History, user_text
+from app.agent.dialects import dialect_named
+from app.agent.history import History
 from app.agent.ports import Message
 from app.agent.prompt import load_prompt
 from app.asking import sampling_of
@@ -169,7 +170,9 @@ def _short(sampling: Sampling, tokens: int) -> Sampling:
 
 
 def _asked(settings: Settings, shown: Shown) -> str:
-    return user_text(shown.goal(settings.profile.prompt), shown.app, first=True)
+    profile = settings.profile
+    dialect = dialect_named(profile.dialect)
+    return dialect.user_text(shown.goal(profile.prompt), shown.app, first=True)
 
 
 def _conversation(
@@ -178,8 +181,10 @@ def _conversation(
     """The turns before are other goals with what the model itself replied to them."""
     profile = settings.profile
     today = datetime.now().astimezone().date()
-    system = load_prompt(profile.prompt, settings.agent.lang, today, settings.prompts_dir)
-    history = History(system, "")
+    dialect = dialect_named(profile.dialect)
+    name = profile.prompt or dialect.prompt
+    system = load_prompt(name, settings.agent.lang, today, settings.prompts_dir)
+    history = History(dialect, system, "")
     for earlier, reply in told:
         history.answered(earlier, reply)
     size = (profile.image_width, profile.image_height)

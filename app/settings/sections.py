@@ -118,7 +118,8 @@ class GuardSettings(Section):
 
 
 class ProfileSettings(Section):
-    prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")] = "autoglm"
+    dialect: Literal["autoglm"] = "autoglm"
+    prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""
     image_width: Count = 0
     image_height: Count = 0
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.0

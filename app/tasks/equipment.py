@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol
 
 from app.agent.conduct import Conduct
 from app.agent.control import Control
+from app.agent.dialects import dialect_named
+from app.agent.dialects.base import Dialect, Exchange
 from app.agent.guard import Category, Guard
-from app.agent.history import History, Turn, assistant_text, user_text
+from app.agent.history import History
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
 from app.agent.prompt import load_prompt
 from app.agent.reader import Reader
-from app.agent.reply import parse_reply
 from app.agent.verify import FreshLook, JudgeLook, SecondLook
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
@@ -27,6 +27,9 @@ SecondLookKind = Literal["off", "judge", "fresh"]
 
 class Profile(Protocol):
     """How one model is asked."""
+
+    @property
+    def dialect(self) -> str: ...
 
     @property
     def prompt(self) -> str: ...
@@ -51,7 +54,7 @@ class Profile(Protocol):
 
 
 @dataclass(frozen=True)
-class Assignments:
+class Equipment:
     """Builds them. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
     unless a task allows them all."""
 
@@ -61,10 +64,15 @@ class Assignments:
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
 
+    @property
+    def dialect(self) -> Dialect:
+        """Raises ConfigError for one that is not known."""
+        return dialect_named(self.profile.dialect)
+
     def policy(
         self,
         task: Task,
-        earlier: Sequence[Turn] = (),
+        earlier: Sequence[Exchange] = (),
         phone: str = "",
         *,
         goes_on: bool = False,
@@ -72,7 +80,7 @@ class Assignments:
         """Raises ConfigError when there is no prompt in the task's language."""
         return VisionPolicy(
             self.chat(phone),
-            History(self._system(task), task.goal, earlier, goes_on=goes_on),
+            History(self.dialect, self._system(task), task.goal, earlier, goes_on=goes_on),
             self._image_size,
             feedback=self.profile.feedback,
             grammar=self._grammar,
@@ -86,7 +94,7 @@ class Assignments:
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         categories = () if task.confirm == "allow" else self.categories
         chat = self.chat(phone)
-        reader = Reader(chat, task.goal, task.lang, self._image_size)
+        reader = Reader(self.dialect, chat, task.goal, task.lang, self._image_size)
         return Conduct(
             person=person if task.confirm == "ask" else Nobody(allows=task.confirm == "allow"),
             control=control,
@@ -100,13 +108,19 @@ class Assignments:
         if self.second_look == "off":
             return None
         if self.second_look == "judge":
-            return JudgeLook(Reader(chat, task.goal, task.lang, self._image_size))
-        system, grammar = self._system(task), self._grammar
-        return FreshLook(chat, system, task.goal, self._image_size, grammar)
+            return JudgeLook(Reader(self.dialect, chat, task.goal, task.lang, self._image_size))
+        system = self._system(task)  # before the task starts, so that a missing prompt is told then
+
+        def fresh() -> VisionPolicy:
+            history = History(self.dialect, system, task.goal)
+            return VisionPolicy(chat, history, self._image_size, grammar=self._grammar)
+
+        return FreshLook(fresh)
 
     def _system(self, task: Task) -> str:
         today = datetime.now().astimezone().date()
-        return load_prompt(self.profile.prompt, task.lang, today, self.prompts_dir)
+        name = self.profile.prompt or self.dialect.prompt
+        return load_prompt(name, task.lang, today, self.prompts_dir)
 
     @property
     def _image_size(self) -> tuple[int, int] | None:
@@ -115,28 +129,25 @@ class Assignments:
 
     @property
     def _grammar(self) -> str:
-        if self.profile.grammar == "off":
-            return ""
-        path = resources.files("app.agent") / "grammars" / "autoglm.gbnf"
-        return path.read_text(encoding="utf-8")
+        return "" if self.profile.grammar == "off" else self.dialect.grammar()
 
 
-def turns_of(task: Task, steps: Sequence[Step]) -> list[Turn]:
+def exchanges_of(dialect: Dialect, task: Task, steps: Sequence[Step]) -> list[Exchange]:
     """The conversation of an ended task, as its steps tell it, for a task that follows it."""
-    turns: list[Turn] = []
+    exchanges: list[Exchange] = []
     for step in steps:
         try:
-            decision = parse_reply(step.raw)
+            decision = dialect.read(step.raw)
         except (PolicyError, ReplyTruncated):
             continue
-        first = not turns
-        turns.append(
-            Turn(
-                user_text(task.goal, step.app, first=first),
-                assistant_text(decision.thought, decision.answer),
+        first = not exchanges
+        exchanges.append(
+            Exchange(
+                dialect.user_text(task.goal, step.app, first=first),
+                dialect.assistant_text(decision.thought, decision.answer),
                 step.summary,
                 step.tokens.get("completion", 0),
                 goal=first,
             )
         )
-    return turns
+    return exchanges

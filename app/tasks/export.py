@@ -16,9 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import IO, Any
 
-from app.agent.history import assistant_text, user_text
-from app.agent.reply import parse_reply
-from app.agent.step import Decision
+from app.agent.dialects.base import Conversation, Dialect, Exchange
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
 
@@ -39,13 +37,18 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; color: 
 
 
 def write_export(
-    target: Path | IO[bytes], task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]
+    target: Path | IO[bytes],
+    task: Task,
+    steps: Sequence[Step],
+    pictures: Mapping[int, Path],
+    dialect: Dialect,
 ) -> None:
-    """Write the zip file; `pictures` are the screenshots that were kept, by step."""
+    """Write the zip file; `pictures` are the screenshots that were kept, by step, and `dialect` is
+    that of the model."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("task.json", task.model_dump_json(indent=1))
         archive.writestr("steps.jsonl", _lines(step.model_dump(mode="json") for step in steps))
-        archive.writestr("chat.jsonl", _lines(_chat(task, steps, pictures)))
+        archive.writestr("chat.jsonl", _lines(_chat(task, steps, pictures, dialect)))
         archive.writestr("index.html", _page(task, steps, pictures))
         for number, path in pictures.items():
             archive.write(path, _picture(number), zipfile.ZIP_STORED)
@@ -60,30 +63,22 @@ def _picture(number: int) -> str:
 
 
 def _chat(
-    task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]
+    task: Task, steps: Sequence[Step], pictures: Mapping[int, Path], dialect: Dialect
 ) -> Iterator[dict[str, Any]]:
-    """Each decision with all turns before it: texts as they were, and the one image."""
-    before: list[dict[str, Any]] = []
+    """Each decision with all exchanges before it: texts as they were, and the one picture."""
+    past: list[Exchange] = []
     for step in steps:
-        decision = _decision(step)
-        if decision is None:
+        try:
+            decision = dialect.read(step.raw)
+        except (PolicyError, ReplyTruncated):
             continue
-        text = {"type": "text", "text": user_text(task.goal, step.app, first=not before)}
-        image = [{"type": "image", "image": _picture(step.number)}]
-        reply = {
-            "role": "assistant",
-            "content": assistant_text(decision.thought, decision.answer),
-        }
-        asked = [*image, text] if step.number in pictures else [text]
-        yield {"messages": [*before, {"role": "user", "content": asked}, reply]}
-        before += [{"role": "user", "content": [text]}, reply]
-
-
-def _decision(step: Step) -> Decision | None:
-    try:
-        return parse_reply(step.raw)
-    except (PolicyError, ReplyTruncated):
-        return None
+        text = dialect.user_text(task.goal, step.app, first=not past)
+        reply = dialect.assistant_text(decision.thought, decision.answer)
+        kept = step.number in pictures
+        picture = {"type": "image", "image": _picture(step.number)} if kept else None
+        messages = dialect.messages(Conversation("", task.goal, past), text, picture)
+        yield {"messages": [*messages, {"role": "assistant", "content": reply}]}
+        past.append(Exchange(text, reply, step.summary))
 
 
 def _page(task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]) -> str:

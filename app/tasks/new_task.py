@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
-from app.agent.history import Turn
+from app.agent.dialects.base import Dialect, Exchange
 from app.errors import InputError, KeyReused, TaskNotFound
-from app.tasks.assignment import turns_of
+from app.tasks.assignment import exchanges_of
 from app.tasks.models import OPEN, Confirm, NewTask, Task
 from app.tasks.ports import Fleet
 from app.tasks.queue import ANY
@@ -54,7 +54,9 @@ class Intake:
         store: Store,
         defaults: Defaults,
         get: Callable[[str], Awaitable[Task]],
+        dialect: Dialect,
     ) -> None:
+        self._dialect = dialect
         self._fleet = fleet
         self._store = store
         self._defaults = defaults
@@ -130,13 +132,13 @@ class Intake:
             raise InputError(f"task {followed.id} ran on {followed.device}", "Leave `device` out.")
         return followed
 
-    async def conversation(self, task: Task) -> list[Turn]:
-        """The turns so far, oldest first: of the tasks that this one follows, and its own when it
-        goes on after a restart."""
-        earlier: list[Turn] = []
+    async def conversation(self, task: Task) -> list[Exchange]:
+        """The exchanges so far, oldest first: of the tasks that this one follows, and its own when
+        it goes on after a restart."""
+        earlier: list[Exchange] = []
         if task.follows is not None:
             with suppress(TaskNotFound):  # too old to be kept; the rest is told without it
                 earlier = await self.conversation(await self._store.get_task(task.follows))
         if task.steps:
-            earlier += turns_of(task, await self._store.list_steps(task.id))
+            earlier += exchanges_of(self._dialect, task, await self._store.list_steps(task.id))
         return earlier

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import IO
 
+from app.agent.dialects.base import Dialect
 from app.errors import TaskNotFound
 from app.events import Event, Topic
 from app.tasks.export import write_export
@@ -25,8 +26,9 @@ reader can have got before: whoever resumes with such a number misses nothing, l
 class Records:
     """Filled by the runner, read by everybody. Every call raises TaskNotFound."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, dialect: Dialect) -> None:
         self._store = store
+        self._dialect = dialect
         self.live: dict[str, Task] = {}
         self.topics: dict[str, Topic] = {}
         self.trajectories: dict[str, Trajectory] = {}
@@ -52,7 +54,7 @@ class Records:
         task, steps = await self.get(task_id), await self.steps(task_id)
         paths = {step.number: self._store.screenshot_path(task.id, step.number) for step in steps}
         kept = {number: path for number, path in paths.items() if path.is_file()}
-        await asyncio.to_thread(write_export, target, task, steps, kept)
+        await asyncio.to_thread(write_export, target, task, steps, kept, self._dialect)
         return task
 
     async def _written(self, task_id: str) -> None:

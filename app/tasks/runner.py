@@ -74,10 +74,10 @@ class Runner:
         self._webhooks = webhooks
         self._retention = retention
         self._secrets = Secrets()
-        self.records = Records(store)
+        self.records = Records(store, assignments.dialect)
         self._live = self.records.live
         self._topics = self.records.topics
-        self._intake = Intake(fleet, store, defaults, self.records.get)
+        self._intake = Intake(fleet, store, defaults, self.records.get, assignments.dialect)
         limits = WorkLimits(defaults.reply_timeout_s, return_s, keep_screenshots)
         self._work = Work(
             fleet,

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from app.agent.conduct import Conduct
+from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
@@ -218,7 +219,7 @@ class Scene:
 
     async def run(self, max_steps: int = 10, timeout_s: float = 30) -> Outcome:
         policy = VisionPolicy(
-            self.chat, History("system", self.goal), (252, 560), feedback=self.feedback
+            self.chat, History(AUTOGLM, "system", self.goal), (252, 560), feedback=self.feedback
         )
         limits = Limits(max_steps, timeout_s)
         return await run_loop(self.device, policy, self.notebook, limits, self.conduct)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.agent.conduct import Conduct
+from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.guard import Category, Guard
 from app.agent.ports import Nobody
 from app.agent.reader import Reader
@@ -245,7 +246,7 @@ async def test_notes_are_kept_and_used() -> None:
         '<think>x</think><answer>finish(message="This one.")</answer>',
         DONE,
     )
-    reader = Reader(chat, "Compare prices", "en", None)
+    reader = Reader(AUTOGLM, chat, "Compare prices", "en", None)
     scene = Scene(chat, conduct=Conduct(reader=reader))
     assert (await scene.run()).reason == "finished"
     assert scene.notebook.steps[0].remark == "Noted: The price is 12 EUR."
@@ -270,7 +271,7 @@ async def test_without_a_reader_the_thought_is_what_is_noted() -> None:
 def judged(chat: ScriptedChat, *answers: Answer) -> Conduct:
     return Conduct(
         person=ScriptedPerson(list(answers)),
-        second_look=JudgeLook(Reader(chat, "Turn on Bluetooth", "en", None)),
+        second_look=JudgeLook(Reader(AUTOGLM, chat, "Turn on Bluetooth", "en", None)),
     )
 
 

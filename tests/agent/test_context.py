@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.agent.context import ContextBudget, image_tokens
-from app.agent.history import KEPT_TURNS, RECORD_HEADING, RECORD_LINES, History
+from app.agent.dialects.autoglm import AUTOGLM, RECORD_HEADING
+from app.agent.history import KEPT_EXCHANGES, RECORD_LINES, ContextBudget, History
 from app.agent.policy import VisionPolicy
 from app.agent.step import Observation
 from app.errors import ContextOverflow
@@ -29,7 +29,7 @@ DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answ
     [(1080, 2400, 3354), (252, 560, 180), (10, 10, 8), (4000, 4000, 4096)],
 )
 def test_tokens_of_an_image(width: int, height: int, tokens: int) -> None:
-    assert image_tokens(width, height) == tokens
+    assert AUTOGLM.image_tokens(width, height) == tokens
 
 
 def test_the_next_prompt_is_foreseen_from_the_engines_counts() -> None:
@@ -46,7 +46,7 @@ def test_the_next_prompt_is_foreseen_from_the_engines_counts() -> None:
 
 
 def filled(turns: int, tokens: int = 100) -> History:
-    history = History("system", "Turn on Bluetooth")
+    history = History(AUTOGLM, "system", "Turn on Bluetooth")
     for number in range(turns):
         text = history.pending_text(f"App {number}")
         history.answered(text, f"reply {number}", f"did {number}", tokens)
@@ -86,7 +86,7 @@ def test_folding_keeps_goal_order_and_the_last_turns(
     assert len(said) % 2 == 0  # system, pairs, and the turn that is asked
     replies = [text for text in said if text.startswith("reply ")]
     assert replies == sorted(replies, key=lambda text: int(text.split()[1]))
-    assert replies[-KEPT_TURNS:] == [f"reply {n}" for n in range(turns)][-KEPT_TURNS:]
+    assert replies[-KEPT_EXCHANGES:] == [f"reply {n}" for n in range(turns)][-KEPT_EXCHANGES:]
     record = said[1].partition(RECORD_HEADING)[2]
     assert record.count("did ") <= RECORD_LINES
 
@@ -96,11 +96,11 @@ def test_a_long_record_says_how_much_came_before() -> None:
     while history.fold(1_000_000):
         pass
     assert "(57 steps before these)" in texts(history)[1]
-    assert len(history.turns) == KEPT_TURNS + 1
+    assert len(history.exchanges) == KEPT_EXCHANGES + 1
 
 
 def test_a_goal_that_follows_another_is_the_one_that_is_kept() -> None:
-    history = History("system", "Now turn it off", filled(6).turns)
+    history = History(AUTOGLM, "system", "Now turn it off", filled(6).exchanges)
     for number in range(6):
         history.answered(history.pending_text("Home"), f"more {number}", f"then {number}", 100)
     history.fold(1_000_000)
@@ -182,7 +182,7 @@ async def test_a_conversation_that_was_taken_over_is_counted_before_it_is_sent()
 async def test_a_conversation_of_its_own_is_not_counted() -> None:
     chat = ScriptedChat(TAP, DONE)
     chat.context, chat.counts = 10_000, [99_999]
-    policy = VisionPolicy(chat, History("system", "Turn on Bluetooth"), None)
+    policy = VisionPolicy(chat, History(AUTOGLM, "system", "Turn on Bluetooth"), None)
     for _ in range(2):
         await policy.decide(Observation(PlainFrame(), "Home"), "", lambda thought: None)
     assert chat.counts == [99_999]

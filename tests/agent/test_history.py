@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 
-from app.agent.history import History, assistant_text, screen_info, user_text
+from app.agent.dialects.autoglm import AUTOGLM, screen_info
+from app.agent.history import History
 
 PNG = b"\x89PNG not really"
 
@@ -20,13 +21,13 @@ def image_parts(messages: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def test_the_first_turn_holds_the_goal_and_the_app() -> None:
-    assert user_text("Turn on Wi-Fi", "微信", first=True) == (
+    assert AUTOGLM.user_text("Turn on Wi-Fi", "微信", first=True) == (
         'Turn on Wi-Fi\n\n{"current_app": "微信"}'
     )
 
 
 def test_later_turns_hold_the_app_under_a_heading() -> None:
-    assert user_text("Turn on Wi-Fi", "Home", first=False) == (
+    assert AUTOGLM.user_text("Turn on Wi-Fi", "Home", first=False) == (
         '** Screen Info **\n\n{"current_app": "Home"}'
     )
 
@@ -36,13 +37,13 @@ def test_an_app_name_cannot_break_out_of_its_json() -> None:
 
 
 def test_a_kept_reply_has_each_tag_once() -> None:
-    assert assistant_text("So.", 'do(action="Back")') == (
+    assert AUTOGLM.assistant_text("So.", 'do(action="Back")') == (
         '<think>So.</think><answer>do(action="Back")</answer>'
     )
 
 
 def test_a_request_holds_one_image_before_its_text() -> None:
-    history = History("You drive a phone.", "Open Notes")
+    history = History(AUTOGLM, "You drive a phone.", "Open Notes")
     text = history.pending_text("Home")
     assert history.messages(text, PNG) == [
         {"role": "system", "content": "You drive a phone."},
@@ -62,7 +63,7 @@ def test_a_request_holds_one_image_before_its_text() -> None:
 
 
 def test_answered_turns_lose_their_images_and_keep_their_texts() -> None:
-    history = History("You drive a phone.", "Open Notes")
+    history = History(AUTOGLM, "You drive a phone.", "Open Notes")
     for app in ("Home", "Settings", "Notes"):
         text = history.pending_text(app)
         messages = history.messages(text, PNG)
@@ -81,7 +82,7 @@ def test_answered_turns_lose_their_images_and_keep_their_texts() -> None:
 
 def test_a_longer_conversation_begins_with_the_shorter_one() -> None:
     """The engine reuses what it has read as far as two requests are the same."""
-    history = History("You drive a phone.", "Open Notes")
+    history = History(AUTOGLM, "You drive a phone.", "Open Notes")
     text = history.pending_text("Home")
     before = history.messages(text, PNG)
     history.answered(text, "reply")
@@ -91,7 +92,7 @@ def test_a_longer_conversation_begins_with_the_shorter_one() -> None:
 
 
 def test_feedback_stands_before_the_rest() -> None:
-    history = History("You drive a phone.", "Open Notes")
+    history = History(AUTOGLM, "You drive a phone.", "Open Notes")
     assert history.pending_text("Home", "The app is not installed.") == (
         'The app is not installed.\n\nOpen Notes\n\n{"current_app": "Home"}'
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.agent.conduct import Conduct
+from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.guard import Category, Guard
 from app.agent.ports import Message
 from app.agent.reader import Reader
@@ -124,13 +125,13 @@ def naming() -> tuple[Scene, Gate]:
 def noting() -> tuple[Scene, Gate]:
     """The page is read for a note before anything is tapped."""
     chat = HeldChat("The page says 5.")
-    conduct = Conduct(reader=Reader(chat, "goal", "en", None))
+    conduct = Conduct(reader=Reader(AUTOGLM, chat, "goal", "en", None))
     return Scene(ScriptedChat(NOTE, TAP, DONE), conduct=conduct), chat.gate
 
 
 def doubting() -> tuple[Scene, Gate]:
     chat = HeldChat("No.", "Yes.")
-    conduct = Conduct(second_look=JudgeLook(Reader(chat, "goal", "en", None)))
+    conduct = Conduct(second_look=JudgeLook(Reader(AUTOGLM, chat, "goal", "en", None)))
     return Scene(ScriptedChat(DONE, TAP, DONE), conduct=conduct), chat.gate
 
 

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.reader import Reader
+from tests.agent.dialects.test_autoglm_reply import REPLIES
 from tests.agent.doubles import PlainFrame, ScriptedChat
-from tests.agent.test_reply import REPLIES
 
 
 def reader(reply: str) -> Reader:
-    return Reader(ScriptedChat(reply), "goal", "en", None)
+    return Reader(AUTOGLM, ScriptedChat(reply), "goal", "en", None)
 
 
 @pytest.mark.parametrize(

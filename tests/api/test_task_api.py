@@ -30,8 +30,8 @@ from tests.agent.doubles import RememberingDevice, ScriptedChat
 
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PROFILE = SimpleNamespace(
-    prompt="autoglm", image_width=0, image_height=0, feedback=True, reads=False, grammar="off",
-    max_tokens=100,
+    dialect="autoglm", prompt="", image_width=0, image_height=0, feedback=True,
+    reads=False, grammar="off", max_tokens=100,
 )  # fmt: skip
 DEFAULTS = SimpleNamespace(
     lang="en", max_steps=5, timeout_s=60.0, profile="test", confirm="deny", reply_timeout_s=1.0,

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.execute import to_pixels
-from app.agent.reply import parse_reply
 from app.agent.step import Attempt
 from app.bench.report import marked
 from app.bench.stub_engine import stub_engine
@@ -45,7 +45,7 @@ def tapping(x: int, y: int) -> str:
 
 
 def attempt(text: str) -> Attempt:
-    return Attempt(raw=text, decision=parse_reply(text), timings_ms={"request": 5.0})
+    return Attempt(raw=text, decision=AUTOGLM.read(text), timings_ms={"request": 5.0})
 
 
 def first(prompt: str = "autoglm") -> Shown:

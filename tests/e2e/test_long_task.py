@@ -19,8 +19,8 @@ import pytest
 
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
-from app.agent.context import image_tokens
-from app.agent.history import RECORD_HEADING, History
+from app.agent.dialects.autoglm import AUTOGLM, RECORD_HEADING
+from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
@@ -95,7 +95,7 @@ async def test_a_long_task_never_overflows_and_is_read_from_the_cache(
             device = await fleet.connect(phone.serial)
             await device.launch("com.android.settings")
             system = load_prompt("autoglm", "en", date(2026, 11, 20))
-            policy = VisionPolicy(chat, History(system, GOAL), IMAGE, max_reply=REPLY)
+            policy = VisionPolicy(chat, History(AUTOGLM, system, GOAL), IMAGE, max_reply=REPLY)
             outcome = await run_loop(device, policy, notebook, Limits(STEPS, 1100))
         finally:
             await client.aclose()
@@ -109,7 +109,7 @@ async def test_a_long_task_never_overflows_and_is_read_from_the_cache(
     assert folds >= 1
     largest = max(step.tokens["prompt"] for step in notebook.steps)
     shares = [
-        step.tokens["cached"] / (step.tokens["prompt"] - image_tokens(*IMAGE))
+        step.tokens["cached"] / (step.tokens["prompt"] - AUTOGLM.image_tokens(*IMAGE))
         for step in notebook.steps[1:]
     ]
     print(f"folds {folds}, largest prompt {largest}, least share from the cache {min(shares):.2f}")

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.agent.dialects.autoglm import AUTOGLM
 from app.tasks.export import write_export
 from app.tasks.models import Step, Task
 
@@ -47,7 +48,7 @@ def exported(
     for number in pictures:
         paths[number] = folder / f"{number}.jpg"
         paths[number].write_bytes(JPEG)
-    write_export(folder / "task.zip", task(goal), steps, paths)
+    write_export(folder / "task.zip", task(goal), steps, paths, AUTOGLM)
     with zipfile.ZipFile(folder / "task.zip") as archive:
         assert archive.testzip() is None
         return {name: archive.read(name).decode("latin-1" if "jpg" in name else "utf-8")

@@ -8,8 +8,7 @@ from collections import Counter
 import pytest
 
 from app.agent.actions import Finish, TakeOver
-from app.agent.history import assistant_text
-from app.agent.reply import parse_reply
+from app.agent.dialects.autoglm import AUTOGLM
 from app.virtual_phone.apps.catalogue import APPS
 from app.virtual_phone.apps.settings import SWITCHES
 from app.virtual_phone.phone import Phone
@@ -101,7 +100,7 @@ def test_every_advice_is_a_reply_that_the_agent_understands() -> None:
 
 
 def parse(advice: Advice) -> object:
-    return parse_reply(assistant_text(advice.thought, advice.call)).action
+    return AUTOGLM.read(AUTOGLM.assistant_text(advice.thought, advice.call)).action
 
 
 def test_the_same_screen_gets_the_same_advice() -> None:

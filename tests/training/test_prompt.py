@@ -9,7 +9,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.agent.history import History, assistant_text
+from app.agent.dialects.autoglm import AUTOGLM
+from app.agent.history import History
 from app.llm.engine import Engine
 from app.settings import load_settings
 from training.prompt import prompt_text
@@ -33,10 +34,10 @@ def png() -> bytes:
 
 
 def conversation(turns: int) -> tuple[History, str]:
-    history = History(system_prompt(), "Turn on Bluetooth")
+    history = History(AUTOGLM, system_prompt(), "Turn on Bluetooth")
     for number in range(turns):
         text = history.pending_text(f"App {number}")
-        history.answered(text, assistant_text(f"Thought {number}.", 'do(action="Home")'))
+        history.answered(text, AUTOGLM.assistant_text(f"Thought {number}.", 'do(action="Home")'))
     return history, history.pending_text("Settings")
 
 
@@ -50,7 +51,7 @@ async def test_the_engine_renders_what_the_model_was_trained_on(engine_url: str)
             assert answer["prompt"].count(marker) == 1
             trained = prompt_text(
                 system_prompt(),
-                [(turn.user, turn.assistant) for turn in history.turns],
+                [(turn.user, turn.assistant) for turn in history.exchanges],
                 text,
                 IMAGE_TOKENS,
             )

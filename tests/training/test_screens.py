@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from app.agent.reply import parse_reply
+from app.agent.dialects.autoglm import AUTOGLM
 from app.virtual_phone.display import HEIGHT
 from app.virtual_phone.phone import Phone
 from training.screens import (
@@ -31,7 +31,7 @@ def test_a_screen_has_the_shape_that_the_network_reads() -> None:
         assert screen.cells.shape == (ROWS, COLUMNS)
         assert len(screen.questions) == GOALS_PER_SCREEN
         for question in screen.questions:
-            assert parse_reply(question.reply).thought
+            assert AUTOGLM.read(question.reply).thought
 
 
 def test_the_same_seed_gives_the_same_screens_and_another_gives_others() -> None:

@@ -41,6 +41,8 @@ _WORDS: dict[str, Value] = {
 }
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "\\": "\\", "/": "/", '"': '"', "'": "'"}
 _CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”", "‘": "’"}
+_PLAIN = {closing: re.compile(rf"[^{closing}\\]*") for closing in _CLOSING_QUOTE.values()}
+"""What stands in a string up to its end or its next backslash, by the closing quote."""
 _CLOSING_BRACKET = {"[": "]", "(": ")", "［": "]", "（": ")"}
 _FULL_WIDTH = {",": "，", ")": "）", "]": "］", "=": "＝"}
 _UTF16 = re.compile(r"u([0-9a-fA-F]{4})(?:\\u([0-9a-fA-F]{4}))?")
@@ -221,16 +223,18 @@ class _Reader:
     def _string(self, closing: str) -> str:
         """A string up to its closing quote; raw newlines are part of it."""
         self._at += 1
+        plain = _PLAIN[closing]
         parts: list[str] = []
-        while self._at < len(self._text):
-            character = self._text[self._at]
+        while run := plain.match(self._text, self._at):
+            parts.append(run.group())
+            self._at = run.end()
+            character = self._text[self._at : self._at + 1]
             self._at += 1
             if character == closing:
                 return "".join(parts)
-            if character == "\\" and self._at < len(self._text):
-                parts.append(self._escape())
-            else:
-                parts.append(character)
+            if character != "\\" or self._at >= len(self._text):
+                break
+            parts.append(self._escape())
         raise CallError("a string is not closed")
 
     def _escape(self) -> str:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.agent.thought import ThoughtStream
+from app.agent.dialects.autoglm import AUTOGLM
 
 
 def stream(pieces: list[str]) -> str:
-    thoughts = ThoughtStream()
-    return "".join(thoughts.feed(piece) for piece in pieces)
+    reading = AUTOGLM.reading()
+    return "".join(reading.feed(piece) for piece in pieces)
 
 
 @pytest.mark.parametrize(

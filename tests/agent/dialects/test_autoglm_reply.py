@@ -26,7 +26,7 @@ from app.agent.actions import (
     TypeText,
     Wait,
 )
-from app.agent.reply import holds_action, parse_reply, split_thinking
+from app.agent.dialects.autoglm_reply import holds_action, parse_reply, split_thinking
 from app.errors import (
     ActionOutOfBounds,
     AppError,

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.agent.call import CallError, find_calls, readable_calls
+from app.agent.dialects.syntax import CallError, find_calls, readable_calls
 
 
 def test_tells_where_each_call_stands() -> None:

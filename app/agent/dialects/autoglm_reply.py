@@ -1,4 +1,4 @@
-"""Model text to one action, or an error: the only way from a reply to the phone.
+"""AutoGLM's replies: model text to one action, or an error. The only way from it to the phone.
 
 The rules: thinking is never executed; a call directly behind `</think>` or a leading `<answer>` is
 the action, and nothing after it is looked at, so that the stream can be closed there; in a reply
@@ -9,14 +9,12 @@ inside its strings; and nothing but a well-formed `finish(...)` ends a task as d
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from app.agent.actions import (
-    MAX_WAIT_S,
     Action,
     Back,
     CallApi,
@@ -27,21 +25,30 @@ from app.agent.actions import (
     Launch,
     LongPress,
     Note,
-    Point,
     Swipe,
     TakeOver,
     Tap,
     TypeText,
     Wait,
 )
-from app.agent.call import Call, CallError, Value, call_at, find_calls, readable_calls
+from app.agent.dialects import arguments as given
+from app.agent.dialects.base import Grid
+from app.agent.dialects.syntax import (
+    Call,
+    CallError,
+    Value,
+    call_at,
+    find_calls,
+    readable_calls,
+)
 from app.agent.step import Decision
-from app.errors import ActionOutOfBounds, AppError, ReplyTruncated, ReplyUnparseable, UnknownAction
+from app.errors import AppError, ReplyTruncated, ReplyUnparseable, UnknownAction
 
+GRID = Grid(last=999)
 _SPECIAL = re.compile(
     r"<\|(?:user|assistant|system|observation|endoftext|begin_of_box|end_of_box)\|>"
 )
-_TAGS = re.compile(r"</?(?:think|answer)>")
+_MARKS = re.compile(rf"</?(?:think|answer)>|{_SPECIAL.pattern}")
 _OPENS_WITH_THOUGHT = re.compile(rf"(?:\s|{_SPECIAL.pattern})*<think>")
 _OPENS_WITH_ACTION = re.compile(
     rf"(?:\s|{_SPECIAL.pattern}|</?answer>|```\w*)*(?:(?:do|finish)\s*[(（]|[{{\[])"
@@ -49,15 +56,8 @@ _OPENS_WITH_ACTION = re.compile(
 _LEAD = re.compile(rf"(?:\s|{_SPECIAL.pattern}|</?answer>|```\w*)*")
 _SURELY_OVER = 2
 """Characters behind a call that show that it stands alone: `.x` would chain another to it."""
-_POINT = re.compile(r"[\s\d.,;+\-()\[\]]*")
-_WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z秒分钟小时]*)\s*")
-_UNITS = {
-    "ms": 0.001,
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds", "秒", "秒钟"), 1.0),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 60.0),
-    **dict.fromkeys(("h", "hour", "hours", "小时"), 3600.0),
-}
-_MAX_REPLY = 50_000
+MAX_REPLY = 50_000
+"""Characters; a longer reply is not read."""
 
 
 def parse_reply(text: str, *, truncated: bool = False) -> Decision:
@@ -71,8 +71,8 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
         UnknownAction: an action that is not in the protocol.
         ActionOutOfBounds: coordinates that are not thousandths of the screen.
     """
-    if len(text) > _MAX_REPLY:
-        raise ReplyUnparseable(f"the reply is longer than {_MAX_REPLY} characters")
+    if len(text) > MAX_REPLY:
+        raise ReplyUnparseable(f"the reply is longer than {MAX_REPLY} characters")
     try:
         thinking, answer, tag = _split(text)
         call = first_call(answer) if tag else None
@@ -96,14 +96,20 @@ def holds_action(text: str) -> bool:
 
     `parse_reply` then gives the same for the half reply and for the whole one.
     """
+    return rest_behind(text) is not None
+
+
+def rest_behind(text: str) -> int | None:
+    """Characters behind the point from which on `text` holds its action; None when it does not."""
     if "</think>" not in text and "<answer>" not in text:
-        return False
+        return None
     try:
         _, answer, tag = _split(text)
         call = first_call(answer) if tag == "final" else None
     except CallError:
-        return False
-    return call is not None and len(answer) - call.end >= _SURELY_OVER
+        return None
+    rest = len(answer) - call.end - _SURELY_OVER if call else -1
+    return rest if rest >= 0 else None
 
 
 def _amid_words(answer: str, call: Call) -> bool:
@@ -175,8 +181,11 @@ def _find_outside(text: str, tag: str, calls: list[Call], position: int = 0) -> 
 
 
 def plain_text(text: str) -> str:
-    """The text without the tags and special tokens of the protocol."""
-    return _SPECIAL.sub("", _TAGS.sub("", text)).strip()
+    """The text without the tags and special tokens of the protocol.
+
+    A space stands in their place, so that what stood around one cannot become another.
+    """
+    return _MARKS.sub(" ", text).strip()
 
 
 def _unreadable(message: str, truncated: bool) -> AppError:
@@ -193,7 +202,7 @@ def _with_positional(call: Call, first: str) -> dict[str, Value]:
 
 def _build(call: Call) -> Action:
     if call.name == "finish":
-        return Finish(message=_text(_with_positional(call, "message"), "message"))
+        return Finish(message=given.text(_with_positional(call, "message"), "message"))
     arguments = _with_positional(call, "action")
     name = arguments.get("action")
     if not isinstance(name, str):
@@ -204,88 +213,21 @@ def _build(call: Call) -> Action:
     return builder(arguments)
 
 
-def _text(arguments: Mapping[str, Value], key: str, *, required: bool = False) -> str:
-    value = arguments.get(key)
-    if value is None and not required:
-        return ""
-    if isinstance(value, bool | int | float) and not required:
-        return str(value)
-    if not isinstance(value, str):
-        raise ReplyUnparseable(f"{key} must be text")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ReplyUnparseable(f"{key} holds half a character")
-    return value
-
-
-def _app(arguments: Mapping[str, Value]) -> str:
-    app = _text(arguments, "app", required=True).strip()
-    if not app:
-        raise ReplyUnparseable("app is empty")
-    return app
-
-
-def _point(arguments: Mapping[str, Value], key: str) -> Point:
-    """A point or the centre of a box, in thousandths; out of range is clamped to the edge."""
-    value = arguments.get(key)
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-        value = value[0]
-    if isinstance(value, str) and _POINT.fullmatch(value):
-        value = _numbers(value)
-    if not isinstance(value, list) or len(value) not in (2, 4):
-        raise ReplyUnparseable(f"{key} must be [x,y]")
-    numbers = [_number(item, key) for item in value]
-    if all(0 <= n <= 1 for n in numbers) and any(isinstance(item, float) for item in value):
-        raise ActionOutOfBounds(f"{key} must be in thousandths of the screen, not fractions")
-    if len(numbers) == 4:
-        numbers = [(numbers[0] + numbers[2]) / 2, (numbers[1] + numbers[3]) / 2]
-    return _clamp(numbers[0]), _clamp(numbers[1])
-
-
-def _numbers(text: str) -> list[Value]:
-    parts = re.findall(r"[-+]?\d+(?:\.\d+)?", text)
-    return [float(part) if "." in part else int(part[:20]) for part in parts]
-
-
-def _number(value: Value, key: str) -> float:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    except OverflowError:
-        pass  # an integer of hundreds of digits is no number of ours
-    raise ReplyUnparseable(f"{key} must hold numbers")
-
-
-def _clamp(value: float) -> int:
-    return round(min(max(value, 0.0), 999.0))  # infinity, the sum of two huge sides, included
-
-
-def _wait(arguments: Mapping[str, Value]) -> Wait:
-    value = arguments.get("duration", 1)
-    if isinstance(value, str):
-        found = _WAIT.fullmatch(value)
-        unit = _UNITS.get(found.group(2).casefold()) if found else None
-        if found is None or unit is None:
-            raise ReplyUnparseable("duration must be a number of seconds")
-        value = min(float(found.group(1)) * unit, MAX_WAIT_S)
-    seconds = _number(value, "duration")
-    return Wait(seconds=min(max(seconds, 0.0), MAX_WAIT_S))
-
-
 _BUILDERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
-    "launch": lambda a: Launch(app=_app(a)),
-    "tap": lambda a: Tap(element=_point(a, "element"), message=_text(a, "message")),
-    "type": lambda a: TypeText(text=_text(a, "text", required=True)),
-    "typename": lambda a: TypeText(text=_text(a, "text", required=True)),
-    "swipe": lambda a: Swipe(start=_point(a, "start"), end=_point(a, "end")),
-    "longpress": lambda a: LongPress(element=_point(a, "element")),
-    "doubletap": lambda a: DoubleTap(element=_point(a, "element")),
+    "launch": lambda a: Launch(app=given.app(a)),
+    "tap": lambda a: Tap(element=given.point(a, "element", GRID), message=given.text(a, "message")),
+    "type": lambda a: TypeText(text=given.text(a, "text", required=True)),
+    "typename": lambda a: TypeText(text=given.text(a, "text", required=True)),
+    "swipe": lambda a: Swipe(start=given.point(a, "start", GRID), end=given.point(a, "end", GRID)),
+    "longpress": lambda a: LongPress(element=given.point(a, "element", GRID)),
+    "doubletap": lambda a: DoubleTap(element=given.point(a, "element", GRID)),
     "back": lambda a: Back(),
     "home": lambda a: Home(),
-    "wait": _wait,
-    "note": lambda a: Note(message=_text(a, "message")),
-    "callapi": lambda a: CallApi(instruction=_text(a, "instruction")),
-    "interact": lambda a: Interact(message=_text(a, "message")),
-    "takeover": lambda a: TakeOver(message=_text(a, "message")),
+    "wait": lambda a: Wait(seconds=given.seconds(a, "duration")),
+    "note": lambda a: Note(message=given.text(a, "message")),
+    "callapi": lambda a: CallApi(instruction=given.text(a, "instruction")),
+    "interact": lambda a: Interact(message=given.text(a, "message")),
+    "takeover": lambda a: TakeOver(message=given.text(a, "message")),
 }
 _NAMES = (
     "Launch, Tap, Type, Swipe, Long Press, Double Tap, Back, Home, Wait, Note, Call_API, Interact, "

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from importlib import resources
 
 import pytest
 
-from app.agent.reply import holds_action, parse_reply
+from app.agent.dialects.autoglm import AUTOGLM
+from app.agent.dialects.autoglm_reply import holds_action, parse_reply
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import load_settings
 
-GRAMMAR = (resources.files("app.agent") / "grammars" / "autoglm.gbnf").read_text("utf-8")
+GRAMMAR = AUTOGLM.grammar()
 BINARY = os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER", "")
 KINDS = {"embedded": {"engine.kind": "embedded"}} | (
     {"llama-server": {"engine.kind": "llama-server", "engine.binary": BINARY}} if BINARY else {}

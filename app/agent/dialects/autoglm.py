@@ -1,0 +1,188 @@
+"""AutoGLM-Phone's dialect: `<think>...</think><answer>do(action="Tap", element=[x,y])</answer>`.
+
+The texts are those of the model's training to the letter: the first user turn is the goal and the
+current app, each later one a heading and the current app; the picture stands before the text, and
+leaves the conversation once its turn is answered, so that a request holds exactly one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import resources
+
+from app.agent.actions import Finish
+from app.agent.dialects.autoglm_reply import (
+    GRID,
+    parse_reply,
+    plain_text,
+    rest_behind,
+    split_thinking,
+)
+from app.agent.dialects.base import Conversation, Part
+from app.agent.dialects.syntax import CallError
+from app.agent.dialects.thought import ThoughtStream
+from app.agent.ports import Message
+from app.agent.step import Decision
+from app.errors import PolicyError, ReplyTruncated
+
+RECORD_HEADING = "** Done so far **"
+_THOUGHT_ENDS = ("</think>", "<answer>", "do(action", "finish(message")
+_TAGS = ("</think>", "<answer>")
+_LONGEST_TAG = 8
+_CLOSES = ")）}"
+"""What a call ends with. Nothing but such a character, or the two behind one, can make half a reply
+one that holds its action."""
+_CELL = 28
+_MIN_IMAGE, _MAX_IMAGE = 8, 4096
+LOOKS_FREE = 200_000
+"""Characters of one reply that are looked through however short it is."""
+LOOKS_A_CHARACTER = 8
+"""How often a longer reply may be looked through for its action before it is whole."""
+
+
+class AutoGlm:
+    """See `Dialect`. Nothing of it depends on the size of AutoGLM: GLM-4.1V and others that are
+    asked with a prompt of this protocol speak it too."""
+
+    name = "autoglm"
+    prompt = "autoglm"
+    grid = GRID
+
+    def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
+        """The protocol has no place for `told`; it stands as a line of its own before the rest."""
+        info = screen_info(app)
+        text = f"{goal}\n\n{info}" if first else f"** Screen Info **\n\n{info}"
+        return f"{told}\n\n{text}" if told else text
+
+    def assistant_text(self, thought: str, answer: str) -> str:
+        """Each tag exactly once."""
+        return f"<think>{thought}</think><answer>{answer}</answer>"
+
+    def messages(
+        self, conversation: Conversation, text: str, picture: Part | None
+    ) -> list[Message]:
+        messages: list[Message] = []
+        if conversation.system:
+            messages.append({"role": "system", "content": conversation.system})
+        for number, exchange in enumerate(conversation.past):
+            user = exchange.user if number else _recorded(exchange.user, conversation.record)
+            messages.append({"role": "user", "content": [_text_part(user)]})
+            messages.append({"role": "assistant", "content": exchange.assistant})
+        asked = [_text_part(text)] if picture is None else [picture, _text_part(text)]
+        messages.append({"role": "user", "content": asked})
+        return messages
+
+    def reading(self) -> AutoGlmReading:
+        return AutoGlmReading()
+
+    def read(self, text: str, *, truncated: bool = False) -> Decision:
+        return parse_reply(text, truncated=truncated)
+
+    def words(self, reply: str) -> str:
+        """A model that knows only its protocol may say them by `finish`. None of it is executed,
+        so a reply full of broken calls may be cut at its last tag."""
+        try:
+            action = parse_reply(reply).action
+        except (PolicyError, ReplyTruncated):
+            try:
+                return plain_text(split_thinking(reply)[1])
+            except CallError:
+                return plain_text(reply.rpartition("</think>")[2])
+        return action.message if isinstance(action, Finish) else action.describe()
+
+    def misread(self, reason: str) -> str:
+        return (
+            f"Your last answer could not be used: {reason}. "
+            "Answer with exactly one do(...) or finish(...)."
+        )
+
+    def grammar(self) -> str:
+        path = resources.files("app.agent") / "dialects" / "autoglm.gbnf"
+        return path.read_text(encoding="utf-8")
+
+    def image_tokens(self, width: int, height: int) -> int:
+        """Cells of 28 x 28 pixels, sides rounded to whole cells, between 8 and 4096 of them
+        (llama.cpp's clip.cpp for Glm4v): 1080x2400 gives 3354."""
+        cells = max(1, round(width / _CELL)) * max(1, round(height / _CELL))
+        return min(max(cells, _MIN_IMAGE), _MAX_IMAGE)
+
+
+class AutoGlmReading:
+    """See `Reading`.
+
+    The whole reply is looked through only when a character came that can end an action, and only
+    as often as keeps the cost linear. A reply that is full of such characters is then found to be
+    over a little later than it might be, and at its end at the latest.
+    """
+
+    def __init__(self) -> None:
+        self._shown = ThoughtStream("<think>", _THOUGHT_ENDS)
+        self._reasoning: list[str] = []
+        self._answer: list[str] = []
+        self._length = 0
+        self._tail = ""
+        """The last few characters of the answer."""
+        self._tagged = False
+        self._over_at = -1
+        self.examined = 0
+        """Characters that were looked through for the action so far."""
+
+    @property
+    def text(self) -> str:
+        answer = "".join(self._answer)
+        if self._reasoning:
+            # All of it is thought, whatever tags it quotes.
+            return f"<think>{plain_text(''.join(self._reasoning))}</think>{answer}"
+        return answer
+
+    @property
+    def over(self) -> bool:
+        return self._over_at >= 0
+
+    @property
+    def behind(self) -> int:
+        return self._length - self._over_at if self.over else 0
+
+    def feed(self, piece: str, *, reasoning: bool = False) -> str:
+        (self._reasoning if reasoning else self._answer).append(piece)
+        self._length += len(piece)
+        if not self.over and self._may_be_over(piece, reasoning):
+            self._look()
+        return piece if reasoning else self._shown.feed(piece)
+
+    def decision(self, *, truncated: bool = False) -> Decision:
+        return parse_reply(self.text, truncated=truncated)
+
+    def _may_be_over(self, piece: str, reasoning: bool) -> bool:
+        if reasoning:
+            return bool(self._tail)
+        recent = self._tail + piece
+        self._tail = recent[-_LONGEST_TAG:]
+        self._tagged = self._tagged or any(tag in recent for tag in _TAGS)
+        if not self._tagged and not self._reasoning:
+            return False
+        return any(character in recent[-len(piece) - 3 :] for character in _CLOSES)
+
+    def _look(self) -> None:
+        if self.examined > LOOKS_FREE + LOOKS_A_CHARACTER * self._length:
+            return
+        self.examined += self._length
+        rest = rest_behind(self.text)
+        if rest is not None:
+            self._over_at = self._length - rest
+
+
+def screen_info(app: str) -> str:
+    return json.dumps({"current_app": app}, ensure_ascii=False)
+
+
+def _text_part(text: str) -> Part:
+    return {"type": "text", "text": text}
+
+
+def _recorded(first: str, record: Sequence[str]) -> str:
+    return "\n".join([first, "", RECORD_HEADING, *record]) if record else first
+
+
+AUTOGLM = AutoGlm()
