@@ -11,7 +11,7 @@ from app.llm.calls import Calls
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import Settings
-from app.tasks.assignment import Equipment
+from app.tasks.equipment import Equipment
 
 
 class PhoneChat:
@@ -76,9 +76,7 @@ def calls_of(settings: Settings) -> Calls:
     return Calls(limit, pinned=local and limit == slots)
 
 
-def assignments_of(
-    settings: Settings, client: ChatClient, calls: Calls | None = None
-) -> Equipment:
+def equipment_of(settings: Settings, client: ChatClient, calls: Calls | None = None) -> Equipment:
     """What tasks are built from, as the service builds them."""
     engine, profile = settings.engine, settings.profile
     sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)

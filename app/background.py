@@ -64,7 +64,7 @@ class Background:
 
     def _failed(self, exc: Exception) -> float:
         self._faults += 1
-        pause = min(FIRST_PAUSE_S * 2 ** min(self._faults - 1, 10), LONGEST_PAUSE_S)
+        pause: float = min(FIRST_PAUSE_S * 2 ** min(self._faults - 1, 10), LONGEST_PAUSE_S)
         if self._faults == 1:
             log.error("%s failed; it is tried again: %r", self.name, exc, exc_info=exc)
         elif self._faults % REPORT_EVERY == 0:

@@ -4,7 +4,8 @@ AppError(code, message, hint)
 ├ ConfigError                    the operator, at start-up
 │  └ DataFolderBusy
 ├ InputError                     the caller: a bad goal, a bad number, an unknown id
-│  ├ TaskNotFound · TaskNotRunning · KeyReused · NoOpenQuestion · SecretUnknown
+│  ├ TaskNotFound · TaskNotRunning · TaskNotEnded · KeyReused · NoOpenQuestion
+│  ├ SecretUnknown
 │  └ ScheduleNotFound · ScheduleOverlaps
 ├ DiskFull · StoreDamaged        the operator: the data folder
 ├ RequestRefused · RequestTooLarge · RequestTooSlow · TooManyRequests    the caller: the request
@@ -82,6 +83,12 @@ class TaskNotFound(InputError):
 class TaskNotRunning(InputError):
     code = "task_not_running"
     status = 409
+
+
+class TaskNotEnded(InputError):
+    code = "task_not_ended"
+    status = 409
+    default_hint = "Cancel it first: POST /tasks/{id}/cancel, or `phonepilot tasks cancel ID`."
 
 
 class KeyReused(InputError):

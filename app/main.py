@@ -37,7 +37,7 @@ from app.api.schedules import schedule_routes
 from app.api.task_control import control_routes
 from app.api.task_records import record_routes
 from app.api.tasks import task_routes
-from app.asking import assignments_of, calls_of, client_of
+from app.asking import calls_of, client_of, equipment_of
 from app.errors import ConfigError, EngineError
 from app.llm.calls import Calls
 from app.llm.client import ChatClient
@@ -47,11 +47,13 @@ from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
 from app.tasks.heartbeat import Heartbeat
 from app.tasks.metrics import TaskMetrics
+from app.tasks.queue import LocalQueue
 from app.tasks.retention import Limits, Retention
+from app.tasks.run import Surroundings
 from app.tasks.runner import Runner
 from app.tasks.schedules import Schedules
+from app.tasks.secrets import Secrets
 from app.tasks.store import Store
-from app.tasks.turns import Turns
 from app.tasks.webhooks import Webhooks
 from app.tokens import Tokens, webhook_secret
 
@@ -128,18 +130,20 @@ async def _start_parts(
     ProcessCollector(registry=registry)
     metrics = TaskMetrics(registry)
     models = _start_models(settings, metrics, stack)
-    runner = app.state.runner = Runner(
+    agent = settings.agent
+    around = Surroundings(
         fleet,
-        assignments_of(settings, models.client, models.calls),
+        equipment_of(settings, models.client, models.calls),
         records.store,
-        settings.agent,
         metrics,
-        Turns(fleet),
         records.webhooks,
         records.retention,
-        keep_screenshots=settings.service.keep_screenshots,
+        Secrets(environment_anywhere=agent.environment_secrets == "any"),
+        reply_s=agent.reply_timeout_s,
         return_s=settings.adb.return_timeout_s,
+        keep_screenshots=settings.service.keep_screenshots,
     )
+    runner = app.state.runner = Runner(around, agent, LocalQueue(fleet))
     stack.push_async_callback(runner.close)
     await runner.recover(heartbeat.last())
     heartbeat.start()
@@ -157,9 +161,9 @@ async def _start_parts(
     app.router.routes.extend(tools.routes)
     for router in (
         models.passthrough.router(),  # first, because its callers count in milliseconds
-        task_routes(runner, records.store),
+        task_routes(runner),
         control_routes(runner),
-        record_routes(runner.records),
+        record_routes(runner.reading),
         schedule_routes(schedules),
         device_routes(fleet, runner, screens),
         engine_routes(models.engine),

@@ -93,6 +93,18 @@ class Fleet:
             await self._identities.learn(row.serial for row in rows if row.state == READY)
         return routes.phones(rows, self._identities.of)
 
+    async def answering(self) -> Sequence[tuple[str, str]]:
+        """(what stands for the phone, serial) of each phone that is ready and answers, by its best
+        route. A phone that is silent is not waited for: it is left out until it has answered.
+
+        Raises AdbServerUnreachable.
+        """
+        rows = await self.list()
+        await self._identities.learn_soon(row.serial for row in rows if row.state == READY)
+        rows = [row for row in rows if self._identities.has_told(row.serial)]
+        found = routes.phones(rows, self._identities.of)
+        return [(self._identities.of(phone.serial), phone.serial) for phone in found]
+
     async def wait_for_any(self, timeout_s: float) -> None:
         """Wait until some device is ready, or `timeout_s`; raises AdbServerUnreachable."""
         end = asyncio.get_running_loop().time() + timeout_s
@@ -221,7 +233,10 @@ class Fleet:
         """
         with contextlib.suppress(DeviceError):  # with no list there is nobody to ask either
             ready = {row.serial for row in await self.list() if row.state == READY}
-            await self._identities.learn(ready & {serial, *self._leases.serials}, insist=True)
+            await self._identities.learn(ready & {serial}, insist=True)
+            # Those that are in use may be the same phone by another route. One of them that is
+            # silent must not hold up the others.
+            await self._identities.learn_soon(ready & {*self._leases.serials})
         async with self._leases.hold(serial) as lease:
             yield lease
 

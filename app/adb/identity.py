@@ -20,6 +20,8 @@ from app.errors import DeviceError, InputError
 Kind = Literal["usb", "emulator", "network", "mdns"]
 
 _ASK_S = 3.0
+_PROMPT_S = 0.3
+"""A phone that is well tells in some ten milliseconds."""
 _ASK_AGAIN_S = 30.0
 """A phone that did not tell is asked again after so long, or when it comes back."""
 _MDNS = re.compile(
@@ -64,6 +66,11 @@ class Identities:
         self._told: dict[str, str] = {}
         self._settled: set[str] = set()
         self._not_before: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def has_told(self, serial: str) -> bool:
+        """Whether the phone has answered since it was last connected."""
+        return serial in self._settled
 
     def of(self, serial: str) -> str:
         """What stands for the phone: the same for all of its serials, else the serial itself."""
@@ -98,6 +105,22 @@ class Identities:
                 if insist or self._not_before.get(serial, now) <= now
             )
         )
+
+    async def learn_soon(self, serials: Iterable[str]) -> None:
+        """As `learn`, but wait for no phone longer than one that is well takes; what it tells later
+        is taken note of all the same."""
+        now = asyncio.get_running_loop().time()
+        fresh: list[asyncio.Task[None]] = []
+        for serial in set(serials) - self._settled:
+            if serial not in self._asking and self._not_before.get(serial, now) <= now:
+                self._asking[serial] = asyncio.create_task(self._learn(serial), name=serial)
+                self._asking[serial].add_done_callback(self._asked)
+                fresh.append(self._asking[serial])
+        if fresh:
+            await asyncio.wait(fresh, timeout=_PROMPT_S)
+
+    def _asked(self, job: asyncio.Task[None]) -> None:
+        self._asking.pop(job.get_name(), None)
 
     async def _learn(self, serial: str) -> None:
         try:

@@ -12,6 +12,7 @@ from app.errors import (
     DeviceError,
     DeviceLocked,
     DeviceUnauthorized,
+    DiskFull,
     EngineError,
     InputRefused,
     SecretUnguarded,
@@ -31,6 +32,7 @@ StopReason = Literal[
     "engine_lost",
     "context_full",
     "crashed",
+    "disk_full",
     "dry_run",
 ]
 
@@ -82,4 +84,6 @@ def _reason(error: AppError) -> StopReason:
             return "context_full"
         case EngineError():
             return "engine_lost"
+        case DiskFull():
+            return "disk_full"
     return "refused"

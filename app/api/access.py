@@ -48,6 +48,7 @@ RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("GET HEAD", r"/v1/.*", "read"),
         ("POST", r"/tasks", "run"),
         ("POST", r"/tasks/[^/]+/(cancel|pause|resume|reply)", "run"),
+        ("DELETE", r"/tasks/[^/]+", "run"),
         ("POST", r"/v1/.*", "run"),
         ("POST", r"/devices/.*", "control"),
         ("POST", r"/engine/.*", "control"),
@@ -69,6 +70,17 @@ def require(scope: Scope, right: str) -> None:
     rights = scope.get(_RIGHTS)
     if rights is not None and right not in rights and "admin" not in rights:
         raise RightMissing(f"the token {scope[CALLER]!r} lacks the right {right!r}")
+
+
+def caller_of(scope: Scope) -> str:
+    """The name of the request's token; "" where none was asked for."""
+    return str(scope.get(CALLER, ""))
+
+
+def may_know(scope: Scope, owner: str) -> bool:
+    """Whether a request may be told what only the one who set it and admins may know."""
+    rights = scope.get(_RIGHTS)
+    return rights is None or "admin" in rights or scope[CALLER] == owner
 
 
 def right_for(method: str, path: str) -> str:

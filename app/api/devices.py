@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.api.live_screen import BOUNDARY, MAX_FPS, LiveScreens
 from app.api.manual import Hand, Hands, Input
+from app.request_body import RequestBody
 from app.tasks.ports import DeviceRow
 from app.tasks.runner import Runner
 
@@ -48,10 +49,8 @@ class Phones(Hands, Protocol):
         """Yields at once and at each change, until the service ends."""
 
 
-class Address(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"address": "192.168.1.20:5555"}]}
-    )
+class Address(RequestBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"address": "192.168.1.20:5555"}]})
 
     address: str
 
@@ -162,7 +161,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
     async def manual_input(serial: str, wanted: Input) -> None:
         """Tap, swipe, type or press a key by hand; in pixels of the phone's own screen.
 
-        Refused while a task works with the phone, unless it is paused or has handed over.
+        Refused while a task works with the phone, unless it is paused or waits for an answer.
         """
         await hand.do(serial, wanted)
 

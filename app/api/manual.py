@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.agent.ports import Device
+from app.request_body import RequestBody
 from app.tasks.ports import Fleet
 from app.tasks.runner import Runner
 
@@ -22,11 +22,7 @@ class HandyDevice(Device, Protocol):
         """Raises InputError for an unknown key."""
 
 
-class _Input(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TapInput(_Input):
+class TapInput(RequestBody):
     kind: Literal["tap"]
     x: Pixel
     y: Pixel
@@ -35,7 +31,7 @@ class TapInput(_Input):
         await device.tap(self.x, self.y)
 
 
-class LongPressInput(_Input):
+class LongPressInput(RequestBody):
     kind: Literal["long_press"]
     x: Pixel
     y: Pixel
@@ -45,7 +41,7 @@ class LongPressInput(_Input):
         await device.long_press(self.x, self.y, self.ms)
 
 
-class SwipeInput(_Input):
+class SwipeInput(RequestBody):
     kind: Literal["swipe"]
     x1: Pixel
     y1: Pixel
@@ -57,7 +53,7 @@ class SwipeInput(_Input):
         await device.swipe(self.x1, self.y1, self.x2, self.y2, self.ms)
 
 
-class TextInput(_Input):
+class TextInput(RequestBody):
     kind: Literal["text"]
     text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
     clear: bool = False
@@ -66,7 +62,7 @@ class TextInput(_Input):
         await device.type_text(self.text, self.clear)
 
 
-class KeyInput(_Input):
+class KeyInput(RequestBody):
     kind: Literal["key"]
     key: Annotated[str, Field(min_length=1, max_length=40)]
 
@@ -74,7 +70,7 @@ class KeyInput(_Input):
         await device.press(self.key)
 
 
-class LaunchInput(_Input):
+class LaunchInput(RequestBody):
     kind: Literal["launch"]
     app: Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -104,10 +100,8 @@ class Hand:
     async def do(self, serial: str, wanted: Input) -> None:
         """Raises DeviceError, DeviceBusy while a task works with the phone, InputError.
 
-        A task that is paused, or has handed over to the person, leaves the phone to their hand; it
-        looks anew before it goes on.
+        A task that is paused, or waits for an answer, leaves the phone to the person. It goes on
+        when the hand is off the phone, and looks anew first.
         """
-        async with AsyncExitStack() as stack:
-            if not self._runner.stands_still_on(serial):
-                await stack.enter_async_context(self._fleet.hold(serial))
+        async with self._runner.by_hand(serial):
             await wanted.do(await self._fleet.get(serial))

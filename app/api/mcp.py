@@ -6,7 +6,7 @@ Streamable HTTP without sessions. Each tool asks for the right that its route as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -18,12 +18,14 @@ from pydantic import Field, ValidationError
 from starlette.routing import BaseRoute
 
 from app import __version__
-from app.api.access import require
+from app.api.access import caller_of, require
 from app.api.live_screen import LiveScreens
 from app.errors import AppError
-from app.tasks.models import OPEN, NewTask, Reply, Task
+from app.tasks.models import OPEN
+from app.tasks.new_task import NewTask, Reply
 from app.tasks.ports import Fleet
 from app.tasks.runner import Runner
+from app.tasks.stored import TaskRecord
 
 MAX_WAIT_S = 600
 SCREEN_SIDE = 1200
@@ -118,7 +120,8 @@ class McpTools:
                 allowed_apps=allowed_apps,
                 confirm=confirm,
             )
-            task = await self._runner.submit(new)
+            owner = caller_of(_scope(context))
+            task = await self._runner.submit(new, owner=owner)
             return _told(await self._followed(task, wait_s, context))
 
     async def task_status(
@@ -130,7 +133,7 @@ class McpTools:
         """How a task stands, and each of its steps in words."""
         async with _as_tool(context, "read"):
             task = await self._followed(await self._runner.find(task_id), wait_s, context)
-            steps = await self._runner.records.steps(task_id)
+            steps = await self._runner.reading.steps(task_id)
             told = [f"{step.number}. {step.summary or 'no action'}" for step in steps]
             return {**_told(task), "steps_taken": told}
 
@@ -152,13 +155,15 @@ class McpTools:
         async with _as_tool(context, "run"):
             return _told(await self._runner.cancel(task_id))
 
-    async def _followed(self, task: Task, wait_s: float, context: Context[Any, Any]) -> Task:
+    async def _followed(
+        self, task: TaskRecord, wait_s: float, context: Context[Any, Any]
+    ) -> TaskRecord:
         """The task once it has ended or asks; its steps are told meanwhile."""
         if not wait_s or task.status not in OPEN:
             return task
         try:
             async with asyncio.timeout(wait_s):
-                async for event in self._runner.records.events(task.id):
+                async for event in self._runner.reading.events(task.id):
                     if event.kind == "step":
                         step, said = float(event.data["number"]), str(event.data["summary"])
                         await context.report_progress(step, float(task.max_steps), said)
@@ -169,16 +174,20 @@ class McpTools:
         return await self._runner.find(task.id)
 
 
-def _told(task: Task) -> dict[str, Any]:
-    return task.model_dump(mode="json", exclude={"callback_url"})
+def _told(task: TaskRecord) -> dict[str, Any]:
+    return task.event()
+
+
+def _scope(context: Context[Any, Any]) -> MutableMapping[str, Any]:
+    request = context.request_context.request
+    return request.scope if request is not None else {}
 
 
 @asynccontextmanager
 async def _as_tool(context: Context[Any, Any], right: str) -> AsyncIterator[None]:
     """Our errors as those of a tool, which its caller reads; a missing right first of all."""
     try:
-        request = context.request_context.request
-        require(request.scope if request is not None else {}, right)
+        require(_scope(context), right)
         yield
     except AppError as exc:
         raise ToolError(f"{exc.code}: {exc.message}. {exc.hint}".rstrip()) from exc

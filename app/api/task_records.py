@@ -16,18 +16,18 @@ from app.api.tasks import TaskId
 from app.errors import InputError
 from app.events import Event
 from app.tasks.models import Step
-from app.tasks.records import Records
+from app.tasks.reading import Reading
 
 StepNumber = Annotated[int, PathParameter(ge=1, le=1_000_000)]
 _CHUNK_BYTES = 2**18
 
 
-def record_routes(records: Records) -> APIRouter:
+def record_routes(reading: Reading) -> APIRouter:
     router = APIRouter(prefix="/tasks", tags=["tasks"])
 
     @router.get("/{task_id}/steps")
     async def list_steps(task_id: TaskId) -> dict[str, list[Step]]:
-        return {"steps": await records.steps(task_id)}
+        return {"steps": await reading.steps(task_id)}
 
     @router.get(
         "/{task_id}/steps/{number}/screenshot",
@@ -36,7 +36,7 @@ def record_routes(records: Records) -> APIRouter:
     )
     async def get_screenshot(task_id: TaskId, number: StepNumber) -> Response:
         """The screen as the model saw it in that step, as JPEG."""
-        jpeg = await records.screenshot(task_id, number)
+        jpeg = await reading.screenshot(task_id, number)
         return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
     @router.get(
@@ -48,7 +48,7 @@ def record_routes(records: Records) -> APIRouter:
         """All of a task as one zip: records, screenshots, a page that replays it, chat turns."""
         # The file has no name, so that nothing is left of it however the answer ends.
         file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
-        task = await records.export(task_id, file)
+        task = await reading.export(task_id, file)
         headers = {
             "Content-Disposition": f'attachment; filename="phonepilot-{task.id}.zip"',
             "Content-Length": str(file.tell()),
@@ -66,10 +66,10 @@ def record_routes(records: Records) -> APIRouter:
     ) -> StreamingResponse:
         """Server-sent events until the task ends; resumes after `Last-Event-ID`."""
         after = _event_number(last_event_id)
-        await records.get(task_id)
+        await reading.get(task_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
-            _sse(records.events(task_id, after)), media_type="text/event-stream", headers=headers
+            _sse(reading.events(task_id, after)), media_type="text/event-stream", headers=headers
         )
 
     return router

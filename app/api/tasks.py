@@ -6,14 +6,17 @@ import base64
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel
 
+from app.api.access import caller_of, may_know
 from app.errors import InputError
-from app.tasks.models import NewTask, Status, Task
+from app.tasks.models import Status, Task
+from app.tasks.new_task import NewTask
 from app.tasks.runner import Runner
-from app.tasks.store import Store, TaskFilter
+from app.tasks.store import TaskFilter
+from app.tasks.stored import TaskRecord
 
 MAX_WAIT_S = 3600
 TaskId = Annotated[str, PathParameter(description="As in the answer of POST /tasks.")]
@@ -26,12 +29,13 @@ class TaskPage(BaseModel):
     next: str | None
 
 
-def task_routes(runner: Runner, store: Store) -> APIRouter:
+def task_routes(runner: Runner) -> APIRouter:
     router = APIRouter(prefix="/tasks", tags=["tasks"])
 
     @router.post("", status_code=202)
     async def create_task(
         new: NewTask,
+        request: Request,
         response: Response,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
         idempotency_key: Annotated[str | None, Header(max_length=200, min_length=1)] = None,
@@ -41,12 +45,13 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
         A request that is repeated with the same `Idempotency-Key` gives the task that it made the
         first time.
         """
-        task = await runner.submit(new, idempotency_key)
-        response.headers["Location"] = f"/tasks/{task.id}"
-        return await runner.wait(task.id, wait) if wait else task
+        record = await runner.submit(new, idempotency_key, caller_of(request.scope))
+        response.headers["Location"] = f"/tasks/{record.id}"
+        return told(await runner.wait(record.id, wait) if wait else record, request)
 
     @router.get("")
     async def list_tasks(
+        request: Request,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         status: Annotated[list[Status] | None, Query()] = None,
         device: Annotated[str | None, Query(max_length=200)] = None,
@@ -58,16 +63,29 @@ def task_routes(runner: Runner, store: Store) -> APIRouter:
         times.
         """
         wanted = TaskFilter(tuple(status or ()), device, _place(cursor))
-        found = await store.list_tasks(wanted, limit + 1)
-        page = [runner.records.live.get(task.id, task) for task in found[:limit]]
+        found = await runner.reading.page(wanted, limit + 1)
+        page = found[:limit]
         more = len(found) > limit
-        return TaskPage(tasks=page, next=_cursor(page[-1]) if more else None)
+        return TaskPage(
+            tasks=[told(record, request) for record in page],
+            next=_cursor(page[-1]) if more else None,
+        )
 
     @router.get("/{task_id}")
-    async def get_task(task_id: TaskId) -> Task:
-        return await runner.find(task_id)
+    async def get_task(task_id: TaskId, request: Request) -> Task:
+        return told(await runner.find(task_id), request)
+
+    @router.delete("/{task_id}", status_code=204)
+    async def delete_task(task_id: TaskId) -> None:
+        """Remove an ended task with its steps and screenshots, for good."""
+        await runner.delete(task_id)
 
     return router
+
+
+def told(record: TaskRecord, request: Request) -> Task:
+    """A task as the caller of a request may know it."""
+    return record.told(private=may_know(request.scope, record.owner))
 
 
 def _cursor(task: Task) -> str:

@@ -38,9 +38,9 @@ from app.events import Topic
 from app.llm.client import ChatClient, Sampling
 from app.tasks.database import Database
 from app.tasks.metrics import TaskMetrics
-from app.tasks.models import Task
+from app.tasks.recorder import TaskRecorder
 from app.tasks.store import Store
-from app.tasks.trajectory import Trajectory
+from app.tasks.stored import TaskRecord
 
 Kind = Literal["tap", "type"]
 PHASES = ("observe", "encode", "request", "parse", "act", "record", "total")
@@ -104,7 +104,7 @@ class _Clocked:
     """A recorder that passes all on, and takes the times of each step. The asking for the phone's
     and the engine's times is not counted."""
 
-    recorder: Trajectory
+    recorder: TaskRecorder
     phone: PhoneWork
     engine: StubEngine
     begun: float = 0.0
@@ -170,21 +170,21 @@ async def measure(kind: Kind, count: int) -> list[PhaseRow]:
             await device.tap(*_NEW_NOTE)
         task = _task(control.serial, count + _WARM_UP)
         await store.save_task(task)
-        trajectory = Trajectory(
+        recorder = TaskRecorder(
             task, Topic(), store, TaskMetrics(CollectorRegistry()), keep_screenshots=True
         )
-        clocked = _Clocked(trajectory, phone, engine, time.perf_counter())
+        clocked = _Clocked(recorder, phone, engine, time.perf_counter())
         dialect, today = dialect_named("autoglm"), datetime.now(UTC).date()
         history = History(dialect, load_prompt(dialect.prompt, "en", today), task.goal)
         policy = VisionPolicy(_Chat(client), history, None)
         limits = Limits(task.max_steps, task.timeout_s)
         await run_loop(device, policy, clocked, limits, Conduct(person=_Willing()))
-        await trajectory.close()
+        await recorder.close()
     return _rows(clocked.steps[_WARM_UP:])
 
 
-def _task(serial: str, steps: int) -> Task:
-    return Task(
+def _task(serial: str, steps: int) -> TaskRecord:
+    return TaskRecord(
         id="bench",
         goal="Measure how long a step takes",
         device=serial,

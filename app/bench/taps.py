@@ -19,13 +19,13 @@ from typing import Literal
 from app.agent.actions import Tap
 from app.agent.execute import to_pixels
 from app.agent.step import Attempt, Observation
-from app.asking import assignments_of, client_of
+from app.asking import client_of, equipment_of
 from app.bench.report import marked
 from app.bench.targets import KINDS, Shown, targets
 from app.errors import ConfigError
 from app.llm.engine import Engine
 from app.settings import Settings
-from app.tasks.assignment import Equipment
+from app.tasks.equipment import Equipment
 from app.tasks.models import Task
 
 FIRST_SEED = 7000
@@ -115,7 +115,7 @@ async def asking(settings: Settings) -> AsyncIterator[Equipment]:
         client = client_of(settings, engine)
         stack.push_async_callback(client.aclose)
         await engine.ensure_ready()
-        yield assignments_of(settings, client)
+        yield equipment_of(settings, client)
 
 
 async def measure(

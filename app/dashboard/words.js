@@ -29,6 +29,7 @@ const STOP_REASONS = {
   engine_lost: 'The model’s engine went away.',
   context_full: 'The task grew too long for the model’s memory.',
   crashed: 'phonepilot ran into an error of its own.',
+  disk_full: 'The disk is full.',
   dry_run: 'A dry run: the model decided, and the phone was not touched.',
 };
 

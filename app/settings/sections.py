@@ -101,6 +101,7 @@ class AgentSettings(Section):
     confirm: Literal["ask", "deny", "allow"] = "ask"
     reply_timeout_s: Seconds = 300.0
     resume_within_s: Annotated[float, Field(ge=0)] = 600.0
+    environment_secrets: Literal["password", "any"] = "password"
     second_look: Literal["off", "judge", "fresh"] = "off"
 
 

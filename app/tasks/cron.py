@@ -1,4 +1,4 @@
-"""When a schedule is due, read from its cron line."""
+"""When a schedule is due, read from its cron line as cron(8) reads it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from tzlocal import get_localzone_name
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_NUMBERS = re.compile(r"([0-7])(?:-([0-7]))?(?:/([1-9]))?")
+_DAY = r"[0-7]|" + "|".join(_DAYS)
+_WEEKDAYS = re.compile(rf"(\*|{_DAY})(?:-({_DAY}))?(?:/([1-9]))?", re.IGNORECASE)
+NICKNAMES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+"""The short names of crontab(5). `@reboot` is not a time."""
 
 
 def local_zone() -> str:
@@ -18,22 +31,33 @@ def local_zone() -> str:
     return get_localzone_name() or "UTC"
 
 
-def trigger(cron: str, zone: str) -> CronTrigger:
+def trigger(cron: str, zone: str) -> BaseTrigger:
     """The times of a line of five fields: minute, hour, day, month, weekday (0 and 7 are Sunday).
 
-    All five must fit, unlike in cron(8), where one of the two kinds of day is enough. Raises
-    ValueError for a line or a time zone that cannot be read, and for one that never comes.
+    Where both kinds of day are given, either is enough; a field that begins with `*` counts as not
+    given (crontab(5)). Raises ValueError for a line or a time zone that cannot be read, and for one
+    that never comes.
     """
-    fields = cron.split()
+    line = cron.strip()
+    if line.startswith("@"):
+        if line.casefold() not in NICKNAMES:
+            raise ValueError(f"unknown short name; use one of {', '.join(NICKNAMES)}")
+        line = NICKNAMES[line.casefold()]
+    fields = line.split()
     if len(fields) != 5:
         raise ValueError(f"a cron line has 5 fields, this one has {len(fields)}")
-    fields[4] = ",".join(_weekdays(part) for part in fields[4].split(","))
     try:
         timezone = ZoneInfo(zone)
     except (LookupError, ValueError, OSError) as exc:
-        raise ValueError(f"{zone[:80]!r} is no time zone; write Europe/Berlin or UTC") from exc
-    found = _OnceADay.from_crontab(" ".join(fields), timezone=timezone)
-    found.every_hour = fields[1].startswith("*")
+        raise ValueError(f"unknown time zone {zone[:80]!r}; use Europe/Berlin or UTC") from exc
+    minute, hour, day, month, weekday = fields
+    weekdays = ",".join(_weekdays(part) for part in weekday.split(","))
+    found: BaseTrigger
+    if day.startswith("*") or weekday.startswith("*"):
+        found = _once_a_day(f"{minute} {hour} {day} {month} {weekdays}", timezone)
+    else:
+        by_date = _once_a_day(f"{minute} {hour} {day} {month} *", timezone)
+        found = OrTrigger([by_date, _once_a_day(f"{minute} {hour} * {month} {weekdays}", timezone)])
     if found.get_next_fire_time(None, datetime.now(timezone)) is None:
         raise ValueError("this time never comes")
     return found
@@ -55,17 +79,36 @@ class _OnceADay(CronTrigger):  # type: ignore[misc]
         return found
 
 
+def _once_a_day(line: str, timezone: ZoneInfo) -> _OnceADay:
+    found: _OnceADay = _OnceADay.from_crontab(line, timezone=timezone)
+    found.every_hour = line.split()[1].startswith("*")
+    return found
+
+
 def _is_repeated(time: datetime) -> bool:
     return time.utcoffset() != time.replace(fold=0).utcoffset()
 
 
 def _weekdays(part: str) -> str:
-    """Numbers as names: APScheduler counts from Monday, cron from Sunday."""
-    match = _NUMBERS.fullmatch(part)
+    """Days as names, each by itself: APScheduler counts from Monday, cron from Sunday."""
+    match = _WEEKDAYS.fullmatch(part)
     if match is None:
-        return part
-    first, step = int(match[1]), int(match[3] or 1)
-    last = int(match[2]) if match[2] else (6 if match[3] else first)
+        raise ValueError(f"weekday: cannot read {part[:20]!r}")
+    if match[1] == "*":
+        if match[2]:
+            raise ValueError(f"weekday: cannot read {part[:20]!r}")
+        first, last = 0, 6
+        if not match[3]:
+            return "*"
+    else:
+        first = _number(match[1])
+        last = _number(match[2]) if match[2] else (6 if match[3] else first)
+        if match[2] and last == 0:  # "fri-sun": Sunday is the seventh day too
+            last = 7
     if last < first:
-        raise ValueError(f"the weekdays {part!r} go backwards")
-    return ",".join(_DAYS[day % 7] for day in range(first, last + 1, step))
+        raise ValueError(f"weekday: {part!r} goes backwards")
+    return ",".join(_DAYS[day % 7] for day in range(first, last + 1, int(match[3] or 1)))
+
+
+def _number(day: str) -> int:
+    return int(day) if day.isdigit() else _DAYS.index(day.casefold())

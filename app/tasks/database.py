@@ -7,6 +7,7 @@ event loop never waits for the disk.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,9 +29,9 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from app.errors import ConfigError
+from app.errors import ConfigError, DiskFull, StoreDamaged
 
 T = TypeVar("T")
 
@@ -101,11 +102,14 @@ class Database:
             ) from exc
 
     async def call(self, work: Callable[[Connection], T]) -> T:
-        """The result of `work` in a transaction."""
+        """The result of `work` in a transaction. Raises DiskFull and StoreDamaged."""
 
         def transaction() -> T:
-            with self._engine.begin() as connection:
-                return work(connection)
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except DatabaseError as exc:
+                raise _translated(exc) or exc from exc
 
         return await self.run(transaction)
 
@@ -116,6 +120,16 @@ class Database:
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)
         self._engine.dispose()
+
+
+def _translated(error: DatabaseError) -> DiskFull | StoreDamaged | None:
+    """What SQLite's error means to the operator; None where nobody outside can mend it."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the primary code, sqlite.org/rescode
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+        return DiskFull(f"the database cannot be written: {error.orig}")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreDamaged(f"the database {FILE} is damaged: {error.orig}")
+    return None
 
 
 def upsert(table: Table, row: dict[str, Any], *keys: str) -> Any:

@@ -55,7 +55,7 @@ class Profile(Protocol):
 
 @dataclass(frozen=True)
 class Equipment:
-    """Builds them. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
+    """Builds it. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
     unless a task allows them all."""
 
     chat: Callable[[str], Chat]

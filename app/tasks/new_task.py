@@ -1,23 +1,126 @@
-"""From a request to a task: its phone, its limits, what it follows, and the key it came with."""
+"""From a request to a task: what may be asked for, its phone, its limits, what it follows."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Literal, Protocol
-from weakref import WeakValueDictionary
+from typing import Annotated, Literal, Protocol
+from urllib.parse import urlsplit
 
-from app.agent.dialects.base import Dialect, Exchange
-from app.errors import InputError, KeyReused, TaskNotFound
-from app.tasks.assignment import exchanges_of
-from app.tasks.models import OPEN, Confirm, NewTask, Task
+from pydantic import ConfigDict, Field, SecretStr, field_validator
+
+from app.agent.outcome import Mode
+from app.errors import InputError
+from app.request_body import RequestBody
+from app.tasks.models import OPEN, Confirm, Task
 from app.tasks.ports import Fleet
 from app.tasks.queue import ANY
-from app.tasks.store import Store
+from app.tasks.stored import TaskRecord
+
+MAX_GOAL = 2_000
+MAX_REPLY = 2_000
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+AppName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewTask(RequestBody):
+    """What a caller asks for: `POST /tasks`. Absent limits come from the configuration."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"goal": "Turn on Bluetooth"}]})
+
+    goal: str = Field(description="What should be done on the phone, in plain words.")
+    device: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="Serial; `any` for whichever phone is free first; may be left out with one.",
+    )
+    priority: Annotated[int, Field(ge=-10, le=10)] = Field(
+        default=0, description="Of the tasks that wait for a phone the highest goes first."
+    )
+    max_steps: Annotated[int, Field(ge=1, le=500)] | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    lang: Literal["en", "zh"] | None = None
+    confirm: Confirm | None = Field(
+        default=None,
+        description="Who decides on sensitive actions: the person is asked, or all are refused, "
+        "or all allowed. Other questions of the model need `ask`.",
+    )
+    allowed_apps: list[AppName] | None = Field(
+        default=None,
+        max_length=50,
+        description="Names or packages of the only apps that may be touched.",
+    )
+    mode: Mode = Field(
+        default="auto",
+        description="`step` asks before each action; `dry_run` decides once and touches nothing.",
+    )
+    follows: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Id of an ended task whose conversation goes on with this goal, on its phone.",
+    )
+
+    callback_url: Annotated[str, Field(max_length=2_000)] | None = Field(
+        default=None,
+        description="Told by a signed POST when the task asks something, and when it has ended.",
+    )
+
+    secrets: dict[SecretName, SecretStr] = Field(
+        default={},
+        max_length=20,
+        description="What `{{secret:NAME}}` in the goal stands for. Kept in memory only, typed on "
+        "the phone, and shown to nobody: not to the model, not in records or pictures.",
+    )
+    secret_fields: Literal["password", "any"] = Field(
+        default="password",
+        description="Where these secrets may be typed: only in password fields, or anywhere. "
+        "Elsewhere one may stay readable on the phone, and in pictures of it, once the task has "
+        "ended. Secrets from the service's environment follow its own configuration.",
+    )
+
+    @field_validator("callback_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        return _callback(url)
+
+    @field_validator("goal")
+    @classmethod
+    def _meaningful(cls, goal: str) -> str:
+        goal = goal.strip()
+        if not goal:
+            raise ValueError("the goal is empty")
+        if len(goal) > MAX_GOAL:
+            raise ValueError(f"the goal is longer than {MAX_GOAL} characters")
+        if any(ord(c) < 32 and c not in "\n\t" for c in goal):
+            raise ValueError("the goal contains control characters")
+        return goal
+
+
+def _callback(url: str | None) -> str | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # a bracket that is not closed
+        usable = False
+    if not usable or parts.username is not None:
+        raise ValueError("callback_url must be an http or https URL without a user name")
+    if any(ord(c) < 33 for c in url):
+        raise ValueError("callback_url contains spaces or control characters")
+    return url
+
+
+class Reply(RequestBody):
+    """The person's answer to the open question of a task: `POST /tasks/{id}/reply`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"allow": True}]})
+
+    allow: bool = Field(description="Yes, done, go on; or no, which ends most tasks.")
+    text: str = Field(default="", max_length=MAX_REPLY, description="For the model to read.")
+    question: int | None = Field(
+        default=None, description="Number of the question; an answer to another one is refused."
+    )
 
 
 class Defaults(Protocol):
@@ -45,55 +148,24 @@ class Defaults(Protocol):
     def resume_within_s(self) -> float: ...
 
 
-class Intake:
-    """`get` finds a task, running or stored; raises TaskNotFound."""
+class TaskMaker:
+    """Makes tasks of requests. `find` finds a task, open or ended; raises TaskNotFound."""
 
     def __init__(
-        self,
-        fleet: Fleet,
-        store: Store,
-        defaults: Defaults,
-        get: Callable[[str], Awaitable[Task]],
-        dialect: Dialect,
+        self, fleet: Fleet, defaults: Defaults, find: Callable[[str], Awaitable[Task]]
     ) -> None:
-        self._dialect = dialect
         self._fleet = fleet
-        self._store = store
         self._defaults = defaults
-        self._get = get
-        self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._find = find
 
-    @asynccontextmanager
-    async def claim(self, key: str | None, new: NewTask) -> AsyncIterator[tuple[str, bool]]:
-        """(id of the task, whether it is still to be made) for a request that came with a key.
-
-        Repetitions wait here for the first one, which may still be looking for its phone. A key
-        whose task could not be made is free again. Raises KeyReused.
-        """
-        task_id = secrets.token_hex(8)
-        if key is None:
-            yield task_id, True
-            return
-        async with self._keys.setdefault(key, asyncio.Lock()):
-            digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
-            claimed, other = await self._store.claim_key(key, digest, task_id)
-            if other != digest:
-                raise KeyReused("this Idempotency-Key came with another request before")
-            try:
-                yield claimed, claimed == task_id
-            except BaseException:
-                if claimed == task_id:
-                    await self._store.free_key(key)
-                raise
-
-    async def make(self, new: NewTask, task_id: str) -> Task:
-        """The task for a request. Raises DeviceError when no phone fits, InputError for one that
-        cannot be followed."""
+    async def make(self, new: NewTask, task_id: str, owner: str) -> TaskRecord:
+        """Raises DeviceError when no phone fits, InputError for a task that cannot be followed."""
         followed = await self._followed(new)
         device = await self._device(followed.device if followed else new.device)
         defaults = self._defaults
-        return Task(
+        return TaskRecord(
             id=task_id,
+            owner=owner,
             goal=new.goal,
             device=device,
             priority=new.priority,
@@ -122,7 +194,7 @@ class Intake:
     async def _followed(self, new: NewTask) -> Task | None:
         if new.follows is None:
             return None
-        followed = await self._get(new.follows)
+        followed = await self._find(new.follows)
         if followed.status in OPEN:
             raise InputError(
                 f"task {followed.id} has not ended yet",
@@ -132,13 +204,6 @@ class Intake:
             raise InputError(f"task {followed.id} ran on {followed.device}", "Leave `device` out.")
         return followed
 
-    async def conversation(self, task: Task) -> list[Exchange]:
-        """The exchanges so far, oldest first: of the tasks that this one follows, and its own when
-        it goes on after a restart."""
-        earlier: list[Exchange] = []
-        if task.follows is not None:
-            with suppress(TaskNotFound):  # too old to be kept; the rest is told without it
-                earlier = await self.conversation(await self._store.get_task(task.follows))
-        if task.steps:
-            earlier += exchanges_of(self._dialect, task, await self._store.list_steps(task.id))
-        return earlier
+
+def new_id() -> str:
+    return secrets.token_hex(8)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from app.agent.step import Answer, Question
 from app.errors import NoOpenQuestion
-from app.tasks.models import OpenQuestion, Reply, Status
+from app.tasks.models import OpenQuestion, Status
+from app.tasks.new_task import Reply
 
 STATUS_OF: dict[str, Status] = {"confirmation": "needs_confirmation", "step": "needs_confirmation"}
 """By the kind of question; every other kind needs a human."""
@@ -20,7 +21,8 @@ class Person:
     """Asks one question at a time and waits `timeout_s` seconds for the reply.
 
     `announce` is told the question with the status that the task gets by it, and None with
-    "running" once it is answered.
+    "running" once it is answered. It must have stored the number before it returns, so that no
+    later run of the service uses it again.
     """
 
     def __init__(self, announce: Announce, timeout_s: float, asked: int = 0) -> None:
@@ -32,31 +34,42 @@ class Person:
 
     async def ask(self, question: Question) -> Answer:
         self._asked += 1
-        self._open = asyncio.get_running_loop().create_future()
-        action = question.action
-        asked = OpenQuestion(
+        replied: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._open = replied
+        try:
+            asked = self._written(question)
+            await self._announce(asked, STATUS_OF.get(question.kind, "needs_human"))
+            await asyncio.wait({replied}, timeout=self._timeout_s)
+        finally:
+            # From here on no reply is accepted, so that one which was accepted always counts.
+            self._open = None
+            await self._announce(None, "running")
+        if replied.done():
+            return replied.result()
+        return Answer(False, reason=f"nobody answered within {self._timeout_s:g} s")
+
+    def _written(self, question: Question) -> OpenQuestion:
+        action, about = question.action, question.about
+        return OpenQuestion(
             number=self._asked,
             kind=question.kind,
             text=question.text,
             hint=question.hint,
             action=action.model_dump(mode="json") if action else None,
+            category=question.category,
+            app=(about.app or about.package) if about else "",
+            page=about.activity if about else "",
+            label=about.target if about else "",
+            said=question.said,
+            thought=question.thought,
             asked_at=datetime.now(UTC),
             timeout_s=self._timeout_s,
         )
-        try:
-            await self._announce(asked, STATUS_OF.get(question.kind, "needs_human"))
-            async with asyncio.timeout(self._timeout_s):
-                return await self._open
-        except TimeoutError:
-            return Answer(False, reason=f"nobody answered within {self._timeout_s:g} s")
-        finally:
-            self._open = None
-            await self._announce(None, "running")
 
     def reply(self, reply: Reply) -> None:
         """Answer the open question; raises NoOpenQuestion when there is none, or another one."""
         if self._open is None or self._open.done():
-            raise NoOpenQuestion("the task asks nothing at the moment")
+            raise NoOpenQuestion("the task has no open question")
         if reply.question not in (None, self._asked):
             raise NoOpenQuestion(
                 f"question {reply.question} is not open; {self._asked} is",

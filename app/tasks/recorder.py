@@ -6,11 +6,12 @@ import asyncio
 import logging
 
 from app.agent.step import StepRecord
-from app.errors import AppError
+from app.errors import DiskFull
 from app.events import Topic
 from app.tasks.metrics import TaskMetrics
-from app.tasks.models import Step, Task, TaskError
+from app.tasks.models import Step, TaskError
 from app.tasks.store import Store
+from app.tasks.stored import TaskRecord
 
 log = logging.getLogger(__name__)
 
@@ -18,12 +19,12 @@ SCREENSHOT_SIDE = 1200
 """Pixels of the longer side: half of the usual 2400, which is fast to reach and can be read."""
 
 
-class Trajectory:
+class TaskRecorder:
     """The recorder of one task; a screenshot is written while the model already thinks about it."""
 
     def __init__(
         self,
-        task: Task,
+        record: TaskRecord,
         topic: Topic,
         store: Store,
         metrics: TaskMetrics,
@@ -31,7 +32,7 @@ class Trajectory:
         keep_screenshots: bool,
     ) -> None:
         self._metrics = metrics
-        self._task = task
+        self._record = record
         self._topic = topic
         self._store = store
         self._keep = keep_screenshots
@@ -41,7 +42,7 @@ class Trajectory:
         await self.saved()
         if self._keep:
             self._saving = asyncio.create_task(self._save_screenshot(step))
-        self._task.steps = step.number
+        self._record.steps = step.number
         seen = self._model(step)
         self._topic.publish(
             "observed",
@@ -60,7 +61,7 @@ class Trajectory:
     async def decided(self, step: StepRecord) -> None:
         # The intention is on disk before the phone is touched.
         decided = self._model(step)
-        await self._store.save_step(self._task.id, decided)
+        await self._store.save_step(self._record.id, decided)
         self._topic.publish(
             "decided",
             {
@@ -73,7 +74,7 @@ class Trajectory:
 
     async def stepped(self, step: StepRecord) -> None:
         done = self._model(step)
-        await self._store.save_step(self._task.id, done)
+        await self._store.save_step(self._record.id, done)
         self._topic.publish("step", done.model_dump(mode="json"))
         self._metrics.stepped(done)
 
@@ -88,8 +89,11 @@ class Trajectory:
     async def _save_screenshot(self, step: StepRecord) -> None:
         jpeg = await asyncio.to_thread(step.observation.frame.jpeg, SCREENSHOT_SIDE)
         try:
-            await self._store.save_screenshot(self._task.id, step.number, jpeg)
-        except OSError as exc:  # a full disk ends no task that can still write its steps down
+            await self._store.save_screenshot(self._record.id, step.number, jpeg)
+        except (
+            OSError,
+            DiskFull,
+        ) as exc:  # a full disk ends no task that can still write its steps down
             log.warning("screenshot %d could not be kept: %s", step.number, exc)
 
     def _model(self, step: StepRecord) -> Step:
@@ -103,18 +107,12 @@ class Trajectory:
             action=decision.action.model_dump(mode="json") if decision else None,
             summary=decision.action.describe() if decision else "",
             raw=step.raw,
-            error=_error(step.error),
+            error=TaskError.of(step.error) if step.error else None,
             remark=step.remark,
             started_at=step.started_at,
             timings_ms={name: round(value, 1) for name, value in step.timings_ms.items()},
             tokens=step.tokens,
-            screenshot=f"/tasks/{self._task.id}/steps/{step.number}/screenshot"
+            screenshot=f"/tasks/{self._record.id}/steps/{step.number}/screenshot"
             if self._keep
             else "",
         )
-
-
-def _error(error: AppError | None) -> TaskError | None:
-    if error is None:
-        return None
-    return TaskError(code=error.code, message=error.message, hint=error.hint)

@@ -2,53 +2,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.tasks.models import Step, Task
+from app.tasks.models import Step
 from app.tasks.secrets import Secrets
 from app.tasks.store import Store
+from app.tasks.stored import TaskRecord, is_damaged
 
 MAX_RESTARTS = 3
-"""A task that the service ended in so often may be what ends it."""
+"""A task during which the service ended this often may be what ends it."""
 _UNSURE = "The service ended in this step; whether the phone did it is not known."
+
+
+@dataclass
+class LeftOpen:
+    """Tasks that an earlier run left open, each list oldest first; nothing is stored yet.
+
+    `open` go on, and those of them in `changed` are not as they are stored. `interrupted` do not,
+    with the reason in `message`.
+    """
+
+    open: list[TaskRecord] = field(default_factory=list)
+    changed: list[TaskRecord] = field(default_factory=list)
+    interrupted: list[TaskRecord] = field(default_factory=list)
 
 
 async def left_open(
     store: Store, secrets: Secrets, within_s: float, alive_at: datetime | None
-) -> list[Task]:
-    """The tasks that an earlier run left open, oldest first: queued again, or interrupted with the
-    reason in `message`; neither is stored yet.
+) -> LeftOpen:
+    """What an earlier run of the service left open.
 
     A task that had begun goes on with a fresh look at the screen, so that nothing is repeated that
     the phone may have done; the step in which the service ended says that this is not known. What
     was left more than `within_s` seconds ago is interrupted instead: nobody expects a phone to
-    begin to move after hours. `alive_at` is when the service was last known to be alive.
+    begin to move after hours. `alive_at` is when the service was last known to be alive. A task
+    whose record is damaged counts as failed from now on.
     """
-    found = []
-    for task in await store.unfinished():
-        steps = await store.list_steps(task.id)
-        had_begun = task.status != "queued"
-        task.question, task.steps = None, len(steps)
-        why = _too_late(task, steps, within_s, alive_at) or _lacks(task, secrets)
+    left = LeftOpen()
+    for record in await store.unfinished():
+        if is_damaged(record):
+            await store.mark_damaged(record.id)
+            continue
+        had_begun = record.status != "queued" or record.started_at is not None
+        # One that waits for its first turn has no steps, and there may be thousands of those.
+        steps = await store.list_steps(record.id) if had_begun else []
+        why = _too_late(record, steps, within_s, alive_at) or _lacks(record, secrets)
+        changed = had_begun or bool(why)
+        was_working = record.status != "queued"
+        if changed:
+            record.question, record.steps = None, len(steps)
         if why:
-            task.status, task.message, task.ended_at = "interrupted", why, datetime.now(UTC)
-        else:
-            if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
-                steps[-1].remark = f"{steps[-1].remark} {_UNSURE}".strip()
-                await store.save_step(task.id, steps[-1])
-            task.status, task.restarts = "queued", task.restarts + had_begun
-        found.append(task)
-    return found
+            record.status, record.message = "interrupted", why
+            record.ended_at = datetime.now(UTC)
+            left.interrupted.append(record)
+            continue
+        if steps and steps[-1].action is not None and "act" not in steps[-1].timings_ms:
+            steps[-1].remark = f"{steps[-1].remark} {_UNSURE}".strip()
+            await store.save_step(record.id, steps[-1])
+        record.status, record.restarts = "queued", record.restarts + was_working
+        left.open.append(record)
+        if changed:
+            left.changed.append(record)
+    return left
 
 
-def _lacks(task: Task, secrets: Secrets) -> str:
-    missing = secrets.missing(task.id, task.goal)
+def _lacks(task: TaskRecord, secrets: Secrets) -> str:
+    missing = secrets.missing(task.goal, {})
     if not missing:
         return ""
     return f"The service ended while this task was open, and its secrets with it: {missing[0]}."
 
 
-def _too_late(task: Task, steps: list[Step], within_s: float, alive_at: datetime | None) -> str:
+def _too_late(
+    task: TaskRecord, steps: list[Step], within_s: float, alive_at: datetime | None
+) -> str:
     last = max([task.created_at, *(step.started_at for step in steps)])
     if alive_at is not None:
         last = max(last, alive_at)

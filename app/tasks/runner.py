@@ -1,7 +1,7 @@
 """Tasks from the queue to their end: one at a time on each phone.
 
-The runner owns every running task as an asyncio task. What a reader sees (store and events) is
-written by the recorder of that task alone, so it is always in order.
+The runner keeps the map of open tasks, and is where a task is begun, cancelled and let go of. What
+is known of one task while it is open stands in its `Run`.
 """
 
 from __future__ import annotations
@@ -9,281 +9,282 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
 
+from app.agent.dialects.base import Exchange
 from app.agent.outcome import Outcome
-from app.errors import (
-    AppError,
-    TaskNotRunning,
-)
-from app.events import Topic
+from app.agent.ports import Device
+from app.background import Background
+from app.errors import AppError, DeviceBusy, TaskNotEnded, TaskNotFound, TaskNotRunning
 from app.log import about_task
-from app.tasks.assignment import Assignments
-from app.tasks.intake import Defaults, Intake
-from app.tasks.metrics import TaskMetrics
-from app.tasks.models import (
-    OPEN,
-    NewTask,
-    Reply,
-    Status,
-    Task,
-    TaskError,
-)
-from app.tasks.ports import Fleet
+from app.tasks.equipment import exchanges_of
+from app.tasks.idempotency import Keys
+from app.tasks.models import OPEN
+from app.tasks.new_task import Defaults, NewTask, Reply, TaskMaker
 from app.tasks.queue import Queue, Ticket
-from app.tasks.records import EACH_RUN, Records
+from app.tasks.reading import Reading
 from app.tasks.recovery import left_open
-from app.tasks.retention import Retention
-from app.tasks.secrets import Secrets
-from app.tasks.store import Store
-from app.tasks.webhooks import Webhooks
-from app.tasks.work import Switches, Work, WorkLimits
+from app.tasks.run import Run, Surroundings
+from app.tasks.stored import TaskRecord
 
 log = logging.getLogger(__name__)
 
-_STATUS: dict[str, Status] = {
-    "finished": "succeeded",
-    "cancelled": "cancelled",
-    "dry_run": "cancelled",
-}
+_WRITE_AGAIN_S = 2.0
+"""Between two tries to write down an end for which there was no room on the disk."""
 
 
 class Runner:
-    """Accepts, queues, runs, pauses and cancels tasks."""
+    """Accepts, queues, runs, pauses, cancels and deletes tasks."""
 
-    def __init__(
-        self,
-        fleet: Fleet,
-        assignments: Assignments,
-        store: Store,
-        defaults: Defaults,
-        metrics: TaskMetrics,
-        queue: Queue,
-        webhooks: Webhooks,
-        retention: Retention,
-        *,
-        keep_screenshots: bool = True,
-        return_s: float = 45.0,
-    ) -> None:
-        self._assignments = assignments
-        self._store = store
+    def __init__(self, around: Surroundings, defaults: Defaults, queue: Queue) -> None:
+        self._around = around
+        self._store = around.store
         self._defaults = defaults
-        self._metrics = metrics
         self._queue = queue
-        self._webhooks = webhooks
-        self._retention = retention
-        self._secrets = Secrets()
-        self.records = Records(store, assignments.dialect)
-        self._live = self.records.live
-        self._topics = self.records.topics
-        self._intake = Intake(fleet, store, defaults, self.records.get, assignments.dialect)
-        limits = WorkLimits(defaults.reply_timeout_s, return_s, keep_screenshots)
-        self._work = Work(
-            fleet,
-            assignments,
-            store,
-            self.records,
-            self._secrets,
-            metrics,
-            webhooks,
-            retention,
-            limits,
-        )
-        self.shown_device = self._work.shown_device
+        self._runs: dict[str, Run] = {}
+        self.reading = Reading(around.store, self._runs, around.equipment.dialect)
+        self._maker = TaskMaker(around.fleet, defaults, self.find)
+        self._keys = Keys(around.store)
         self._closing = False
-        self._jobs: dict[str, asyncio.Task[None]] = {}
-        # Tasks that a person has cancelled: once, since a second time would interrupt what lets go
-        # of the phone.
-        self._cancelled: set[str] = set()
-        # Tasks whose end is being written down: a cancel that comes now is too late and must not
-        # interrupt that.
-        self._ending: set[str] = set()
+        self._unwritten: list[Run] = []
+        self._writing = Background("writing down the ends of tasks", self._write_ends)
 
     async def recover(self, alive_at: datetime | None) -> None:
         """Go on with what an earlier run of the service left open when it was last alive."""
-        within_s = self._defaults.resume_within_s
-        for task in await left_open(self._store, self._secrets, within_s, alive_at):
-            if task.status == "interrupted":
-                await self._write_end(task)
-            else:
-                await self._begin(task)
+        around, within_s = self._around, self._defaults.resume_within_s
+        left = await left_open(self._store, around.secrets, within_s, alive_at)
+        for record in left.interrupted:
+            await around.webhooks.tell("task.ended", record)
+        await self._store.save_task(*left.interrupted, *left.changed)
+        for record in left.interrupted:
+            around.metrics.ended(record)
+        for record in left.open:
+            self._begin(Run(record, around))
 
-    async def submit(self, new: NewTask, key: str | None = None) -> Task:
+    async def submit(self, new: NewTask, key: str | None = None, owner: str = "") -> TaskRecord:
         """Queue a task for its phone; with a `key` that came before, the task it stands for.
 
-        Raises DeviceError when no phone fits, InputError for a task that cannot be followed,
-        KeyReused for a key that came with another request, ConfigError.
+        A call that is cancelled leaves nothing behind. Raises DeviceError when no phone fits,
+        InputError for a task that cannot be followed, KeyReused for a key that came with another
+        request, DiskFull, ConfigError.
         """
-        async with self._intake.claim(key, new) as (task_id, is_new):
+        async with self._keys.claim(key, new) as (task_id, is_new):
             if not is_new:
                 return await self.find(task_id)
-            self._retention.check()
+            self._around.retention.check()
             if new.callback_url is not None:
-                self._webhooks.check(new.callback_url)
+                self._around.webhooks.check(new.callback_url)
             given = {name: value.get_secret_value() for name, value in new.secrets.items()}
-            task = await self._intake.make(new, task_id)
-            self._assignments.policy(task)  # a prompt that is not there is told now
-            self._secrets.keep(task_id, new.goal, given)
-            await self._begin(task)
-            return task
-
-    async def _begin(self, task: Task) -> None:
-        topic = Topic(task.restarts * EACH_RUN)
-        await self._store.save_task(task)
-        self._live[task.id], self._topics[task.id] = task, topic
-        topic.publish("task", task.model_dump(mode="json"))
-        if self._closing:
-            topic.close()  # it begins when the service is started again
-            return
-        self._jobs[task.id] = asyncio.create_task(self._job(task, topic), name=f"task {task.id}")
-
-    async def _job(self, task: Task, topic: Topic) -> None:
-        with about_task(task.id):
+            self._around.secrets.check(new.goal, given)
+            record = await self._maker.make(new, task_id, owner)
+            self._around.equipment.policy(record)  # a prompt that is not there is told now
+            writing = asyncio.ensure_future(self._store.save_task(record))
             try:
-                outcome = await self._outcome(task, topic)
+                await asyncio.shield(writing)
             except asyncio.CancelledError:
-                if self._closing and task.id not in self._cancelled:
+                await asyncio.wait({writing})
+                await self._store.delete(record.id)
+                raise
+            self._begin(Run(record, self._around, given))
+            return record
+
+    def _begin(self, run: Run) -> None:
+        self._runs[run.id] = run
+        run.announce()
+        if self._closing:
+            run.topic.close()  # it begins when the service is started again
+            return
+        run.job = asyncio.create_task(self._work(run), name=f"task {run.id}")
+
+    async def _work(self, run: Run) -> None:
+        with about_task(run.id):
+            try:
+                outcome = await self._outcome(run)
+            except asyncio.CancelledError:
+                if self._closing and not run.cancelled:
                     return
                 outcome = Outcome("cancelled", "Cancelled.")
-            await self._end(task, topic, outcome)
+            await self._end(run, outcome)
 
-    async def _outcome(self, task: Task, topic: Topic) -> Outcome:
+    async def _outcome(self, run: Run) -> Outcome:
+        record = run.record
         try:
-            ticket = Ticket(task.id, task.device, task.priority)
-            async with self._queue.take(ticket) as turn:
-                task.status, task.device = "running", turn.serial
-                task.started_at = task.started_at or datetime.now(UTC)
-                await self._store.save_task(task)
-                topic.publish("task", task.model_dump(mode="json"))
-                earlier = await self._intake.conversation(task)
-                return await self._work.do(task, topic, turn, earlier)
+            ticket = Ticket(record.id, record.device, record.priority)
+            async with self._queue.take(ticket) as grant:
+                return await run.work(grant, await self._conversation(record))
         except AppError as exc:
             return Outcome.of(exc)
         except Exception as exc:
-            log.exception("task %s crashed", task.id)
+            log.exception("task %s crashed", run.id)
             return Outcome("crashed", f"A fault in phonepilot: {exc!r}")
 
-    async def _end(self, task: Task, topic: Topic, outcome: Outcome) -> None:
-        self._ending.add(task.id)
-        task.status = _STATUS.get(outcome.reason, "failed")
-        task.stop_reason, task.message = outcome.reason, outcome.message
-        if outcome.error is not None:
-            error = outcome.error
-            task.error = TaskError(code=error.code, message=error.message, hint=error.hint)
-        task.question, task.ended_at = None, datetime.now(UTC)
+    async def _end(self, run: Run, outcome: Outcome) -> None:
         try:
-            await self._write_end(task)
-        except Exception:  # the phone is free again, and readers must not wait for ever
-            log.exception(
-                "the end of task %s is not written down; a restart goes on with it", task.id
-            )
+            await run.end(outcome)
+        except Exception as exc:  # the phone is free again, and readers must not wait for ever
+            log.error("the end of task %s is not written down yet: %s", run.id, exc)
+            self._unwritten.append(run)
+            self._writing.start()
         else:
-            self.records.ended(task.id)
-        topic.publish("end", task.model_dump(mode="json"))
-        topic.close()
-        self._jobs.pop(task.id, None)
-        self._ending.discard(task.id)
-        self._cancelled.discard(task.id)
-        self._secrets.forget(task.id)
+            self._over(run)
 
-    async def _write_end(self, task: Task) -> None:
-        # The webhook before the end: a kill in between makes the task end once more, and the
-        # receiver hears of it twice, never not at all.
-        await self._webhooks.tell("task.ended", task)
-        await self._store.save_task(task)
-        self._metrics.ended(task)
+    def _over(self, run: Run) -> None:
+        self._runs.pop(run.id, None)
+        self.reading.ended(run)
 
-    async def cancel(self, task_id: str) -> Task:
+    async def _write_ends(self) -> float:
+        """Write down the ends that could not be; raises what keeps the first of them from it."""
+        while self._unwritten:
+            run = self._unwritten[0]
+            await run.write_end()
+            self._unwritten.pop(0)
+            self._over(run)
+        return _WRITE_AGAIN_S
+
+    async def _conversation(self, task: TaskRecord) -> list[Exchange]:
+        """The exchanges so far, oldest first: of the tasks that this one follows, and its own when
+        it goes on after a restart."""
+        earlier: list[Exchange] = []
+        if task.follows is not None:
+            with suppress(TaskNotFound):  # too old to be kept; the rest is told without it
+                earlier = await self._conversation(await self._store.get_task(task.follows))
+        if task.steps:
+            dialect = self._around.equipment.dialect
+            earlier += exchanges_of(dialect, task, await self._store.list_steps(task.id))
+        return earlier
+
+    async def cancel(self, task_id: str) -> TaskRecord:
         """End a queued or running task; returns when nothing acts on the phone any more.
 
         Raises TaskNotFound and TaskNotRunning.
         """
-        job, task = self._jobs.get(task_id), self._live.get(task_id)
-        if job is None or task is None:
+        run = self._runs.get(task_id)
+        if run is None or run.job is None:
             ended = await self._store.get_task(task_id)
             raise TaskNotRunning(f"the task has already {ended.status}")
-        if task_id not in self._cancelled | self._ending:
-            self._cancelled.add(task_id)
-            job.cancel()
-        await asyncio.wait({job})
-        if task_id in self._live and task_id not in self._ending:
+        if not run.cancelled and not run.ending:
+            run.cancelled = True
+            run.job.cancel()
+        await asyncio.wait({run.job})
+        if not run.ending:
             # It was cancelled before its first line, and never came to write down its end.
-            await self._end(task, self._topics[task_id], Outcome("cancelled", "Cancelled."))
-        return task
+            await self._end(run, Outcome("cancelled", "Cancelled."))
+        return run.record
 
-    async def pause(self, task_id: str) -> Task:
+    async def delete(self, task_id: str) -> None:
+        """Remove an ended task with its steps and pictures.
+
+        Raises TaskNotFound and TaskNotEnded.
+        """
+        record = await self.find(task_id)
+        if task_id in self._runs:
+            raise TaskNotEnded(f"task {record.id} is {record.status}")
+        self.reading.forget(task_id)
+        await self._store.delete(task_id)
+
+    async def pause(self, task_id: str) -> TaskRecord:
         """Hold a running task; returns when nothing acts on the phone any more.
 
         Raises TaskNotFound and TaskNotRunning.
         """
-        switches, task = await self._running(task_id)
-        idle = asyncio.ensure_future(switches.control.pause())
+        run = await self._running(task_id)
+        idle = asyncio.ensure_future(run.control.pause())
         try:
-            await asyncio.wait({idle, self._jobs[task_id]}, return_when=asyncio.FIRST_COMPLETED)
+            jobs: set[asyncio.Future[Any]] = {idle}
+            if run.job is not None:
+                jobs.add(run.job)
+            await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         finally:
             idle.cancel()
-        return task
+        return run.record
 
-    async def resume(self, task_id: str) -> Task:
+    async def resume(self, task_id: str) -> TaskRecord:
         """Let a paused task go on, from a fresh look. Raises TaskNotFound and TaskNotRunning."""
-        switches, task = await self._running(task_id)
-        switches.control.resume()
-        return task
+        run = await self._running(task_id)
+        run.control.resume()
+        return run.record
 
-    async def reply(self, task_id: str, reply: Reply) -> Task:
+    async def reply(self, task_id: str, reply: Reply) -> TaskRecord:
         """Answer a task's question. Raises TaskNotFound, TaskNotRunning and NoOpenQuestion."""
-        switches, task = await self._running(task_id)
-        switches.person.reply(reply)
-        return task
+        run = await self._running(task_id)
+        run.person.reply(reply)
+        return run.record
 
-    async def _running(self, task_id: str) -> tuple[Switches, Task]:
-        task = await self.find(task_id)
-        switches = self._work.switches.get(task_id)
-        if switches is None:
+    async def _running(self, task_id: str) -> Run:
+        run = self._runs.get(task_id)
+        if run is None or not run.works:
+            task = await self.find(task_id)
             raise TaskNotRunning(f"the task is {task.status}")
-        return switches, task
+        return run
 
-    async def find(self, task_id: str) -> Task:
+    async def find(self, task_id: str) -> TaskRecord:
         """Raises TaskNotFound."""
-        return await self.records.get(task_id)
+        return await self.reading.get(task_id)
 
     def open_tasks(self) -> Mapping[str, int]:
         """How many tasks are in each state that is not an end."""
-        return Counter(task.status for task in self._live.values() if task.status in OPEN)
+        statuses = (run.record.status for run in self._runs.values())
+        return Counter(status for status in statuses if status in OPEN)
 
     def running_on(self, serial: str) -> str | None:
         """The id of the task that uses the phone now."""
-        on_phone = (
-            task
-            for task in self._live.values()
-            if task.device == serial and task.status in OPEN and task.status != "queued"
-        )
-        return next((task.id for task in on_phone), None)
+        run = self._run_on(serial)
+        return run.id if run is not None else None
 
-    def stands_still_on(self, serial: str) -> bool:
-        """Whether the task that has the phone leaves it to the person for now."""
-        task = self._live.get(self.running_on(serial) or "")
-        if task is None:
-            return False
-        handed_over = task.question is not None and task.question.kind in ("take_over", "question")
-        return task.status == "paused" or handed_over
+    def _run_on(self, serial: str) -> Run | None:
+        on_phone = (run for run in self._runs.values() if run.record.device == serial)
+        return next((run for run in on_phone if run.works), None)
 
-    async def wait(self, task_id: str, seconds: float) -> Task:
+    @asynccontextmanager
+    async def by_hand(self, serial: str) -> AsyncIterator[None]:
+        """A person's touch of a phone. A task that has the phone must stand: it is paused, or waits
+        for the person. It goes on only after the block.
+
+        Raises DeviceBusy.
+        """
+        run = self._run_on(serial)
+        if run is None:
+            async with self._around.fleet.hold(serial):
+                yield
+        elif not run.control.stands:
+            raise DeviceBusy(f"device {serial} is in use by task {run.id}")
+        else:
+            with run.control.by_hand():
+                yield
+
+    async def shown_device(self, serial: str) -> Device | None:
+        """The phone as it may be shown, by whichever route, while a task with secrets has it."""
+        shown = {run.record.device: run.shown for run in self._runs.values() if run.shown}
+        if serial in shown or not shown:
+            return shown.get(serial)
+        phone = await self._around.fleet.phone_of(serial)
+        for used, device in shown.items():
+            if await self._around.fleet.phone_of(used) == phone:
+                return device
+        return None
+
+    async def wait(self, task_id: str, seconds: float) -> TaskRecord:
         """The task once it has ended, or as it is after `seconds`. Raises TaskNotFound."""
-        if job := self._jobs.get(task_id):
-            await asyncio.wait([job], timeout=seconds)
+        run = self._runs.get(task_id)
+        if run is not None and run.job is not None:
+            await asyncio.wait([run.job], timeout=seconds)
+            return run.record
         return await self.find(task_id)
 
     async def close(self) -> None:
         """Let go of every phone. What is open stays open in the store, for `recover`."""
-        if self._live and not self._closing:
-            log.warning("tasks that go on after the next start: %d", len(self._live))
+        if self._runs and not self._closing:
+            log.warning("tasks that go on after the next start: %d", len(self._runs))
         self._closing = True
-        for task_id, job in self._jobs.items():
-            if task_id not in self._cancelled | self._ending:
-                job.cancel()
-        if self._jobs:
-            await asyncio.wait([*self._jobs.values()])
-        for topic in self._topics.values():
-            topic.close()
+        jobs = [run.job for run in self._runs.values() if run.job is not None]
+        for run in [*self._runs.values()]:
+            if run.job is not None and not run.cancelled and not run.ending:
+                run.job.cancel()
+        if jobs:
+            await asyncio.wait(jobs)
+        for run in [*self._runs.values()]:
+            run.topic.close()
+        await self._writing.close()

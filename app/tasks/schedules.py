@@ -17,12 +17,15 @@ from weakref import WeakValueDictionary
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Select, Text, delete, select, type_coerce, update
 
 from app.errors import AppError, InputError, ScheduleNotFound, ScheduleOverlaps, TaskNotFound
+from app.request_body import RequestBody
 from app.tasks.cron import local_zone, trigger
 from app.tasks.database import Database, schedules, upsert
-from app.tasks.models import OPEN, NewTask, Task, TaskError
+from app.tasks.models import OPEN, Shown, Task, TaskError
+from app.tasks.new_task import NewTask
+from app.tasks.stored import body_of
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +33,19 @@ LATE_S = 60
 """A run that comes later than this is missed: the computer slept, or the service was away."""
 MAX_SCHEDULES = 1_000
 Missed = Literal["skip", "run_once"]
+_COLUMNS = (
+    schedules.c.id,
+    schedules.c.created_at,
+    # As text: JSON that is damaged must damage one row and not the whole answer.
+    type_coerce(schedules.c.body, Text).label("body"),
+)
 Serial = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class NewSchedule(BaseModel):
+class NewSchedule(RequestBody):
     """A goal, and when it is to be given to which phones."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -52,7 +60,8 @@ class NewSchedule(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     cron: Annotated[str, Field(max_length=200)] = Field(
-        description="minute, hour, day, month, weekday; 0 and 7 are Sunday. All five must fit."
+        description="minute, hour, day, month, weekday; 0 and 7 are Sunday. With both a day and a "
+        "weekday either is enough, as for cron. `@daily` and its like work too."
     )
     timezone: Annotated[str, Field(max_length=80)] = Field(
         default_factory=local_zone,
@@ -87,10 +96,10 @@ class NewSchedule(BaseModel):
         return self
 
 
-class Change(BaseModel):
+class Change(RequestBody):
     """What is to be another way; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})
 
     name: str | None = None
     cron: str | None = None
@@ -101,13 +110,20 @@ class Change(BaseModel):
     enabled: bool | None = None
 
 
-class Schedule(NewSchedule):
-    """`next_run_at` is null while it is off. `last_error` says what kept a task from being made."""
+class Schedule(BaseModel):
+    """A schedule as it is told. `next_run_at` is null while it is off. `last_error` says what kept
+    a task from being made, or why the schedule is off."""
 
+    name: Shown
+    cron: str
+    timezone: str
+    task: dict[str, Any]
+    """The fields of POST /tasks that were given."""
+    devices: list[str] = []
+    missed: Missed = "skip"
+    enabled: bool = True
     id: str
     created_at: datetime
-    armed_at: datetime
-    """Runs up to this time were seen to, or were before the schedule was changed."""
     last_run_at: datetime | None = None
     last_tasks: dict[str, str] = {}
     """The last task of each entry of `devices`; of "" when there is none."""
@@ -115,8 +131,30 @@ class Schedule(NewSchedule):
     next_run_at: datetime | None = None
 
 
+class ScheduleRecord(Schedule):
+    """A schedule as it is stored: what another version wrote is read as far as it can be."""
+
+    armed_at: datetime
+    """Runs up to this time were seen to, or were before the schedule was changed."""
+    owner: str = ""
+    """The name of the access token that added it."""
+
+    def told(self, *, private: bool = False) -> Schedule:
+        """As others are told it; `private` adds what only its owner may know."""
+        task = self.task if private else {**self.task, "callback_url": None}
+        shown = Schedule.model_construct(
+            **{name: getattr(self, name) for name in Schedule.model_fields}
+        )
+        return shown.model_copy(update={"task": task})
+
+    def wanted(self) -> NewSchedule:
+        """What was asked for, checked anew. Raises ValidationError."""
+        fields = {name: getattr(self, name) for name in NewSchedule.model_fields}
+        return NewSchedule.model_validate(fields)
+
+
 class Tasks(Protocol):
-    async def submit(self, new: NewTask, key: str | None = None) -> Task: ...
+    async def submit(self, new: NewTask, key: str | None = None, owner: str = "") -> Task: ...
 
     async def find(self, task_id: str) -> Task: ...
 
@@ -134,9 +172,11 @@ class Schedules:
         """Begin, in the background with what came due while the service was away."""
         self._clock.start()
         for schedule in await self.list():
+            if not schedule.enabled:
+                continue
             now = datetime.now(UTC)
             due = _next(schedule, schedule.armed_at)
-            if schedule.enabled and due is not None and due <= now:
+            if due is not None and due <= now:
                 if schedule.missed == "skip" and now - due > timedelta(seconds=LATE_S):
                     log.info("schedule %s missed its run of %s", schedule.id, due)
                     await self._update(schedule.id, {"armed_at": now})
@@ -148,41 +188,43 @@ class Schedules:
         if self._clock.running:
             self._clock.shutdown(wait=False)
 
-    async def list(self) -> Sequence[Schedule]:
+    async def list(self) -> Sequence[ScheduleRecord]:
         """The oldest first."""
-        query = select(schedules.c.body).order_by(schedules.c.created_at, schedules.c.id)
-        rows = await self._database.call(lambda c: c.execute(query).scalars().all())
-        return [_shown(Schedule.model_validate(row)) for row in rows]
+        return await self._read(select(*_COLUMNS))
 
-    async def get(self, schedule_id: str) -> Schedule:
+    async def get(self, schedule_id: str) -> ScheduleRecord:
         """Raises ScheduleNotFound."""
-        query = select(schedules.c.body).where(schedules.c.id == schedule_id)
-        row = await self._database.call(lambda c: c.execute(query).scalar())
-        if row is None:
-            raise ScheduleNotFound(f"there is no schedule {schedule_id[:80]!r}")
-        return _shown(Schedule.model_validate(row))
+        found = await self._read(select(*_COLUMNS).where(schedules.c.id == schedule_id))
+        if not found:
+            raise ScheduleNotFound(f"no such schedule: {schedule_id[:80]!r}")
+        return found[0]
 
-    async def add(self, new: NewSchedule) -> Schedule:
+    async def _read(self, query: Select[Any]) -> Sequence[ScheduleRecord]:
+        ordered = query.order_by(schedules.c.created_at, schedules.c.id)
+        rows = await self._database.call(lambda c: c.execute(ordered).mappings().all())
+        return [schedule_from({**row}) for row in rows]
+
+    async def add(self, new: NewSchedule, owner: str = "") -> ScheduleRecord:
         """Raises InputError when there are too many."""
         if len(await self.list()) >= MAX_SCHEDULES:
             raise InputError(f"there are {MAX_SCHEDULES} schedules already", "Remove some.")
         now = datetime.now(UTC)
-        schedule = Schedule(
-            **new.model_dump(), id=secrets.token_hex(6), created_at=now, armed_at=now
+        record = ScheduleRecord(
+            **_fields(new), id=secrets.token_hex(6), created_at=now, armed_at=now, owner=owner
         )
-        await self._save(schedule)
-        self._arm(schedule)
-        return _shown(schedule)
+        await self._save(record)
+        self._arm(record)
+        return _with_next(record)
 
-    async def change(self, schedule_id: str, change: Change) -> Schedule:
+    async def change(self, schedule_id: str, change: Change) -> ScheduleRecord:
         """Raises ScheduleNotFound, and InputError for what does not fit together."""
-        given = change.model_dump(exclude_none=True) | {"armed_at": datetime.now(UTC)}
+        given = _fields(change) | {"armed_at": datetime.now(UTC), "last_error": None}
         try:
-            changed = await self._update(schedule_id, given)
+            changed = await self._update(schedule_id, given, check=True)
         except ValidationError as exc:
             raise InputError(exc.errors()[0]["msg"].removeprefix("Value error, ")) from exc
         self._arm(changed)
-        return _shown(changed)
+        return _with_next(changed)
 
     async def remove(self, schedule_id: str) -> None:
         """Tasks that it has given go on. Raises ScheduleNotFound."""
@@ -192,39 +234,45 @@ class Schedules:
         if self._clock.get_job(schedule_id):
             self._clock.remove_job(schedule_id)
 
-    async def run_now(self, schedule_id: str) -> Schedule:
+    async def run_now(self, schedule_id: str) -> ScheduleRecord:
         """Give its tasks at once, besides its times. Raises ScheduleNotFound."""
         async with self._run_of(schedule_id):
             return await self._run(await self.get(schedule_id), datetime.now(UTC))
 
-    async def _save(self, schedule: Schedule) -> None:
+    async def _save(self, record: ScheduleRecord) -> None:
         row = {
-            "id": schedule.id,
-            "created_at": schedule.created_at.isoformat(),
-            "body": schedule.model_dump(mode="json"),
+            "id": record.id,
+            "created_at": record.created_at.isoformat(),
+            "body": _body(record),
         }
         await self._database.call(lambda c: c.execute(upsert(schedules, row, "id")))
 
-    async def _update(self, schedule_id: str, fields: Mapping[str, Any]) -> Schedule:
-        """Change some fields of what a schedule is by now. Raises ScheduleNotFound and
-        ValidationError."""
+    async def _update(
+        self, schedule_id: str, fields: Mapping[str, Any], *, check: bool = False
+    ) -> ScheduleRecord:
+        """Change some fields of what a schedule is by now; `check` demands that it can be run.
+
+        Raises ScheduleNotFound and ValidationError.
+        """
         here = schedules.c.id == schedule_id
 
-        def work(connection: Connection) -> Schedule | None:
-            body = connection.execute(select(schedules.c.body).where(here)).scalar()
-            if body is None:
+        def work(connection: Connection) -> ScheduleRecord | None:
+            row = connection.execute(select(*_COLUMNS).where(here)).mappings().first()
+            if row is None:
                 return None
-            changed = Schedule.model_validate({**body, **fields})
-            new = changed.model_dump(mode="json")
-            connection.execute(update(schedules).where(here).values(body=new))
+            known = schedule_from({**row}).model_dump()
+            changed = ScheduleRecord.model_validate({**known, **fields})
+            if check:
+                changed.wanted()
+            connection.execute(update(schedules).where(here).values(body=_body(changed)))
             return changed
 
         changed = await self._database.call(work)
         if changed is None:
-            raise ScheduleNotFound(f"there is no schedule {schedule_id[:80]!r}")
+            raise ScheduleNotFound(f"no such schedule: {schedule_id[:80]!r}")
         return changed
 
-    def _arm(self, schedule: Schedule) -> None:
+    def _arm(self, schedule: ScheduleRecord) -> None:
         if self._clock.get_job(schedule.id):
             self._clock.remove_job(schedule.id)
         if schedule.enabled:
@@ -251,8 +299,8 @@ class Schedules:
         return self._runs.setdefault(schedule_id, asyncio.Lock())
 
     async def _run(
-        self, schedule: Schedule, due: datetime, seen_to: Mapping[str, Any] | None = None
-    ) -> Schedule:
+        self, schedule: ScheduleRecord, due: datetime, seen_to: Mapping[str, Any] | None = None
+    ) -> ScheduleRecord:
         """Give the tasks of one run. What goes wrong is kept for the next look at the schedule,
         with the fields in `seen_to`."""
         error = None
@@ -261,32 +309,81 @@ class Schedules:
                 await self._give(schedule, device, due)
             except AppError as exc:
                 log.warning("schedule %s: %s", schedule.id, exc.message)
-                error = TaskError(**exc.as_dict())
+                error = TaskError.of(exc)
         told = {
             "last_error": error,
             "last_tasks": schedule.last_tasks,
             "last_run_at": datetime.now(UTC),
         }
-        return _shown(await self._update(schedule.id, {**told, **(seen_to or {})}))
+        return _with_next(await self._update(schedule.id, {**told, **(seen_to or {})}))
 
-    async def _give(self, schedule: Schedule, device: str, due: datetime) -> None:
+    async def _give(self, schedule: ScheduleRecord, device: str, due: datetime) -> None:
         if last := schedule.last_tasks.get(device):
             with suppress(TaskNotFound):
                 if (await self._tasks.find(last)).status in OPEN:
                     raise ScheduleOverlaps(f"task {last}, which it gave last, has not ended yet")
         # The same run given twice, as around a restart, makes one task.
         key = f"schedule {schedule.id} {due.isoformat()} {device}"
-        task = schedule.task.model_copy(update={"device": device or None})
-        schedule.last_tasks[device] = (await self._tasks.submit(task, key)).id
+        task = schedule.wanted().task.model_copy(update={"device": device or None})
+        schedule.last_tasks[device] = (await self._tasks.submit(task, key, schedule.owner)).id
 
 
-def _shown(schedule: Schedule) -> Schedule:
-    schedule.next_run_at = _next(schedule, datetime.now(UTC)) if schedule.enabled else None
-    return schedule
+def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
+    """The schedule of a row. One that cannot be read, or that no longer means anything, is off and
+    says why."""
+    body = body_of(row["body"])
+    try:
+        record = ScheduleRecord.model_validate(body)
+        record.wanted()
+    except ValidationError as exc:
+        why = exc.errors()[0]
+        place = ".".join(str(part) for part in why["loc"])
+        reason = f"{place}: {why['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        record = _switched_off(row, body if isinstance(body, dict) else {}, reason)
+    return _with_next(record)
 
 
-def _next(schedule: Schedule, after: datetime) -> datetime | None:
-    found: datetime | None = trigger(schedule.cron, schedule.timezone).get_next_fire_time(
-        None, after
+def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> ScheduleRecord:
+    log.warning("schedule %s cannot be read and is switched off: %s", row["id"], why)
+    created_at = datetime.fromisoformat(row["created_at"])
+    error = TaskError(
+        code="record_damaged",
+        message=f"The schedule cannot be read: {why}"[:500],
+        hint="Change it with PATCH /schedules/{id}, or remove it.",
     )
+    texts: dict[str, Any] = {
+        name: body[name] if isinstance(body.get(name), str) else ""
+        for name in ("name", "cron", "timezone", "owner")
+    }
+    return ScheduleRecord(
+        **texts,
+        task=body["task"] if isinstance(body.get("task"), dict) else {},
+        enabled=False,
+        id=row["id"],
+        created_at=created_at,
+        armed_at=created_at,
+        last_error=error,
+    )
+
+
+def _fields(body: NewSchedule | Change) -> dict[str, Any]:
+    """What was given, with the task as the fields that were given of it."""
+    fields = body.model_dump(exclude_none=True, exclude={"task"})
+    if body.task is not None:
+        fields["task"] = body.task.model_dump(mode="json", exclude_unset=True)
+    return fields
+
+
+def _body(record: ScheduleRecord) -> dict[str, Any]:
+    return record.model_dump(mode="json", exclude={"next_run_at"})
+
+
+def _with_next(record: ScheduleRecord) -> ScheduleRecord:
+    record.next_run_at = _next(record, datetime.now(UTC)) if record.enabled else None
+    return record
+
+
+def _next(record: ScheduleRecord, after: datetime) -> datetime | None:
+    times = trigger(record.cron, record.timezone)
+    found: datetime | None = times.get_next_fire_time(None, after)
     return found.astimezone(UTC) if found else None

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.agent.ports import Device
 from app.agent.screen import Foreground, Frame, ShownText
@@ -45,35 +47,50 @@ _SAME_CLASS = (
 _LOOKS = 3
 
 
+@dataclass(frozen=True)
+class Secret:
+    """A value, and whether it may be typed outside of password fields."""
+
+    value: str = field(repr=False)
+    anywhere: bool = False
+
+
 def names_in(goal: str) -> list[str]:
     """The secrets that a goal names, each once."""
     return list(dict.fromkeys(PLACEHOLDER.findall(goal)))
 
 
 class Secrets:
-    """The values, by task, in memory only."""
+    """Where the values of a task come from: what its caller gave, in memory only, or the service's
+    environment, whose values belong to the operator."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, *, environment_anywhere: bool = False
+    ) -> None:
+        """`environment_anywhere` lets secrets of the environment be typed outside of password
+        fields; a caller cannot allow that for a secret that is not its own."""
         self._environ = environ
-        self._given: dict[str, dict[str, str]] = {}
+        self._environment_anywhere = environment_anywhere
 
-    def keep(self, task_id: str, goal: str, given: Mapping[str, str]) -> None:
-        """Remember what a task was given. Raises SecretUnknown for a name that has no value."""
-        self._given[task_id] = dict(given)
-        if missing := self.missing(task_id, goal):
-            self.forget(task_id)
-            raise SecretUnknown(f"the goal names the secret {missing[0]!r}, which is not there")
+    def check(self, goal: str, given: Mapping[str, str]) -> None:
+        """Raises SecretUnknown for a name that has no value."""
+        if missing := self.missing(goal, given):
+            raise SecretUnknown(f"the goal names the secret {missing[0]!r}, which has no value")
 
-    def missing(self, task_id: str, goal: str) -> list[str]:
+    def missing(self, goal: str, given: Mapping[str, str]) -> list[str]:
         """The names without a value, as after a restart."""
-        return [name for name, value in self.values(task_id, goal).items() if not value]
+        return [name for name, secret in self.of(goal, given).items() if not secret.value]
 
-    def values(self, task_id: str, goal: str) -> dict[str, str]:
-        given = self._given.get(task_id, {})
-        return {name: given.get(name) or self._of_environment(name) for name in names_in(goal)}
-
-    def forget(self, task_id: str) -> None:
-        self._given.pop(task_id, None)
+    def of(
+        self, goal: str, given: Mapping[str, str], *, anywhere: bool = False
+    ) -> dict[str, Secret]:
+        """The secrets that a goal names; `anywhere` is what the caller allows for those it gave."""
+        return {
+            name: Secret(given[name], anywhere)
+            if given.get(name)
+            else Secret(self._of_environment(name), self._environment_anywhere)
+            for name in names_in(goal)
+        }
 
     def _of_environment(self, name: str) -> str:
         return self._environ.get(VARIABLE + name.upper().replace("-", "_"), "")
@@ -83,35 +100,37 @@ class DiscreetDevice:
     """A phone that types secrets and shows none: what the loop sees of it in such a task.
 
     A secret goes only into the field that has the focus when Android calls it one for passwords,
-    unless `anywhere` allows others: a text on the screen must not be able to have it typed into a
+    unless it may go anywhere: a text on the screen must not be able to have it typed into a
     message.
     """
 
     def __init__(
-        self, device: Device, values: Mapping[str, str], *, anywhere: bool, typed: bool = False
+        self, device: Device, secrets: Mapping[str, Secret], *, typed: bool = False
     ) -> None:
         """`typed` says that the secrets may stand on the screen already."""
         self._device = device
-        self._values = values
-        self._anywhere = anywhere
-        self._typed = set(values.values()) if typed else set[str]()
+        self._secrets = secrets
+        self._typed = {each.value for each in secrets.values()} if typed else set[str]()
 
     @property
     def serial(self) -> str:
         return self._device.serial
 
     async def type_text(self, text: str, clear: bool = True) -> None:
-        used = {name for name in PLACEHOLDER.findall(text) if name in self._values}
+        used = {name: self._secrets[name] for name in names_in(text) if name in self._secrets}
         if not used:
             await self._device.type_text(text, clear)
             return
-        if not self._anywhere and not await self._in_password_field():
+        guarded = not all(secret.anywhere for secret in used.values())
+        if guarded and not await self._in_password_field():
             raise TextRefused(
                 "the field that has the focus is not one for passwords; a secret goes nowhere else",
                 "Tap the password field first.",
             )
-        self._typed |= {self._values[name] for name in used}
-        filled = PLACEHOLDER.sub(lambda found: self._values.get(found[1], found[0]), text)
+        self._typed |= {secret.value for secret in used.values()}
+        filled = PLACEHOLDER.sub(
+            lambda found: used[found[1]].value if found[1] in used else found[0], text
+        )
         try:
             await self._device.type_text(filled, clear)
         except Exception as exc:  # what it says may hold a part of the text
@@ -147,16 +166,12 @@ class DiscreetDevice:
         return [each.box for each in shown if each.password or self._tells(each.text)]
 
     def _tells(self, text: str) -> bool:
-        """Whether a text holds a secret, or so much of one that the rest could be guessed."""
-        for secret in self._typed:
-            part = max(min(len(secret), 4), len(secret) // 2)
-            pieces = (secret[at : at + part] for at in range(len(secret) - part + 1))
-            if any(piece in text for piece in pieces):
-                return True
-        return False
+        return any(tells(text, secret) for secret in self._typed)
 
     async def shown_texts(self) -> Sequence[ShownText]:
-        return await self._device.shown_texts()
+        """What the phone reports, without the texts that hold a secret."""
+        shown = await self._device.shown_texts()
+        return [each for each in shown if not (each.password or self._tells(each.text))]
 
     async def current_app(self) -> Foreground:
         return await self._device.current_app()
@@ -190,3 +205,25 @@ class DiscreetDevice:
 
     async def wait_ready(self, timeout_s: float) -> None:
         await self._device.wait_ready(timeout_s)
+
+
+def tells(text: str, secret: str) -> bool:
+    """Whether a text on the screen holds a secret, or enough of one to guess the rest.
+
+    Apps group and capitalise what is typed ("4111 1111 1111 1111"), and show a group in a box of
+    its own; so only letters and digits count, and their case does not.
+    """
+    shown, hidden = _plain(text), _plain(secret)
+    if not hidden:  # it has neither letters nor digits
+        return bool(secret) and secret in text
+    few = min(len(hidden), 4)
+    if len(shown) >= few and shown in hidden:
+        return True
+    part = max(few, len(hidden) // 2)
+    pieces = (hidden[at : at + part] for at in range(len(hidden) - part + 1))
+    return any(piece in shown for piece in pieces)
+
+
+def _plain(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(character for character in folded if character.isalnum())

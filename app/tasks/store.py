@@ -8,7 +8,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, delete, select, tuple_, type_coerce, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Text,
+    case,
+    delete,
+    func,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from app.errors import TaskNotFound
@@ -77,7 +88,10 @@ class Store:
         if wanted.status:
             query = query.where(tasks.c.status.in_(wanted.status))
         if wanted.device is not None:
-            query = query.where(tasks.c.body["device"].as_string() == wanted.device)
+            # Damaged JSON would be an error of the whole query.
+            readable = func.json_valid(type_coerce(tasks.c.body, Text)) == 1
+            device = case((readable, tasks.c.body["device"].as_string()))
+            query = query.where(device == wanted.device)
         if wanted.before is not None:
             here = tuple_(tasks.c.created_at, tasks.c.id)
             query = query.where(here < tuple_(*wanted.before))

@@ -25,7 +25,7 @@ from sqlalchemy import ColumnElement, and_, delete, select, update
 from app import __version__
 from app.errors import InputError
 from app.tasks.database import Database, deliveries, upsert
-from app.tasks.models import Task
+from app.tasks.stored import TaskRecord
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Webhooks:
                 "service.callback_hosts in the configuration names those that are.",
             )
 
-    async def tell(self, kind: str, task: Task, name: str = "") -> None:
+    async def tell(self, kind: str, task: TaskRecord, name: str = "") -> None:
         """Keep an event of a task to be told; `name` tells it from others of its kind.
 
         The same event told again, as after a restart, takes the place of the first.
@@ -79,7 +79,7 @@ class Webhooks:
         event = {
             "type": kind,
             "timestamp": datetime.now(UTC).isoformat(),
-            "data": task.model_dump(mode="json"),
+            "data": task.event(),
         }
         await self._keep(
             Delivery(

@@ -18,7 +18,8 @@ from app.errors import DeviceOffline
 from app.tasks.assignment import Assignments
 from app.tasks.database import Database, deliveries
 from app.tasks.metrics import TaskMetrics
-from app.tasks.models import NewTask, Task
+from app.tasks.new_task import NewTask
+from app.tasks.models import Task
 from app.tasks.retention import Limits, Retention
 from app.tasks.runner import Runner
 from app.tasks.secrets import DiscreetDevice

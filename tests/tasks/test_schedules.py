@@ -17,7 +17,8 @@ from app.errors import DeviceNotFound, InputError, ScheduleNotFound, TaskNotFoun
 from app.tasks import schedules as schedules_module
 from app.tasks.cron import trigger
 from app.tasks.database import Database
-from app.tasks.models import NewTask, Task
+from app.tasks.new_task import NewTask
+from app.tasks.models import Task
 from app.tasks.schedules import Change, NewSchedule, Schedule, Schedules
 
 NOW = datetime.now(UTC)

@@ -19,7 +19,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from app.errors import InputError
 from app.tasks import webhooks as webhooks_module
 from app.tasks.database import Database, deliveries
-from app.tasks.models import NewTask, Task
+from app.tasks.new_task import NewTask
+from app.tasks.models import Task
 from app.tasks.webhooks import Webhooks
 from app.tokens import webhook_secret
 
