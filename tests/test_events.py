@@ -6,11 +6,14 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.agent.dialects.autoglm import AUTOGLM
 from app.events import KEPT_EVENTS, Event, Topic
 from app.tasks.database import Database
-from app.tasks.models import Step, Task
-from app.tasks.records import EACH_RUN, Records
+from app.tasks.models import Step
+from app.tasks.reading import Reading
+from app.tasks.run import EACH_RUN
 from app.tasks.store import Store
+from app.tasks.stored import TaskRecord
 
 NOW = datetime.now(UTC)
 
@@ -67,16 +70,16 @@ async def test_who_resumes_after_a_restart_gets_all_of_the_new_run() -> None:
 async def test_who_resumes_when_all_is_in_the_store_gets_the_end(tmp_path: Path) -> None:
     database = Database(tmp_path)
     store = Store(database)
-    task = Task(
+    task = TaskRecord(
         id="07", goal="Open Notes", device="a", status="succeeded", max_steps=5, timeout_s=60,
         lang="en", created_at=NOW, steps=2,
     )  # fmt: skip
     await store.save_task(task)
     for number in (1, 2):
         await store.save_step("07", Step(number=number, app="", width=1, height=1, started_at=NOW))
-    records = Records(store)
-    events = [event async for event in records.events("07", after=300)]
+    reading = Reading(store, {}, AUTOGLM)
+    events = [event async for event in reading.events("07", after=300)]
     assert [event.kind for event in events] == ["step", "step", "end"]
-    again = [event async for event in records.events("07", after=events[0].seq)]
+    again = [event async for event in reading.events("07", after=events[0].seq)]
     assert again == events[1:]
     await database.close()

@@ -223,9 +223,17 @@ class LocalQueue:
 
     def _deal(self, free: Sequence[tuple[str, str]]) -> None:
         by_rest = sorted(free, key=lambda found: self._used.get(found[0], -1))
-        for deal in self._line.deal(by_rest, self._phone_of, self._busy | self._resting.keys()):
-            self._busy.add(deal.phone)
-            self._granted[deal.ticket.task_id].set_result(deal)
+        again = True
+        while again:
+            again = False
+            taken = self._busy | self._resting.keys()
+            for deal in self._line.deal(by_rest, self._phone_of, taken):
+                granted = self._granted[deal.ticket.task_id]
+                if granted.cancelled():  # it has left, and did not come to say so yet
+                    again = True
+                else:
+                    self._busy.add(deal.phone)
+                    granted.set_result(deal)
 
     def _give_back(self, phone: str) -> None:
         self._used[phone] = next(self._clock)

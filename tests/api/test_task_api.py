@@ -17,14 +17,15 @@ from prometheus_client import CollectorRegistry
 from app.api.errors import install_error_handlers
 from app.api.tasks import task_routes
 from app.errors import DeviceNotFound
-from app.tasks.assignment import Assignments
 from app.tasks.database import Database
+from app.tasks.equipment import Equipment
 from app.tasks.metrics import TaskMetrics
-from app.tasks.models import Task
+from app.tasks.queue import LocalQueue
 from app.tasks.retention import Limits, Retention
+from app.tasks.run import Surroundings
 from app.tasks.runner import Runner
 from app.tasks.store import Store
-from app.tasks.turns import Turns
+from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
 from tests.agent.doubles import RememberingDevice, ScriptedChat
 
@@ -57,16 +58,19 @@ class Phones:
 async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
     database = Database(tmp_path)
     store = Store(database)
-    assignments = Assignments(lambda phone: ScriptedChat(), PROFILE)
-    metrics, phones = TaskMetrics(CollectorRegistry()), Phones()
-    webhooks = Webhooks(database, "whsec_c2VjcmV0", ())
-    retention = Retention(store, tmp_path, Limits(0, 0, 0))
-    runner = Runner(
-        phones, assignments, store, DEFAULTS, metrics, Turns(phones), webhooks, retention
+    phones = Phones()
+    around = Surroundings(
+        phones,  # type: ignore[arg-type]
+        Equipment(lambda phone: ScriptedChat(), PROFILE),
+        store,
+        TaskMetrics(CollectorRegistry()),
+        Webhooks(database, "whsec_c2VjcmV0", ()),
+        Retention(store, tmp_path, Limits(0, 0, 0)),
     )
+    runner = Runner(around, DEFAULTS, LocalQueue(phones))  # type: ignore[arg-type]
     app = FastAPI()
     install_error_handlers(app)
-    app.include_router(task_routes(runner, store))
+    app.include_router(task_routes(runner))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield http, store
@@ -74,7 +78,7 @@ async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
     await database.close()
 
 
-def task(number: int, **fields: Any) -> Task:
+def task(number: int, **fields: Any) -> TaskRecord:
     known = {
         "id": f"{number:016x}",
         "goal": f"goal {number}",
@@ -85,7 +89,7 @@ def task(number: int, **fields: Any) -> Task:
         "lang": "en",
         "created_at": BEGIN + timedelta(seconds=number // 4),
     }
-    return Task.model_validate(known | fields)
+    return TaskRecord.model_validate(known | fields)
 
 
 async def pages(http: httpx.AsyncClient, **query: Any) -> list[list[str]]:

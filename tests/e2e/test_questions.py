@@ -149,7 +149,7 @@ def test_what_is_allowed_is_done_and_nothing_before(scene: Scene) -> None:
     assert asked["status"] == "needs_confirmation"
     assert question["kind"] == "confirmation"
     assert question["text"] == "Tap at 880, 273 in Settings?"
-    assert question["hint"] == "The model says: Switch Bluetooth on?"
+    assert question["said"] == "Switch Bluetooth on?"
     assert question["action"]["element"] == BLUETOOTH
     assert datetime.fromisoformat(question["asked_at"]) > datetime.fromisoformat(
         asked["started_at"]

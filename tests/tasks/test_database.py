@@ -18,9 +18,10 @@ from sqlalchemy.exc import OperationalError
 from app.errors import ConfigError, DiskFull, TaskNotFound
 from app.tasks import retention as retention_module
 from app.tasks.database import FILE, Database, metadata
-from app.tasks.models import Step, Task
+from app.tasks.models import Step
 from app.tasks.retention import Limits, Retention
 from app.tasks.store import Store, TaskFilter
+from app.tasks.stored import TaskRecord
 
 NOW = datetime.now(UTC)
 FIRST_VERSION = """
@@ -35,7 +36,7 @@ CREATE TABLE steps (task_id VARCHAR NOT NULL, number INTEGER NOT NULL, body JSON
 """
 
 
-def task(number: int, age_days: float = 0, **fields: Any) -> Task:
+def task(number: int, age_days: float = 0, **fields: Any) -> TaskRecord:
     known = {
         "id": f"{number:016x}",
         "goal": "Turn on Bluetooth",
@@ -46,7 +47,7 @@ def task(number: int, age_days: float = 0, **fields: Any) -> Task:
         "lang": "en",
         "created_at": NOW - timedelta(days=age_days),
     }
-    return Task.model_validate(known | fields)
+    return TaskRecord.model_validate(known | fields)
 
 
 @pytest.fixture

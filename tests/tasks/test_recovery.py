@@ -11,10 +11,11 @@ import pytest
 
 from app.tasks.database import Database
 from app.tasks.heartbeat import Heartbeat
-from app.tasks.models import Step, Task
+from app.tasks.models import Step
 from app.tasks.recovery import MAX_RESTARTS, left_open
 from app.tasks.secrets import Secrets
 from app.tasks.store import Store
+from app.tasks.stored import TaskRecord
 
 WITHIN_S = 600.0
 JUST_NOW, HOURS_AGO = timedelta(0), timedelta(hours=3)
@@ -37,18 +38,19 @@ async def recovered(
     age: timedelta = JUST_NOW,
     steps: tuple[Step, ...] = (),
     **fields: Any,
-) -> Task:
+) -> TaskRecord:
     """A task of that age, as it is found by a service that was `alive` so long ago."""
     known = {
         "id": "07", "goal": "Open Notes", "device": "a", "status": "queued", "max_steps": 5,
         "timeout_s": 60.0, "lang": "en", "created_at": before(age),
     }  # fmt: skip
-    task = Task.model_validate(known | fields)
+    task = TaskRecord.model_validate(known | fields)
     await store.save_task(task)
     for step in steps:
         await store.save_step(task.id, step)
     alive_at = None if alive is None else before(alive)
-    (found,) = await left_open(store, Secrets({}), WITHIN_S, alive_at)
+    left = await left_open(store, Secrets({}), WITHIN_S, alive_at)
+    (found,) = [*left.open, *left.interrupted]
     return found
 
 

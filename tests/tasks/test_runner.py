@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.errors import DeviceOffline
-from app.tasks.assignment import Assignments
+from app.errors import ConfigError, DeviceOffline
 from app.tasks.database import Database, deliveries
+from app.tasks.equipment import Equipment
 from app.tasks.metrics import TaskMetrics
 from app.tasks.new_task import NewTask
-from app.tasks.models import Task
+from app.tasks.queue import LocalQueue
 from app.tasks.retention import Limits, Retention
+from app.tasks.run import Surroundings
 from app.tasks.runner import Runner
 from app.tasks.secrets import DiscreetDevice
 from app.tasks.store import Store
-from app.tasks.turns import Turns
+from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
 from tests.agent.doubles import RememberingDevice, ScriptedChat
 
@@ -92,16 +93,16 @@ class Scene:
 
 def runner_of(scene_parts: tuple[Phones, Store, Database, Path], chat: ScriptedChat) -> Runner:
     phones, store, database, folder = scene_parts
-    return Runner(
+    around = Surroundings(
         phones,  # type: ignore[arg-type]
-        Assignments(lambda phone: chat, PROFILE),
+        Equipment(lambda phone: chat, PROFILE),
         store,
-        DEFAULTS,
         TaskMetrics(CollectorRegistry()),
-        Turns(phones),  # type: ignore[arg-type]
         Webhooks(database, "whsec_c2VjcmV0", ()),
         Retention(store, folder, Limits(0, 0, 0)),
+        reply_s=DEFAULTS.reply_timeout_s,
     )
+    return Runner(around, DEFAULTS, LocalQueue(phones))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 async def kinds(runner: Runner, task_id: str) -> list[str]:
     async with asyncio.timeout(10):
-        return [event.kind async for event in runner.records.events(task_id)]
+        return [event.kind async for event in runner.reading.events(task_id)]
 
 
 async def test_a_second_cancel_does_not_break_off_what_the_first_waits_for(scene: Scene) -> None:
@@ -168,7 +169,7 @@ async def test_an_end_that_cannot_be_written_down_is_told_all_the_same(
     async def tell(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(scene.runner._webhooks, "tell", tell)
+    monkeypatch.setattr(scene.runner._around.webhooks, "tell", tell)
     task = await scene.runner.submit(NewTask(goal="Open Notes"))
     await scene.chat.asking.wait()
     await scene.runner.cancel(task.id)
@@ -190,7 +191,7 @@ async def test_a_screenshot_that_cannot_be_kept_ends_no_task(
 
 
 async def test_an_interrupted_task_is_told_to_its_webhook(scene: Scene) -> None:
-    left = Task(
+    left = TaskRecord(
         id="07", goal="Open Notes", device="usb", status="running", max_steps=5, timeout_s=60,
         lang="en", created_at=datetime.now(UTC) - timedelta(hours=9),
         callback_url="http://127.0.0.1:1/",
@@ -203,7 +204,7 @@ async def test_an_interrupted_task_is_told_to_its_webhook(scene: Scene) -> None:
 
 
 async def test_a_conversation_goes_on_though_its_beginning_is_forgotten(scene: Scene) -> None:
-    first = Task(
+    first = TaskRecord(
         id="07", goal="Open Notes", device="usb", status="succeeded", max_steps=5, timeout_s=60,
         lang="en", created_at=datetime.now(UTC), follows="forgotten",
     )  # fmt: skip
@@ -239,6 +240,6 @@ async def test_no_secret_stays_of_a_task_that_could_not_be_made(
     new = NewTask.model_validate(
         {"goal": "Sign in with {{secret:bank}}", "secrets": {"bank": "hunter2"}}
     )
-    with suppress(Exception):
+    with pytest.raises(ConfigError):
         await scene.runner.submit(new)
-    assert scene.runner._secrets._given == {}
+    assert scene.runner.open_tasks() == {}

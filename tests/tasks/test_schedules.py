@@ -17,8 +17,8 @@ from app.errors import DeviceNotFound, InputError, ScheduleNotFound, TaskNotFoun
 from app.tasks import schedules as schedules_module
 from app.tasks.cron import trigger
 from app.tasks.database import Database
-from app.tasks.new_task import NewTask
 from app.tasks.models import Task
+from app.tasks.new_task import NewTask
 from app.tasks.schedules import Change, NewSchedule, Schedule, Schedules
 
 NOW = datetime.now(UTC)
@@ -32,7 +32,7 @@ class Tasks:
         self.by_key: dict[str | None, Task] = {}
         self.news = asyncio.Event()
 
-    async def submit(self, new: NewTask, key: str | None = None) -> Task:
+    async def submit(self, new: NewTask, key: str | None = None, owner: str = "") -> Task:
         if new.device == "gone":
             raise DeviceNotFound("device gone is not connected")
         if key not in self.by_key:
@@ -103,7 +103,7 @@ def test_the_times_are_those_of_cron(line: str, zone: str, after: str, expected:
     ("line", "zone"),
     [
         ("", "UTC"), ("* * * *", "UTC"), ("* * * * * *", "UTC"), ("61 * * * *", "UTC"),
-        ("0 0 30 2 *", "UTC"), ("0 0 * * 8", "UTC"), ("0 0 * * 5-1", "UTC"), ("@daily", "UTC"),
+        ("0 0 30 2 *", "UTC"), ("0 0 * * 8", "UTC"), ("0 0 * * 5-1", "UTC"), ("@reboot", "UTC"),
         ("* * * * *", "Mars/Olympus"), ("* * * * *", ""), ("* * * * *", "../../etc/passwd"),
         ("* * * * *", "/etc/localtime"),
     ],
@@ -201,7 +201,7 @@ async def test_what_is_changed_or_removed_during_a_run_stays_so(
     schedules, tasks = scene
     submit, go_on = tasks.submit, asyncio.Event()
 
-    async def slow(new: NewTask, key: str | None = None) -> Task:
+    async def slow(new: NewTask, key: str | None = None, owner: str = "") -> Task:
         task = await submit(new, key)
         await go_on.wait()
         return task

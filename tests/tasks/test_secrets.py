@@ -17,7 +17,7 @@ from app.errors import (
     SecretUnknown,
     TextRefused,
 )
-from app.tasks.secrets import DiscreetDevice, Secrets, names_in
+from app.tasks.secrets import DiscreetDevice, Secret, Secrets, names_in, tells
 from tests.agent.doubles import PlainFrame, RememberingDevice
 
 SECRET = "hunter2-and-more"
@@ -58,7 +58,7 @@ class TellingDevice(RememberingDevice):
 
 
 def discreet(device: TellingDevice, *, anywhere: bool = False) -> DiscreetDevice:
-    return DiscreetDevice(device, {"bank": SECRET}, anywhere=anywhere)  # type: ignore[arg-type]
+    return DiscreetDevice(device, {"bank": Secret(SECRET, anywhere)})  # type: ignore[arg-type]
 
 
 async def test_the_placeholder_is_replaced_on_the_way_to_the_phone() -> None:
@@ -99,7 +99,7 @@ async def test_where_it_stands_is_painted_over() -> None:
         Shown("Sign in", (0, 0, 1, 1)),
         Shown(f"Password: {SECRET}", (1, 1, 2, 2)),
         Shown(SECRET[:9] + "…", (2, 2, 3, 3)),
-        Shown("hunt", (3, 3, 4, 4)),
+        Shown("hun", (3, 3, 4, 4)),
         Shown("", (4, 4, 5, 5), password=True),
     ]
     frame = await phone.screenshot()
@@ -141,7 +141,7 @@ async def test_a_picture_that_was_begun_before_the_secret_was_typed_is_looked_th
 
 async def test_what_an_earlier_run_may_have_typed_is_painted_over_from_the_first_look() -> None:
     device = TellingDevice(shown=[Shown(SECRET, (1, 1, 2, 2))])
-    phone = DiscreetDevice(device, {"bank": SECRET}, anywhere=True, typed=True)  # type: ignore[arg-type]
+    phone = DiscreetDevice(device, {"bank": Secret(SECRET, True)}, typed=True)  # type: ignore[arg-type]
     assert (await phone.screenshot()).boxes == ((1, 1, 2, 2),)  # type: ignore[attr-defined]
 
 
@@ -170,17 +170,59 @@ def test_a_goal_may_name_only_what_there_is() -> None:
     assert names_in(goal) == ["wi-fi", "bank"]
     for sent in ({}, {"bank": ""}):
         with pytest.raises(SecretUnknown, match="bank"):
-            secrets.keep("1", goal, sent)
-    secrets.keep("1", goal, {"bank": SECRET})
-    assert secrets.values("1", goal) == {"wi-fi": "from the environment", "bank": SECRET}
-    assert Secrets({}).missing("1", goal) == ["wi-fi", "bank"]  # after a restart
-    secrets.forget("1")
-    assert secrets.missing("1", goal) == ["bank"]
+            secrets.check(goal, sent)
+    given = {"bank": SECRET}
+    secrets.check(goal, given)
+    assert secrets.of(goal, given) == {
+        "wi-fi": Secret("from the environment"),
+        "bank": Secret(SECRET),
+    }
+    assert Secrets({}).missing(goal, {}) == ["wi-fi", "bank"]  # after a restart
+    assert secrets.missing(goal, {}) == ["bank"]
+
+
+def test_a_caller_cannot_free_a_secret_of_the_environment() -> None:
+    environ = {"PHONEPILOT_SECRET_WI_FI": "from the environment"}
+    goal, given = "{{secret:wi-fi}} {{secret:bank}}", {"bank": SECRET}
+    kept = Secrets(environ).of(goal, given, anywhere=True)
+    assert (kept["wi-fi"].anywhere, kept["bank"].anywhere) == (False, True)
+    freed = Secrets(environ, environment_anywhere=True).of(goal, given)
+    assert (freed["wi-fi"].anywhere, freed["bank"].anywhere) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "told"),
+    [
+        ("4111 1111 1111 1111", "4111111111111111", True),
+        ("4111-1111-1111-1111", "4111111111111111", True),
+        ("1111", "4111111111111111", True),  # a group in a box of its own
+        ("SWORDFISH", "swordfish", True),
+        ("Ｓｗｏｒｄｆｉｓｈ", "swordfish", True),
+        ("Password: Sword Fish!", "swordfish", True),
+        ("1 2 3 4", "1234", True),
+        ("12", "1234", False),
+        ("Settings", "swordfish", False),
+        ("fish", "swordfish", True),
+        ("•••••••••", "swordfish", False),
+        ("?!?", "?!?", True),
+        ("", "swordfish", False),
+    ],
+)
+def test_a_secret_is_known_however_an_app_writes_it(text: str, secret: str, told: bool) -> None:
+    assert tells(text, secret) is told
+
+
+async def test_what_the_rules_and_others_read_of_the_screen_holds_no_secret() -> None:
+    device = TellingDevice()
+    phone = discreet(device)
+    await phone.type_text("{{secret:bank}}")
+    device.shown = [Shown("Sign in"), Shown(SECRET.upper()), Shown("", password=True)]
+    assert [each.text for each in await phone.shown_texts()] == ["Sign in"]
 
 
 @given(st.text(), st.text(min_size=1))
 async def test_only_the_placeholder_is_replaced(text: str, secret: str) -> None:
     device = TellingDevice()
-    phone = DiscreetDevice(device, {"x": secret}, anywhere=True)  # type: ignore[arg-type]
+    phone = DiscreetDevice(device, {"x": Secret(secret, True)})  # type: ignore[arg-type]
     await phone.type_text(f"{text}{{{{secret:x}}}}")
     assert device.calls[-1] == ("type_text", text + secret)

@@ -19,8 +19,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from app.errors import InputError
 from app.tasks import webhooks as webhooks_module
 from app.tasks.database import Database, deliveries
-from app.tasks.new_task import NewTask
 from app.tasks.models import Task
+from app.tasks.new_task import NewTask
+from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
 from app.tokens import webhook_secret
 
@@ -84,7 +85,7 @@ async def running(database: Database, secret: str) -> AsyncIterator[Webhooks]:
 
 
 def task(url: str | None) -> Task:
-    return Task(
+    return TaskRecord(
         id="07", goal="Open “Notes”", device="a", status="succeeded", max_steps=5, timeout_s=60,
         lang="en", created_at=datetime.now(UTC), callback_url=url,
     )  # fmt: skip

@@ -6,14 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import DeviceBusy
-from app.tasks.queue import ANY, Ticket
-from app.tasks.turns import Turns
+from app.tasks.queue import ANY, LocalQueue, Ticket
 
 
 @dataclass
@@ -27,11 +25,10 @@ class Phones:
     async def choose(self, serial: str | None = None) -> None:
         await asyncio.sleep(0)
 
-    async def phones(self) -> list[SimpleNamespace]:
+    async def answering(self) -> list[tuple[str, str]]:
         self.looks += 1
         await asyncio.sleep(0)
-        ready = dict.fromkeys(self.routes.values())
-        return [SimpleNamespace(serial=phone, state="device") for phone in ready]
+        return [(phone, phone) for phone in dict.fromkeys(self.routes.values())]
 
     async def phone_of(self, serial: str) -> str:
         return self.routes.get(serial, serial)
@@ -53,7 +50,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def in_order(turns: Turns, tickets: list[Ticket]) -> list[str]:
+async def in_order(turns: LocalQueue, tickets: list[Ticket]) -> list[str]:
     """The ids in the order in which they had their turns, all waiting from the start."""
     order: list[str] = []
 
@@ -74,11 +71,11 @@ async def in_order(turns: Turns, tickets: list[Ticket]) -> list[str]:
 
 async def test_a_higher_priority_goes_first_then_who_came_first() -> None:
     tickets = [Ticket("1", "a"), Ticket("2", "a", -5), Ticket("3", "a", 5), Ticket("4", "a", 5)]
-    assert await in_order(Turns(Phones()), tickets) == ["3", "4", "1", "2"]  # type: ignore[arg-type]
+    assert await in_order(LocalQueue(Phones()), tickets) == ["3", "4", "1", "2"]  # type: ignore[arg-type]
 
 
 async def test_any_takes_the_phone_that_was_idle_longest() -> None:
-    turns = Turns(Phones())  # type: ignore[arg-type]
+    turns = LocalQueue(Phones())  # type: ignore[arg-type]
     async with turns.take(Ticket("1", "b")), turns.take(Ticket("2", ANY)) as turn:
         assert (turn.phone, turn.serial) == ("a", "a")
     async with turns.take(Ticket("3", ANY)) as turn:
@@ -88,7 +85,7 @@ async def test_any_takes_the_phone_that_was_idle_longest() -> None:
 
 
 async def test_any_waits_where_all_are_busy_and_blocks_nobody() -> None:
-    turns = Turns(Phones())  # type: ignore[arg-type]
+    turns = LocalQueue(Phones())  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         a = AsyncExitStack()
         await a.enter_async_context(turns.take(Ticket("1", "a")))
@@ -108,7 +105,7 @@ async def test_any_waits_where_all_are_busy_and_blocks_nobody() -> None:
 
 
 async def test_two_routes_to_one_phone_share_its_queue() -> None:
-    turns = Turns(Phones({"usb": "phone", "wifi": "phone"}))  # type: ignore[arg-type]
+    turns = LocalQueue(Phones({"usb": "phone", "wifi": "phone"}))  # type: ignore[arg-type]
     async with turns.take(Ticket("1", "usb")):
         other = asyncio.create_task(turns.take(Ticket("2", "wifi")).__aenter__())
         await settled()
@@ -122,7 +119,7 @@ async def test_two_routes_to_one_phone_share_its_queue() -> None:
 
 async def test_the_end_of_a_turn_takes_as_many_looks_however_many_wait() -> None:
     phones = Phones()
-    turns = Turns(phones)  # type: ignore[arg-type]
+    turns = LocalQueue(phones)  # type: ignore[arg-type]
     looks = []
     for count in (5, 50):
         before = phones.looks
@@ -142,7 +139,7 @@ async def test_the_end_of_a_turn_takes_as_many_looks_however_many_wait() -> None
 def test_no_phone_is_used_twice_or_lost(tasks: list[tuple[str, int, bool, int]]) -> None:
     async def run() -> None:
         phones = Phones()
-        turns = Turns(phones)  # type: ignore[arg-type]
+        turns = LocalQueue(phones)  # type: ignore[arg-type]
         busy: set[str] = set()
 
         async def work(number: int, device: str, priority: int, rounds: int) -> None:
