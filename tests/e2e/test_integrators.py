@@ -126,9 +126,11 @@ def test_a_phone_is_not_touched_by_hand_while_a_task_works_with_it(stack: Stack)
     events = httpx.stream("GET", f"{stack.url}/tasks/{task}/events", timeout=60, trust_env=False)
     with events as stream:
         lines = stream.iter_lines()
-        next(line for line in lines if '"question": {' in line)
-        refused = stack.post(path, home)
+        next(line for line in lines if "event: observed" in line)
+        refused = stack.post(path, home)  # while the model decides
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "device_busy")
+        next(line for line in lines if '"question": {' in line)
+        assert stack.post(path, home).status_code == 204  # the task waits for the person
         stack.post(f"/tasks/{task}/pause").raise_for_status()
         stack.post(f"/tasks/{task}/reply", {"allow": True}).raise_for_status()
         next(line for line in lines if '"status": "paused"' in line)
