@@ -1,4 +1,4 @@
-"""The guard's lists: what comes with phonepilot, what the operator adds, and what is switched off."""
+"""The guard's lists: what comes with phonepilot, what the operator adds and switches off."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def _without(categories: dict[str, GuardCategory], off: Words) -> dict[str, Guar
             guess = f"Did you mean {close[0]!r}? " if close else ""
             raise ConfigError(
                 f"guard.off: no such category or entry: {each!r}",
-                f"{guess}Categories: {', '.join(categories)}. A question shows the id of its entry.",
+                f"{guess}Categories: {', '.join(categories)}. "
+                "The id of an entry is that of its rule, such as pay:word:en:donate.",
             )
     left = set(off)
     return {

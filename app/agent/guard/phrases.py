@@ -15,19 +15,20 @@ from typing import Literal
 from app.agent.guard.tokens import normalise, words
 
 Form = Literal["base", "ing", "s"]
+Kind = Literal["word", "label", "field"]
+"""Said or on a button; on a button alone; what is typed into."""
 _GAP = 6
 _ANY = "..."
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a list: whose it is ("pay"), in which language, its words, and whether it only
-    stands on buttons."""
+    """A line of a list: whose it is ("pay"), in which of its lists and languages, and its words."""
 
     owner: str
+    kind: Kind
     language: str
     text: str
-    button: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from app.agent.actions import Action, Swipe, TypeText
 from app.agent.guard.category import Category, Lists, matching
-from app.agent.guard.labels import Label
-from app.agent.guard.phrases import Entry, Phrases
+from app.agent.guard.label import Label
+from app.agent.guard.phrases import Entry, Kind, Phrases
 from app.agent.guard.scene import Scene
 from app.agent.guard.thought import Thought, field_in, read
 
@@ -54,16 +54,16 @@ def compiled(categories: tuple[Category, ...]) -> Rules:
     said = [
         entry
         for each in categories
-        for entry in (*_entries(each, each.words), *_entries(each, each.labels, button=True))
+        for entry in (*_entries(each, "word", each.words), *_entries(each, "label", each.labels))
     ]
-    fields = [entry for each in categories for entry in _entries(each, each.fields)]
+    fields = [entry for each in categories for entry in _entries(each, "field", each.fields)]
     return Rules(categories, Phrases(said), Phrases(fields))
 
 
-def _entries(category: Category, lists: Lists, *, button: bool = False) -> Iterator[Entry]:
+def _entries(category: Category, kind: Kind, lists: Lists) -> Iterator[Entry]:
     for language, entries in lists.items():
         for text in entries:
-            yield Entry(category.name, language, text, button)
+            yield Entry(category.name, kind, language, text)
 
 
 @dataclass
@@ -99,9 +99,9 @@ class _Look:
     def _typing(self, category: Category, component: str, place: str) -> Finding | None:
         if self.label.known:
             if entry := self.label.field_of(category.name):
-                return _by(category, "field", entry, "the name of the field")
+                return _by(category, entry, "the name of the field")
         elif entry := field_in(self.thought, self.rules.fields, category.name):
-            return _by(category, "field", entry, "what the model says that it types into")
+            return _by(category, entry, "what the model says that it types into")
         elif place:
             return _at(category, place)
         line_end = isinstance(self.action, TypeText) and self.action.text.endswith(("\n", "\r"))
@@ -116,28 +116,29 @@ class _Look:
             slider = read(self.scene.target, self.rules.said, slides=True)
             for intent in slider.intents:
                 if intent.slid and intent.entry.owner == category.name:
-                    return _by(category, "label", intent.entry, "the label")
+                    return _by(category, intent.entry, "the label")
         across = _across(swipe)
         for intent in self.said.intents:
-            if intent.entry.owner != category.name or intent.strength == "named":
+            named = intent.strength == "named" and not (self.said.touches_it and intent.slid)
+            if intent.entry.owner != category.name or named:
                 continue
             if intent.slid or (across and not self.label.known and not self.said.touches_other):
-                return _by(category, "word", intent.entry, "what the model says")
+                return _by(category, intent.entry, "what the model says")
         return _at(category, place) if place and not self.label.known else None
 
     def _touching(self, category: Category, place: str, *, loose: bool) -> Finding | None:
         if entry := self.label.entry_of(category.name, loose=loose):
-            return _by(category, "label", entry, "the label")
+            return _by(category, entry, "the label")
         agrees = self.label.agrees
         if agrees and (entry := self.nearby.entry_of(category.name, known=False)):
-            return _by(category, "label", entry, "the text beside it")
+            return _by(category, entry, "the text beside it")
         if not self.label.known and (entry := self._caption(category)):
-            return _by(category, "label", entry, "the text beside it")
+            return _by(category, entry, "the text beside it")
         if self.label.digits and (entry := self._asked_for(category)):
-            return _by(category, "field", entry, "the text beside it")
+            return _by(category, entry, "the text beside it")
         known = self.label.known and not agrees
         if entry := self.said.entry_of(category.name, known=known):
-            return _by(category, "word", entry, "what the model says")
+            return _by(category, entry, "what the model says")
         return _at(category, place) if place and not known else None
 
     def _caption(self, category: Category) -> Entry | None:
@@ -160,7 +161,8 @@ def _across(swipe: Swipe) -> bool:
     return abs(x2 - x1) > abs(y2 - y1)
 
 
-def _by(category: Category, kind: str, entry: Entry, seen: str) -> Finding:
+def _by(category: Category, entry: Entry, seen: str) -> Finding:
+    kind = entry.kind
     return Finding(
         category,
         f"{category.name}:{kind}:{entry.language}:{entry.text}",

@@ -8,26 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from app.agent.guard import grammar
 from app.agent.guard.phrases import Entry, Match, Phrases
 from app.agent.guard.tokens import Clause, Word, clauses, normalise
 
-LOOKED_AT = 4000
+LOOKED_AT = 3000
 """Characters of a thought that are read at its beginning, and as many at its end."""
 _BEFORE, _AFTER = 24, 12
 """Words around a match that are looked at."""
 _MAX_MATCHES = 400
 
-Strength = Literal["touched", "meant", "named"]
+Strength = Literal["touched", "aimed", "meant", "named"]
 
 
 @dataclass(frozen=True)
 class Intent:
-    """An entry of a list as a thought speaks of it: as what is touched now ("tap Send"), as what is
-    meant ("I send it"), or only as a name ("the Send button is green"). `slid` says that a finger
-    is drawn for it ("swipe up to pay")."""
+    """An entry of a list as a thought speaks of it.
+
+    "touched": what is touched now ("tap Send"). "aimed": what a touch is for ("tap the arrow to
+    send"). "meant": what is done, with no touch ("I send it"). "named": only something on the
+    screen ("the Send button is green"). `slid` says that a finger is drawn ("swipe up to pay").
+    """
 
     entry: Entry
     strength: Strength
@@ -48,7 +52,7 @@ class Thought:
 
         With the label under the finger known, only what is touched by its name counts.
         """
-        counting: set[str] = {"touched"}
+        counting: set[str] = {"touched"} if known else {"touched", "aimed"}
         if not known and not self.touches_other:
             counting |= {"meant", "named"} if self.touches_it else {"meant"}
         for intent in self.intents:
@@ -74,17 +78,19 @@ def read(text: str, phrases: Phrases, *, slides: bool = False) -> Thought:
         texts = [word.text for word in clause.words]
         slid = any(word in grammar.SLIDE for word in texts) or _slid_cjk(texts)
         direct = False
+        listed: set[int] = set()
         for match in phrases.find(texts):
             seen += 1
             if seen > _MAX_MATCHES:
                 break
             strength = _strength(clause, match, touches)
+            listed.update(range(match.start, match.end))
             if strength:
                 intents.append(Intent(match.entry, strength, slid))
                 opened = "".join(texts[max(0, match.start - 2) : match.start])
                 direct |= strength == "touched" or opened in ("打开", "开启", "关闭")
         if not direct:
-            object_ = _touched(clause, touches)
+            object_ = _touched(clause, touches, listed)
             other |= object_ == "other"
             vague |= object_ == "it"
     return Thought(tuple(intents), other, vague)
@@ -117,7 +123,7 @@ def _strength(clause: Clause, match: Match, touches: frozenset[str]) -> Strength
         strength = _unspaced(clause.words, match)
     else:
         strength = _spaced(clause.words, match, touches)
-    return strength if strength == "touched" or not match.entry.button else None
+    return strength if strength == "touched" or match.entry.kind != "label" else None
 
 
 def _spaced(words: Sequence[Word], match: Match, touches: frozenset[str]) -> Strength | None:
@@ -127,23 +133,51 @@ def _spaced(words: Sequence[Word], match: Match, touches: frozenset[str]) -> Str
     first = words[match.start]
     if _taken_back(before, after) or following in grammar.PLACES:
         return "named" if following in ("is", "are") and _is_name(before, first) else None
-    if first.quoted and not first.opens:
-        return None
     touch = _last(before, touches)
     if first.quoted:
-        touched = touch is not None or any(word.text in touches for word in after)
-        return "touched" if touched else "named"
-    if touch is None and any(word.text in grammar.SEEING for word in (*before, *after)):
+        return _quoted(words, match, touches)
+    looking = [word.text for word in before[-4:] if word.text in grammar.LOOKING]
+    if looking or (
+        touch is None and any(word.text in grammar.SEEING for word in (*before, *after))
+    ):
+        if looking and looking[-1] in ("says", "reads"):
+            return "named"
         return "named" if following in grammar.PRESSABLE or _is_name(before, first) else None
     if touch is not None:
         between = [word.text for word in before[touch + 1 :]]
-        if _leads_to(between, following, match):
+        button = any(a in grammar.PRESSED and b in grammar.PURPOSE for a, b in pairwise(between))
+        if button or _leads_to(between, following, match):
             return "touched"
     elif match.entry.language != "en" and any(word.text in touches for word in after[:2]):
         return "touched"
     if match.entry.language == "en" and not _is_verb(before, match):
         return "named" if following in grammar.PRESSABLE else None
-    return "touched" if match.form == "s" else "meant"
+    if match.form == "s":
+        return "touched"
+    # "Tap the arrow to send it", "enable it by tapping the switch"
+    aims = touch is not None and any(w.text in grammar.PURPOSE for w in before[touch + 1 :])
+    return "aimed" if aims or any(word.text in touches for word in after) else "meant"
+
+
+def _quoted(words: Sequence[Word], match: Match, touches: frozenset[str]) -> Strength | None:
+    """A name in quotation marks: of what is touched, or only of something on the screen."""
+    opening = match.start
+    while opening > 0 and not words[opening].opens and match.start - opening < 4:
+        opening -= 1
+    inside = words[opening : match.start]
+    if not words[opening].opens or match.form == "s":
+        return None
+    filling = grammar.TAILS | grammar.AGREEING | grammar.ADVERBS
+    if any(word.text not in filling for word in inside):
+        return None
+    before = words[max(0, opening - _BEFORE) : opening]
+    touch = _last(before, touches)
+    if touch is None:
+        after = words[match.end : match.end + _AFTER]
+        return "touched" if any(word.text in touches for word in after) else "named"
+    between = {word.text for word in before[touch + 1 :] if not word.quoted}
+    vague = grammar.UNSPECIFIC | grammar.PRESSABLE | grammar.CALLED
+    return "touched" if between <= vague else "named"
 
 
 def _same_breath(before: Sequence[Word]) -> Sequence[Word]:
@@ -209,7 +243,9 @@ def _is_verb(before: Sequence[Word], match: Match) -> bool:
     return verb or (match.form == "base" and match.end - match.start > 1)
 
 
-def _touched(clause: Clause, touches: frozenset[str]) -> Literal["", "it", "other"]:
+def _touched(
+    clause: Clause, touches: frozenset[str], listed: set[int]
+) -> Literal["", "it", "other"]:
     """What a clause says is done now: nothing, something vague, or something with a name."""
     words = clause.words
     texts = [word.text for word in words]
@@ -223,9 +259,12 @@ def _touched(clause: Clause, touches: frozenset[str]) -> Literal["", "it", "othe
             continue
         opened = word.text in grammar.OPENS and (at == 0 or texts[at - 1] not in ("is", "are"))
         if word.text in touches or opened:
-            rest = texts[at + 1 :] or texts[:at]
-            end = next((n for n, text in enumerate(rest) if text in grammar.PURPOSE), len(rest))
-            named = any(text not in grammar.UNSPECIFIC for text in rest[:end])
+            places = range(at + 1, len(texts)) if at + 1 < len(texts) else range(at)
+            named = False
+            for place in places:
+                if texts[place] in grammar.PURPOSE | grammar.BREAKS:
+                    break
+                named |= texts[place] not in grammar.UNSPECIFIC and place not in listed
             return "other" if named or opened else "it"
     return ""
 
@@ -238,7 +277,8 @@ def _unspaced(words: Sequence[Word], match: Match) -> Strength | None:
     before = "".join(word.text for word in row_before)
     after = "".join(word.text for word in row_after)
     first = words[match.start]
-    if first.quoted and not first.opens:
+    opened = any(word.opens for word in words[max(0, match.start - 4) : match.start + 1])
+    if first.quoted and not opened:
         return None
     at, sign = max((before.rfind(sign), sign) for sign in grammar.TOUCH_CJK)
     if at >= 0 and len(before) - at - len(sign) <= 8:
@@ -264,4 +304,4 @@ def _taken_back_unspaced(before: Sequence[Word], after: Sequence[Word]) -> bool:
 def _touched_unspaced(flat: str) -> Literal["it", "other"]:
     for sign in (*grammar.TOUCH_CJK, *grammar.VAGUE_CJK, *grammar.WHERE_CJK):
         flat = flat.replace(sign, "")
-    return "other" if len(flat) > 4 else "it"
+    return "other" if len(flat) > 1 else "it"

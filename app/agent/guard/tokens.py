@@ -23,11 +23,14 @@ _SHORTENED = (
     (re.compile(r"\bwon't\b"), "will not"),
     (re.compile(r"\bcan't\b"), "can not"),
     (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\blet's\b"), "let us"),
     (re.compile(r"'ll\b"), " will"),
     (re.compile(r"'m\b"), " am"),
     (re.compile(r"'(?:re|ve|d)\b"), ""),
 )
-_END = re.compile(r"[.,](?=\D|$)|[!?;:\n(){}\[\]。！？；：，、…—–|]")
+_END = re.compile(
+    r",(?=\D|$)(?!\s*(?:um|damit|afin|pour|para|to)\b)|\.(?=\D|$)|[!?;:\n(){}\[\]。！？；：，、…—–|]"
+)
 _MARKS = ("LATIN", "GREEK")
 
 
@@ -63,7 +66,9 @@ def normalise(text: str) -> str:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.casefold()
+    # One character may stand for eighteen.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = folded[: 4 * len(text) + 16]
     return "".join(
         _bare(char) if "\xbf" < char < "\u2000" or char > "\u2fff" else char
         for char in folded

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.agent.guard.grammar import AFTER_CJK, NOT_CJK, PLACES, UNSPACED
+from app.agent.guard.grammar import AFTER_CJK, AGREEING, NOT_CJK, PLACES, TAILS, UNSPACED
 from app.agent.guard.phrases import Entry, Phrases
 from app.agent.guard.tokens import normalise, words
 
 MAX_LABEL = 200
 """Characters of a label that are looked at; a button says less."""
 _LINES = 3
+_MANY = 10
+"""Words of a label that is a button's."""
 _SHORT = 8
 """Characters of a label that is a button's, in Chinese, Japanese or Korean."""
-
-_AGREEING = frozenset(
-    "ok okay yes confirm continue agree accept proceed submit apply done approve finish "
-    "ja bestatigen fortfahren akzeptieren zustimmen annehmen fertig absenden "
-    "oui confirmer continuer accepter valider terminer "
-    "si aceptar confirmar continuar "
-    "sim aceitar concluir "
-    "确定 确认 是 同意 继续 提交 完成 下一步确认 好 好的 "
-    "はい 確認 確定 同意する 同意 続行 続ける 完了 "
-    "예 네 확인 동의 계속 완료 계속하기".split()
-)
-_TAILS = frozenset(
-    "now and the all with using for of by jetzt und mit maintenant avec ahora con agora com "
-    "eur usd gbp chf jpy krw cny rmb brl r euro euros dollar dollars 元 円 원 "
-    "paypal google apple samsung card visa mastercard amazon klarna alipay wechat upi pix "
-    "button schaltflache taste bouton boton botao 按 钮 ボ タ ン 버 튼".split()
-)
-"""What may follow on a button and changes nothing: Pay now, Pay with PayPal, Pay 12 EUR."""
 
 
 class Label:
@@ -54,22 +38,38 @@ class Label:
         if not first:
             return False
         short = len(first) <= 3 and first[0].isascii()
-        return "".join(first) in _AGREEING or (short and first[0] in _AGREEING)
+        return "".join(first) in AGREEING or (short and first[0] in AGREEING)
 
     def entry_of(self, owner: str, *, loose: bool) -> Entry | None:
         """The entry of one list that the label is; `loose` in apps where it may say more."""
-        for line in self._lines:
-            for match in self._phrases.at(line, 0):
-                if match.entry.owner != owner or match.form == "s":
-                    continue
-                rest = line[match.end :]
-                if rest and rest[0] in PLACES:
-                    continue
-                if loose if match.open_end else _only_tails(rest):
-                    return match.entry
-            if entry := self._unspaced(line, owner):
+        for number, line in enumerate(self._lines):
+            # What stands below the first line of a row is content: a message, a preview.
+            open_ended = loose and number == 0
+            entry = self._spaced(line, owner, loose=open_ended) or self._unspaced(line, owner)
+            if entry is not None:
                 return entry
         return None
+
+    def _spaced(self, line: Sequence[str], owner: str, *, loose: bool) -> Entry | None:
+        """The entry that a label is made of, with others of any list and what changes nothing."""
+        if len(line) > _MANY:
+            return None
+        found: Entry | None = None
+        at = 0
+        while at < len(line):
+            matches = [each for each in self._phrases.at(line, at) if each.form != "s"]
+            if line[at] in PLACES:
+                return None
+            for match in matches:
+                if match.entry.owner == owner and (loose or not match.open_end):
+                    found = found or match.entry
+                    if match.open_end and not _names_place(line[match.end :]):
+                        return found
+            closed = [match.end for match in matches if not match.open_end]
+            if not (closed or line[at] in TAILS | AGREEING or line[at][0].isdigit()):
+                return None
+            at = max(closed, default=at + 1)
+        return found
 
     def _unspaced(self, line: Sequence[str], owner: str) -> Entry | None:
         """The entry that a short label in a script without spaces contains."""
@@ -92,5 +92,5 @@ class Label:
         return None
 
 
-def _only_tails(rest: Sequence[str]) -> bool:
-    return all(word in _TAILS or word[0].isdigit() for word in rest)
+def _names_place(rest: Sequence[str]) -> bool:
+    return bool(rest) and rest[0] in PLACES
