@@ -10,7 +10,7 @@ from app.agent.ports import Message, ReplyStream
 from app.llm.calls import Calls
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
-from app.settings import Settings
+from app.settings import Settings, load_guard
 from app.tasks.equipment import Equipment
 
 
@@ -86,7 +86,7 @@ def equipment_of(settings: Settings, client: ChatClient, calls: Calls | None = N
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
     return Equipment(
-        chat, profile, _categories(settings), settings.agent.second_look, settings.prompts_dir
+        chat, profile, categories_of(settings), settings.agent.second_look, settings.prompts_dir
     )
 
 
@@ -105,24 +105,20 @@ def _is_local(settings: Settings) -> bool:
     return kind != "remote" and not (kind == "auto" and settings.engine.url)
 
 
-def _categories(settings: Settings) -> tuple[Category, ...]:
-    guard = settings.guard
-    return (
-        _category("pay", "a payment", guard.payment_apps, guard.payment_words),
-        _category("install", "installing apps", guard.install_apps, guard.install_words),
-        _category("send", "messages", guard.message_apps, guard.message_words),
-        _category("accounts", "signing in", guard.login_apps, guard.login_words, remember=True),
-        _category(
-            "settings",
-            "permissions and debugging",
-            guard.system_apps,
-            guard.system_words,
-            remember=True,
-        ),
+def categories_of(settings: Settings) -> tuple[Category, ...]:
+    """What a task asks about; raises ConfigError."""
+    return tuple(
+        Category(
+            name,
+            lists.title,
+            ask_in=lists.ask_in,
+            look_in=lists.look_in,
+            free_in=lists.free_in,
+            words=lists.words,
+            labels=lists.labels,
+            fields=lists.fields,
+            remember=lists.remember == "page",
+            enter=lists.enter,
+        )
+        for name, lists in load_guard(settings.guard).items()
     )
-
-
-def _category(
-    name: str, title: str, apps: tuple[str, ...], words: tuple[str, ...], *, remember: bool = False
-) -> Category:
-    return Category(name, title, apps, words={"any": words}, remember=remember)

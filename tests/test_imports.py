@@ -17,6 +17,7 @@ FOUNDATION = {
     "orphan",
     "settings",
     "tokens",
+    "visible",
     "__version__",
 }
 """What every part may use; it uses nothing but itself."""

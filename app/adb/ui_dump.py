@@ -20,17 +20,21 @@ _BOUNDS = re.compile(r"\[(-?\d{1,5}),(-?\d{1,5})\]\[(-?\d{1,5}),(-?\d{1,5})\]")
 
 @dataclass(frozen=True, slots=True)
 class ShownText:
-    """A text on the screen; `box` is left, top, right and bottom in pixels of a screenshot."""
+    """A text on the screen, or something without text that takes touches; `box` is left, top,
+    right and bottom in pixels of a screenshot."""
 
     text: str
     box: tuple[int, int, int, int]
     password: bool
     focused: bool
+    clickable: bool = False
 
 
 def shown_texts(shell: Shell, deadline: Deadline) -> list[ShownText]:
-    """Every text on the screen and every password field; raises ScreenshotUnavailable when the
-    phone does not tell, as while an animation runs."""
+    """Every text, password field and clickable place on the screen.
+
+    Raises ScreenshotUnavailable when the phone does not tell, as while an animation runs.
+    """
     said = shell.run(
         ["uiautomator", "dump", PATH], ["cat", PATH], ["rm", "-f", PATH], deadline=deadline
     )
@@ -54,9 +58,10 @@ def parse(document: str) -> list[ShownText]:
         bounds = _BOUNDS.fullmatch(node.get("bounds", ""))
         password = node.get("password") == "true"
         text = "\n".join(filter(None, (node.get("text"), node.get("content-desc"))))
-        if bounds is None or not (text or password):
+        clickable = node.get("clickable") == "true"
+        if bounds is None or not (text or password or clickable):
             continue
         left, top, right, bottom = map(int, bounds.groups())
         focused = node.get("focused") == "true"
-        found.append(ShownText(text, (left, top, right, bottom), password, focused))
+        found.append(ShownText(text, (left, top, right, bottom), password, focused, clickable))
     return found

@@ -43,7 +43,8 @@ class Foreground(Protocol):
 
 
 class ShownText(Protocol):
-    """A text on the screen; `box` is left, top, right and bottom in pixels."""
+    """A text on the screen, or something without text that takes touches; `box` is left, top,
+    right and bottom in pixels."""
 
     @property
     def text(self) -> str: ...
@@ -56,3 +57,6 @@ class ShownText(Protocol):
 
     @property
     def focused(self) -> bool: ...
+
+    @property
+    def clickable(self) -> bool: ...

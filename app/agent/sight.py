@@ -14,9 +14,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from app.agent.actions import Action, DoubleTap, LongPress, Swipe, Tap
+from app.agent.actions import Action, DoubleTap, LongPress, Swipe, Tap, TypeText
 from app.agent.execute import to_pixels
 from app.agent.guard import Guard, Scene
+from app.agent.labels import Touched, focused, touched
 from app.agent.ports import Device
 from app.agent.screen import ShownText
 from app.agent.step import Observation
@@ -69,17 +70,17 @@ class Sight:
     async def scene(self, observation: Observation, action: Action) -> Scene:
         """What is known of the place that an action touches."""
         texts = await self._texts(observation)
-        target = ""
-        nearby: tuple[str, ...] = ()
-        place = _place(action, observation)
-        if texts is not None and place is not None:
-            target, nearby = labels_at(texts, *place)
+        found = Touched()
+        if texts is not None and isinstance(action, TypeText):
+            found = focused(texts)
+        elif texts is not None and (place := _place(action, observation)):
+            found = touched(texts, *place)
         return Scene(
             observation.package,
             observation.activity,
             observation.app,
-            target,
-            nearby,
+            found.target,
+            found.nearby,
             texts is not None,
         )
 
@@ -118,18 +119,3 @@ def _place(action: Action, observation: Observation) -> tuple[int, int] | None:
     if isinstance(action, Swipe):
         return to_pixels(action.start, observation.frame)
     return None
-
-
-def labels_at(texts: Sequence[ShownText], x: int, y: int) -> tuple[str, tuple[str, ...]]:
-    """(the text under the finger, the texts near it)."""
-    under = [each for each in texts if _holds(each.box, x, y)]
-    under.sort(key=lambda each: _area(each.box))
-    return (under[0].text if under else ""), ()
-
-
-def _holds(box: tuple[int, int, int, int], x: int, y: int) -> bool:
-    return box[0] <= x < box[2] and box[1] <= y < box[3]
-
-
-def _area(box: tuple[int, int, int, int]) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])

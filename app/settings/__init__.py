@@ -11,6 +11,7 @@ from app.settings.entries import (
     load_pulled,
 )
 from app.settings.files import configs_folder
+from app.settings.guard_lists import GuardCategory, load_guard
 from app.settings.layers import ENV_PREFIX, load_settings
 from app.settings.sections import (
     AdbSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "AppsSettings",
     "ENV_PREFIX",
     "EngineSettings",
+    "GuardCategory",
     "GuardSettings",
     "ModelEntry",
     "ModelMemory",
@@ -38,6 +40,7 @@ __all__ = [
     "Settings",
     "configs_folder",
     "load_apps",
+    "load_guard",
     "load_models",
     "load_pulled",
     "load_settings",

@@ -31,7 +31,7 @@ def find_config(config: str | Path) -> Path:
     shipped = configs_folder() / f"{config}.toml"
     if path.name == str(config) and shipped.is_file():
         return shipped
-    hidden = {"default", "apps", "models"}
+    hidden = {"default", "apps", "guard", "models"}
     names = sorted(p.stem for p in configs_folder().glob("*.toml") if p.stem not in hidden)
     raise ConfigError(
         f"configuration not found: {config}",

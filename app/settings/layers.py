@@ -40,6 +40,7 @@ _PATH_KEYS = {
     ("engine", "model"),
     ("engine", "mmproj"),
     ("apps", "file"),
+    ("guard", "file"),
     ("models", "file"),
 }
 _BINARY_KEYS = {("adb", "binary"), ("engine", "binary")}  # a bare name is looked up in PATH
@@ -92,6 +93,12 @@ class _Layers:
         self._check_name(section, _SECTIONS, origin, "section")
         fields = _SECTIONS[section].model_fields
         allowed = [name for name in fields if name != "api_key"]
+        if section == "guard" and key.endswith(("_apps", "_words")):
+            raise ConfigError(
+                f"{origin}: guard.{key}: no longer a key; the lists have a file of their own",
+                "Put your additions into a file of the form of configs/guard.toml and name it in "
+                "guard.file.",
+            )
         self._check_name(key, allowed, f"{origin}: {section}", "key")
         if isinstance(value, str):
             if (section, key) == ("engine", "model") and value.startswith(MODEL_PREFIX):

@@ -106,16 +106,8 @@ class AgentSettings(Section):
 
 
 class GuardSettings(Section):
-    payment_apps: Words = ()
-    payment_words: Words = ()
-    install_apps: Words = ()
-    install_words: Words = ()
-    message_apps: Words = ()
-    message_words: Words = ()
-    login_apps: Words = ()
-    login_words: Words = ()
-    system_apps: Words = ()
-    system_words: Words = ()
+    file: OptionalPath = None
+    off: Words = ()
 
 
 class ProfileSettings(Section):

@@ -10,7 +10,7 @@ Lists = Mapping[str, tuple[str, ...]]
 """Words and phrases by language code."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Category:
     """One kind of action that needs consent.
 
@@ -18,7 +18,8 @@ class Category:
     patterns of package/activity in which a touch asks unless its label is known and harmless;
     `look_in` are those in which labels are worth reading; `free_in` are those to which the category
     does not apply. `words` are said by the model or stand on a button, `labels` only stand on a
-    button, `fields` name what is typed into. `remember` lets a consent hold for the page.
+    button, `fields` name what is typed into. `remember` lets a consent hold for the page. `enter`
+    says that a typed line end may send in `look_in`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Category:
     labels: Lists = field(default_factory=dict)
     fields: Lists = field(default_factory=dict)
     remember: bool = False
+    enter: bool = False
 
 
 def matching(component: str, patterns: tuple[str, ...]) -> str:

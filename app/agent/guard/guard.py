@@ -1,23 +1,26 @@
 """The rules of one task: which actions are free, which need consent, which are refused.
 
 The model reads pages that others wrote, and is wrong now and then. So the rules stand outside it:
-they see the action, the app and page in front, the label under the finger and the reason that the
-model gives.
+they see the action, the app and page in front, the label under the finger where the phone reports
+it, and the reason that the model gives.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from app.agent.actions import Action, DoubleTap, LongPress, Swipe, Tap, TypeText
-from app.agent.guard.category import Category, matching
+from app.agent.guard.category import Category
+from app.agent.guard.rules import Finding, compiled, sensitive
 from app.agent.guard.scene import FREE, Ruling, Scene
+from app.visible import one_line
 
-_TOUCHES = (Tap, DoubleTap, LongPress, TypeText)
+_TOUCHES = (Tap, DoubleTap, LongPress, TypeText, Swipe)
 _SHADE = "com.android.systemui"
 _ALWAYS_THERE = ("android", _SHADE)
 """Packages of the shade and of system dialogs, which no list of apps would name."""
+_MAX_ACTION, _MAX_NAME, _MAX_LABEL = 120, 60, 80
+"""Characters of a question's parts: the phone and the model chose them."""
 
 
 class Guard:
@@ -27,7 +30,7 @@ class Guard:
     def __init__(
         self, categories: Iterable[Category] = (), allowed: Mapping[str, str] | None = None
     ) -> None:
-        self._categories: Sequence[Category] = tuple(categories)
+        self._categories = tuple(categories)
         self.allowed = dict(allowed or {})
         self._granted: set[tuple[str, str, str]] = set()
 
@@ -44,16 +47,17 @@ class Guard:
         """
         if refusal := self._refusal(action, scene.package):
             return Ruling(refuse=refusal)
-        if isinstance(action, (*_TOUCHES, Swipe)):
-            for category in self._categories:
-                ruling = self._judge(category, action, scene, thought)
-                granted = (ruling.category, scene.package, scene.activity) in self._granted
-                if ruling.confirm and not granted:
-                    return ruling
+        if self._categories and isinstance(action, _TOUCHES):
+            granted = frozenset(
+                name
+                for name, package, activity in self._granted
+                if (package, activity) == (scene.package, scene.activity)
+            )
+            finding = compiled(self._categories).finding(action, scene, thought, granted)
+            if finding is not None:
+                return _ruling(finding, action, scene)
         if isinstance(action, Tap) and action.message:
-            where = scene.app or scene.package
-            place = f" in {where}" if where else ""
-            return Ruling(confirm=f"{action.describe()}{place}?", category="model")
+            return Ruling(confirm=f"{_what(action, scene)}?", category="model")
         return FREE
 
     def review_launch(self, package: str) -> Ruling:
@@ -64,8 +68,7 @@ class Guard:
 
     def wants_labels(self, package: str, activity: str) -> bool:
         """Whether the app or page is sensitive enough to read its labels, which takes a second."""
-        component = f"{package}/{activity}"
-        return any(matching(component, (*c.ask_in, *c.look_in)) for c in self._categories)
+        return sensitive(self._categories, package, activity)
 
     def grant(self, ruling: Ruling, scene: Scene) -> None:
         """The person said yes; what may be remembered holds for this app and page."""
@@ -73,7 +76,7 @@ class Guard:
             self._granted.add((ruling.category, scene.package, scene.activity))
 
     def _refusal(self, action: Action, package: str) -> str:
-        if not self.allowed or not isinstance(action, (*_TOUCHES, Swipe)):
+        if not self.allowed or not isinstance(action, _TOUCHES):
             return ""
         if package not in (*self.allowed, *_ALWAYS_THERE):
             return self._not_allowed(package)
@@ -81,36 +84,29 @@ class Guard:
             return "Typing into the notification shade is not allowed in this task. Close it."
         return ""
 
-    def _judge(self, category: Category, action: Action, scene: Scene, thought: str) -> Ruling:
-        if isinstance(action, Swipe) and not _slides(action):
-            return FREE
-        component = f"{scene.package}/{scene.activity}"
-        if matching(component, category.free_in):
-            return FREE
-        if pattern := matching(component, category.ask_in):
-            rule, why = f"{category.name}:app:{pattern}", ""
-        elif word := _spoken(thought, category):
-            rule, why = f"{category.name}:word:{word}", f", by the word {word.partition(':')[2]!r}"
-        else:
-            return FREE
-        where = scene.app or scene.package
-        question = f"This is about {category.title}{why}: {action.describe()} in {where}."
-        return Ruling(question, "", category.name, rule, category.remember)
-
     def _not_allowed(self, package: str) -> str:
         names = ", ".join(dict.fromkeys(self.allowed.values()))
+        package = one_line(package, _MAX_NAME)
         return f"The app {package} is not allowed in this task. Allowed: {names}. Leave it."
 
 
-def _slides(action: Swipe) -> bool:
-    (x1, y1), (x2, y2) = action.start, action.end
-    return abs(x2 - x1) > abs(y2 - y1)
+def _ruling(finding: Finding, action: Action, scene: Scene) -> Ruling:
+    category = finding.category
+    page = one_line(f"{scene.package}/{scene.activity}", 2 * _MAX_NAME)
+    return Ruling(
+        confirm=f"{_what(action, scene)} looks like {category.title} ({page}). "
+        f"The rule saw {finding.seen}.",
+        category=category.name,
+        rule=finding.rule,
+        remembered=category.remember,
+    )
 
 
-def _spoken(text: str, category: Category) -> str:
-    for language, words in category.words.items():
-        for word in words:
-            edge = r"\b" if word.isascii() else ""
-            if re.search(f"{edge}{re.escape(word)}{edge}", text, re.IGNORECASE):
-                return f"{language}:{word}"
-    return ""
+def _what(action: Action, scene: Scene) -> str:
+    """The action, the label under the finger, and the app; bounded, and without hidden signs."""
+    what = one_line(action.describe(), _MAX_ACTION)
+    if label := one_line(scene.target, _MAX_LABEL):
+        what += f' on "{label}"'
+    if where := one_line(scene.app or scene.package, _MAX_NAME):
+        what += f" in {where}"
+    return what

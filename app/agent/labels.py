@@ -1,0 +1,135 @@
+"""What is written on the place that a finger touches, by the phone's own list of texts.
+
+The list is flat and an app may fill it with anything, so nothing here takes more than one pass over
+it, and every text is cut.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.agent.screen import ShownText
+
+MAX_TEXT = 200
+"""Characters of one text; a label says less."""
+MAX_NEARBY = 12
+_MAX_OWN = 4
+"""Texts in a touched box that are taken for its label; with more it is a page, not a button."""
+_PAGE = 0.5
+"""The part of the screen from which a box is a page and no label."""
+_ROW_GAP, _BELOW_GAP, _DIALOG_GAP = 0.25, 0.06, 0.4
+"""How far a text may stand from a touched place, as a part of the screen's width (row) and height
+(below an icon, in a dialog), and still belong to it."""
+
+Box = tuple[int, int, int, int]
+Reach = Callable[[Box], float | None]
+"""How far a text is from a place in pixels; None when it does not belong to it."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """`target` is the text under the finger, "" when there is none; `nearby` are the texts that
+    belong to the place: those of the dialog or card around a known target, those beside or just
+    below an unknown one."""
+
+    target: str = ""
+    nearby: tuple[str, ...] = ()
+
+
+def touched(texts: Sequence[ShownText], x: int, y: int) -> Touched:
+    """What is written where a finger comes down; x and y are pixels of a screenshot."""
+    width, height = _extent(texts)
+    place: ShownText | None = None
+    named: ShownText | None = None
+    for each in texts:
+        area = _area(each.box)
+        if not _holds(each.box, x, y) or not 0 < area < _PAGE * width * height:
+            continue
+        if each.clickable and (place is None or area < _area(place.box)):
+            place = each
+        if each.text and (named is None or area < _area(named.box)):
+            named = each
+    box = place.box if place is not None else (x, y, x, y)
+    own = _inside(texts, box) if place is not None else []
+    if own and len(own) <= _MAX_OWN:
+        target = "\n".join(text.text[:MAX_TEXT] for text in own)[: 2 * MAX_TEXT]
+    elif named is not None:
+        own, target, box = [named], named.text[:MAX_TEXT], named.box
+    else:
+        target = ""
+    reach = _around(box, height) if target else _beside(box, width, height)
+    return Touched(target, _nearest(texts, own if target else [], reach))
+
+
+def focused(texts: Sequence[ShownText]) -> Touched:
+    """The field that typing goes to: what it says, or "Password" for one that hides it; `nearby`
+    are the texts beside and above it."""
+    field = next((each for each in texts if each.focused), None)
+    if field is None:
+        return Touched()
+    _, height = _extent(texts)
+    target = "Password" if field.password else field.text[:MAX_TEXT]
+    return Touched(target, _nearest(texts, [field], _around(field.box, height / 4)))
+
+
+def _extent(texts: Sequence[ShownText]) -> tuple[int, int]:
+    return (
+        max((each.box[2] for each in texts), default=0),
+        max((each.box[3] for each in texts), default=0),
+    )
+
+
+def _inside(texts: Sequence[ShownText], box: Box) -> list[ShownText]:
+    """The texts whose middle is in a box, from top to bottom; one more than a label has at most."""
+    inside = (each for each in texts if each.text and _holds(box, *_middle(each.box)))
+    return heapq.nsmallest(_MAX_OWN + 1, inside, key=lambda each: (each.box[1], each.box[0]))
+
+
+def _nearest(texts: Sequence[ShownText], own: Sequence[ShownText], reach: Reach) -> tuple[str, ...]:
+    others = (each for each in texts if each.text and not any(each is mine for mine in own))
+    near = ((distance, each) for each in others if (distance := reach(each.box)) is not None)
+    nearest = heapq.nsmallest(MAX_NEARBY, near, key=lambda pair: pair[0])
+    return tuple(each.text[:MAX_TEXT] for _, each in nearest)
+
+
+def _around(box: Box, height: float) -> Reach:
+    """The texts of the dialog or card that a label stands in: near it, above or below."""
+
+    def distance(other: Box) -> float | None:
+        gap = _gap(box[1], box[3], other[1], other[3])
+        return gap if gap <= _DIALOG_GAP * height else None
+
+    return distance
+
+
+def _beside(box: Box, width: int, height: int) -> Reach:
+    """The texts in the row of an icon, or just below it."""
+
+    def distance(other: Box) -> float | None:
+        across = _gap(box[0], box[2], other[0], other[2])
+        down = _gap(box[1], box[3], other[1], other[3])
+        in_row = down == 0 and across <= _ROW_GAP * width
+        below = across == 0 and other[1] >= box[3] and down <= _BELOW_GAP * height
+        return across + down if in_row or below else None
+
+    return distance
+
+
+def _gap(start: int, end: int, other_start: int, other_end: int) -> int:
+    """Pixels between two stretches; 0 when they touch."""
+    return max(other_start - end, start - other_end, 0)
+
+
+def _holds(box: Box, x: int, y: int) -> bool:
+    left, top, right, bottom = box
+    return left <= x < right and top <= y < bottom
+
+
+def _middle(box: Box) -> tuple[int, int]:
+    return (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
+
+
+def _area(box: Box) -> int:
+    return max(box[2] - box[0], 0) * max(box[3] - box[1], 0)
