@@ -22,7 +22,7 @@ from app.errors import (
 )
 from app.llm.client import ChatClient, ReplyStream, Sampling, refusal
 from app.llm.reply import Completion, Piece
-from app.llm.sse import LONGEST_LINE, SseParser
+from app.llm.sse import LONGEST_EVENT, SseParser
 
 SAMPLING = Sampling(temperature=0.0, top_p=0.85, frequency_penalty=0.2, max_tokens=64)
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -75,7 +75,7 @@ def test_crlf_and_several_data_lines() -> None:
 
 def test_a_line_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="line without end"):
-        SseParser().feed(b"data: " + b"x" * LONGEST_LINE)
+        SseParser().feed(b"data: " + b"x" * LONGEST_EVENT)
 
 
 async def test_pieces_and_completion() -> None:
@@ -85,15 +85,15 @@ async def test_pieces_and_completion() -> None:
         await chat.aclose()
     assert [piece.text for piece in pieces if not piece.reasoning] == ["do(打开", " \U0001f4f1)"]
     assert [piece.text for piece in pieces if piece.reasoning] == ["Hm. "]
+    assert (completion.text, completion.reasoning) == (TEXT, "Hm. ")
     assert completion == Completion(
-        text=TEXT,
-        reasoning="Hm. ",
         finish_reason="stop",
         prompt_tokens=8,
         completion_tokens=4,
         cached_tokens=6,
         timings={"cache_n": 6, "prompt_ms": 0.324},
         model="tiny",
+        _pieces=pieces,
     )
 
 

@@ -1,5 +1,5 @@
-"""A reply while it streams in: over exactly where the parser of whole replies says so, at a cost that
-is linear in its length."""
+"""A reply while it streams in: over exactly where the parser of whole replies says so, at a cost
+that is linear in its length."""
 
 from __future__ import annotations
 
