@@ -15,6 +15,11 @@ IDENTITY = {"accept-encoding": "identity"}
 """The header by which a client asks for a body that is not compressed."""
 
 
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key; none for ""."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
 class BodyRefused(ValueError):
     """The body is longer than the limit, or compressed although that was not asked for."""
 

@@ -78,10 +78,10 @@ class Calls(Protocol):
 class Passthrough:
     """Owns the connections to the engine.
 
-    `count` is told who asked for how many tokens of which kind. `api_key` is sent to the engine
-    instead of whatever key the client sent. `start_wait_s` is how long a request waits for the
-    engine to start, and for its turn, before it is told to come again, `idle_timeout_s` how long
-    the engine may send no byte.
+    `count` is told who asked for how many tokens of which kind. `api_key` is called for the key
+    that each request carries instead of the client's own. `start_wait_s` is how long a request
+    waits for the engine to start, and for its turn, before it is told to come again,
+    `idle_timeout_s` how long the engine may send no byte.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Passthrough:
         calls: Calls,
         *,
         count: Callable[[str, Mapping[str, int]], None] = lambda caller, tokens: None,
-        api_key: str = "",
+        api_key: Callable[[], str] = lambda: "",
         start_wait_s: float = 60.0,
         idle_timeout_s: float = 120.0,
     ) -> None:
@@ -235,7 +235,7 @@ class _Relay(Response):
             request.method,
             url,
             content=self._sent_body or None,
-            headers=to_engine(request.headers, self._passthrough.api_key),
+            headers=to_engine(request.headers, self._passthrough.api_key()),
             extensions={"timeout": self._passthrough.timeout},
         )
         async with aclosing(await send_kept(client, passed_on)) as answer:

@@ -22,7 +22,7 @@ from app.errors import (
     EngineTimeout,
     EngineUnreachable,
 )
-from app.http_body import IDENTITY, is_compressed, read_start, read_whole
+from app.http_body import IDENTITY, bearer, is_compressed, read_start, read_whole
 from app.kept_connection import send
 from app.llm.reply import Completion, Piece, from_engine, whole_characters
 from app.llm.sse import SseParser
@@ -139,8 +139,8 @@ class ChatClient:
 
     `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts.
     `local` says that the engine is a llama.cpp, which takes fields beyond OpenAI's. `model` is the
-    name to ask for, `idle_timeout_s` how long the engine may send no token and no progress before
-    `on_hang` is called.
+    name to ask for, `api_key` is called for the key that a request carries. `idle_timeout_s` is how
+    long the engine may send no token and no progress before `on_hang` is called.
     """
 
     def __init__(
@@ -149,14 +149,14 @@ class ChatClient:
         *,
         local: bool,
         model: str = "",
-        api_key: str = "",
+        api_key: Callable[[], str] = lambda: "",
         idle_timeout_s: float = 120.0,
         on_hang: Callable[[], None] = lambda: None,
     ) -> None:
         self._base_url = base_url
         self._local = local
         self._model = model
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._api_key = api_key
         self._idle_timeout_s = idle_timeout_s
         self._on_hang = on_hang
         self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
@@ -185,7 +185,7 @@ class ChatClient:
         body = self._body(messages, sampling, slot) | dict(extra or {})
         try:
             client = self._client()
-            request = client.build_request("POST", url, json=body)
+            request = client.build_request("POST", url, json=body, headers=self._access())
             async with aclosing(await send(client, request)) as response:
                 if not response.is_success:
                     said = await read_start(response, MAX_ERROR_BYTES, ERROR_S)
@@ -228,7 +228,8 @@ class ChatClient:
         url = f"{await self._base_url()}/v1/chat/completions/input_tokens"
         try:
             client = self._client()
-            request = client.build_request("POST", url, json={"messages": list(messages)})
+            body = {"messages": list(messages)}
+            request = client.build_request("POST", url, json=body, headers=self._access())
             async with aclosing(await send(client, request)) as answer:
                 if not answer.is_success:
                     return 0
@@ -252,11 +253,14 @@ class ChatClient:
 
     aclose = close_streams
 
+    def _access(self) -> dict[str, str]:
+        return bearer(self._api_key())
+
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             # A proxy from the environment is for the world outside, not for our own loopback.
             self._http = httpx.AsyncClient(
-                headers=IDENTITY | self._headers, timeout=self._timeout, trust_env=not self._local
+                headers=IDENTITY, timeout=self._timeout, trust_env=not self._local
             )
         return self._http
 

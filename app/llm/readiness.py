@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from app.errors import EngineStartFailed, EngineUnreachable
-from app.http_body import IDENTITY, read_whole
+from app.http_body import IDENTITY, bearer, read_whole
 from app.llm.reply import from_engine
 
 POLL_S = 0.1
@@ -21,11 +21,11 @@ MAX_PROPS_BYTES = 4 * 2**20
 """`/props` holds the chat template, which is some thousand characters."""
 
 
-async def until_ready(url: asyncio.Future[str], *, vision: bool) -> str:
+async def until_ready(url: asyncio.Future[str], key: str, *, vision: bool) -> str:
     """Poll until the engine answers as ready; whoever waits for this sets the time limit."""
     base = await url
     async with httpx.AsyncClient(
-        headers=IDENTITY, timeout=ANSWER_TIMEOUT_S, trust_env=False
+        headers=IDENTITY | bearer(key), timeout=ANSWER_TIMEOUT_S, trust_env=False
     ) as client:
         while True:
             # Not listening yet, or ending just now: the caller watches the process itself.
@@ -53,7 +53,7 @@ async def _is_ready(client: httpx.AsyncClient, base: str, *, vision: bool) -> bo
 
 async def check_remote(url: str, api_key: str) -> None:
     """Raise an `EngineError` unless somebody at `url` answers as an inference server does."""
-    headers = IDENTITY | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+    headers = IDENTITY | bearer(api_key)
     async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, headers=headers) as client:
         try:
             if await _status(client, f"{url}/health") == httpx.codes.OK:

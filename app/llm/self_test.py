@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import httpx
 
 from app.errors import EngineStartFailed
-from app.http_body import IDENTITY, read_start
+from app.http_body import IDENTITY, bearer, read_start
 from app.llm.client import ERROR_S, MAX_ERROR_BYTES, refusal
 from app.settings import EngineSettings
 
@@ -32,7 +32,7 @@ def wanted(settings: EngineSettings, log: Sequence[str]) -> bool:
     return settings.self_test == "on" or any(_ON_GPU.search(line) for line in log)
 
 
-async def self_test(base: str, timeout_s: float) -> None:
+async def self_test(base: str, key: str, timeout_s: float) -> None:
     """Raises EngineStartFailed when the engine does not take the picture; the end of its process
     is the supervisor's to see."""
     url = "data:image/png;base64," + base64.b64encode(grey_png(*SIZE)).decode()
@@ -49,7 +49,9 @@ async def self_test(base: str, timeout_s: float) -> None:
         "max_tokens": 1,
         "cache_prompt": False,
     }
-    async with httpx.AsyncClient(headers=IDENTITY, timeout=timeout_s, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        headers=IDENTITY | bearer(key), timeout=timeout_s, trust_env=False
+    ) as http:
         try:
             async with (
                 asyncio.timeout(timeout_s),

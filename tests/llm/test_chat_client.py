@@ -164,7 +164,7 @@ async def test_what_a_local_engine_is_asked() -> None:
 
 async def test_a_remote_engine_gets_only_what_openai_defines() -> None:
     async with serve(Script([STREAM])) as script:
-        chat = client(script, local=False, model="glm", api_key="sk-1")
+        chat = client(script, local=False, model="glm", api_key=lambda: "sk-1")
         await read(chat, slot=1)
         await chat.aclose()
     asked = script.requests[0]

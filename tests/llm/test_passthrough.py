@@ -23,7 +23,9 @@ from app.api.access import Access
 from app.api.limits import Rate
 from app.api.openai import EnginePort, Passthrough
 from app.errors import EngineStartFailed
+from app.http_body import bearer
 from app.llm.calls import Calls
+from app.llm.engine import Engine
 from app.settings import EngineSettings
 from app.tokens import Tokens
 
@@ -64,6 +66,8 @@ async def service(
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The passthrough on a real port, and a client for it; with `tokens` only for who has one."""
+    if isinstance(engine, Engine):
+        options.setdefault("api_key", engine.api_key)
     passthrough = passthrough or Passthrough(engine, Calls(0), **options)
     app = FastAPI()
     app.include_router(passthrough.router())
@@ -133,7 +137,9 @@ async def test_the_engines_answer_is_the_same_directly_and_through_us(
         ):
             ours = await http.post(path, content=body)
             async with httpx.AsyncClient() as direct:
-                theirs = await direct.post(url + path, content=body)
+                theirs = await direct.post(
+                    url + path, content=body, headers=bearer(engine.api_key())
+                )
             assert theirs.status_code >= 400
             assert ours.status_code == theirs.status_code
             assert ours.content == theirs.content
@@ -256,7 +262,7 @@ async def test_headers_that_are_nobody_elses_business() -> None:
     extra = "Access-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\nX-Request-Id: 7\r\nServer: x\r\n"
     async with (
         serve(Script([b"{}"], content_type="application/json", headers=extra)) as engine,
-        service(FixedEngine(engine.url, kind="remote"), api_key="sk-engine") as http,
+        service(FixedEngine(engine.url, kind="remote"), api_key=lambda: "sk-engine") as http,
     ):
         headers = {
             "authorization": "Bearer ours",
@@ -422,7 +428,7 @@ async def test_stopping_the_engine_breaks_streams_off(
     supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
     engine = supervise(real).engine
-    passthrough = Passthrough(engine, Calls(0))
+    passthrough = Passthrough(engine, Calls(0), api_key=engine.api_key)
     engine.before_stop(passthrough.close_streams)
     body = {"messages": [image_message("go on")], "max_tokens": 30000, "stream": True}
     async with service(engine, passthrough) as http, http.stream("POST", CHAT, json=body) as answer:
