@@ -288,3 +288,25 @@ def bench_reading(
             f"{row.kind:<30}{row.pieces:>8}{row.characters:>12}"
             f"{row.total_ms:>9.1f}{row.worst_ms:>10.1f}"
         )
+
+
+@bench_app.command("bodies", epilog="Example: `phonepilot bench bodies --mib 32`")
+def bench_bodies(
+    mib: Annotated[int, typer.Option(min=1, max=32, help="Of each body.")] = 32,
+    json_: Json = False,
+) -> None:
+    """Measure what large requests to /v1 cost: how long others wait meanwhile, and memory."""
+    from dataclasses import asdict
+
+    from app.bench.bodies import measure
+
+    rows = run_to_end(measure(mib))
+    if json_:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    names = ("MiB", "status", "s", "waited ms", "memory MiB", "times")
+    terminal.say(f"[bold]{'body':<20}{''.join(f'{name:>12}' for name in names)}[/]")
+    for row in rows:
+        kind, *values = asdict(row).values()
+        terminal.say(f"{kind:<20}{''.join(f'{value:>12}' for value in values)}")

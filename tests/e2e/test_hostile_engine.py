@@ -33,6 +33,7 @@ FLOODS: dict[str, tuple[bytes, float]] = {
     "a reply, slowly": (said(content="and on "), 0.05),
     "brackets": (b"".join(said(content=text) for text in ("</think>", *["do(x) "] * 100)), 0.0),
     "reasoning": (said(reasoning_content="Hm. ") * 500, 0.0),
+    "half characters": (said(content="\ud800 ", reasoning_content="\udfff") * 500, 0.0),
     "huge pieces": (said(content="x" * 900_000), 0.0),
     "events without text": (said() * 500, 0.0),
     "a line": (b"data: " + b"x" * 60_000, 0.0),
@@ -132,5 +133,9 @@ def test_the_service_answers_and_cancels_while_an_engine_floods_it(
         while (ended := within_a_second(http, "GET", f"/tasks/{task['id']}"))["status"] in OPEN:
             assert time.monotonic() < until, ended
             time.sleep(0.02)
+        steps = http.get(f"/tasks/{task['id']}/steps").raise_for_status().json()["steps"]
+        if name == "half characters" and status == 200:
+            assert "\ufffd" in steps[0]["raw"]
+        assert task["id"] in {one["id"] for one in http.get("/tasks").json()["tasks"]}
     assert ended["status"] in ("cancelled", "failed")
     assert ended["stop_reason"] in ("cancelled", "unparseable", "engine_lost")

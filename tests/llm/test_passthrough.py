@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -343,6 +344,45 @@ async def test_what_cannot_be_read_goes_no_further(body: bytes) -> None:
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_request"
     assert engine.requests == []
+
+
+async def test_a_large_body_is_checked_beside_everything_else_and_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on, checked = threading.Event(), threading.Event(), list[int]()
+
+    def check(body: bytes) -> str:
+        checked.append(len(body))
+        if len(body) > passthrough_module.SMALL_BYTES:
+            begun.set()
+            assert go_on.wait(20)
+        return ""
+
+    monkeypatch.setattr(passthrough_module, "complaint_about", check)
+    large = [json.dumps({"prompt": letter * 2**20}).encode() for letter in "ab"]
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+        waiting = [asyncio.create_task(http.post(CHAT, content=body)) for body in large]
+        async with asyncio.timeout(20):
+            assert await asyncio.to_thread(begun.wait, 20)
+            for _ in range(3):  # meanwhile
+                assert (await http.post(CHAT, content=b"{}")).status_code == 200
+            assert checked == [len(large[0]), 2, 2, 2]
+            go_on.set()
+            answers = await asyncio.gather(*waiting)
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert sorted(engine.bodies[-2:]) == large
+
+
+async def test_a_large_body_is_sent_again_when_the_kept_connection_had_ended() -> None:
+    body = json.dumps({"prompt": "a" * 2**21}).encode()
+    async with (
+        serve(Script([b"{}"], vanish=[2])) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        for _ in range(2):
+            assert (await http.post(CHAT, content=body)).status_code == 200
+    assert engine.bodies == [body] * 3
+    assert all("content-length" in head.lower() for head in engine.heads)
 
 
 async def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
