@@ -62,7 +62,7 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
         engine.ensure_ready,
         local=_is_local(settings),
         model=settings.engine.alias,
-        api_key=settings.engine.api_key.get_secret_value(),
+        api_key=engine.api_key,
         idle_timeout_s=settings.engine.request_timeout_s,
         on_hang=engine.hung,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -24,6 +25,7 @@ from app.adb.fleet import Fleet
 from app.adb.routes import Phone
 from app.adb.server import AdbServer, find_binary
 from app.errors import AppError, ConfigError, DeviceNotFound
+from app.http_body import IDENTITY, read_whole
 from app.llm import launch
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.readiness import check_remote
@@ -38,6 +40,7 @@ Status = Literal["ok", "warning", "problem"]
 PYTHON = (3, 11)
 PROGRAM_S = 20.0
 HTTP_S = 2.0
+MAX_HEALTH_BYTES = MAX_OUTPUT_BYTES = 65_536
 GIB = 1024**3
 FREE_WANTED = 1 * GIB
 FREE_NEEDED = GIB // 10
@@ -210,7 +213,7 @@ async def _run(*argv: str) -> tuple[int, str]:
         return -1, str(exc)
     try:
         async with asyncio.timeout(PROGRAM_S):
-            output, _ = await process.communicate()
+            output = await _said(process)
     except TimeoutError:
         return -1, f"no end within {PROGRAM_S:g} s"
     finally:
@@ -218,6 +221,16 @@ async def _run(*argv: str) -> tuple[int, str]:
             process.kill()
             await process.wait()
     return process.returncode or 0, output.decode("utf-8", "replace")
+
+
+async def _said(process: asyncio.subprocess.Process) -> bytes:
+    """What a program says until it ends; the end of it, where that is too much."""
+    assert process.stdout is not None
+    said = b""
+    while chunk := await process.stdout.read(MAX_OUTPUT_BYTES):
+        said = (said + chunk)[-MAX_OUTPUT_BYTES:]
+    await process.wait()
+    return said
 
 
 def _last_line(output: str) -> str:
@@ -313,8 +326,10 @@ async def _phonepilot_at(settings: ServiceSettings) -> str | None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
         async with httpx.AsyncClient(timeout=HTTP_S, trust_env=False) as http:
-            answer = (await http.get(f"http://{host}:{settings.port}/healthz")).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            url = f"http://{host}:{settings.port}/healthz"
+            async with asyncio.timeout(HTTP_S), http.stream("GET", url, headers=IDENTITY) as said:
+                answer = json.loads(await read_whole(said, MAX_HEALTH_BYTES))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError, TimeoutError):
         return None
     version = answer.get("version") if isinstance(answer, dict) else None
     return version if isinstance(version, str) else None

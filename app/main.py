@@ -215,7 +215,7 @@ def _start_models(settings: Settings, metrics: TaskMetrics, stack: AsyncExitStac
         engine,
         calls,
         count=metrics.passed,
-        api_key=settings.engine.api_key.get_secret_value(),
+        api_key=engine.api_key,
         idle_timeout_s=settings.engine.request_timeout_s,
     )
     stack.push_async_callback(passthrough.aclose)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 FOUNDATION = {
     "errors",
     "events",
+    "http_body",
     "kept_connection",
     "log",
     "orphan",

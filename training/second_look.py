@@ -92,7 +92,7 @@ async def measure(count: int, first_seed: int) -> Looks:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
-        client = ChatClient(engine.ensure_ready, local=True)
+        client = ChatClient(engine.ensure_ready, local=True, api_key=engine.api_key)
         stack.push_async_callback(client.aclose)
         chat = PhoneChat(client, sampling_of(settings), settings.engine.context, grammar=True)
         phone = await stack.enter_async_context(phone_process(0))

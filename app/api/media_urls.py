@@ -2,40 +2,172 @@
 
 llama.cpp fetches them itself, from this machine and so from inside its network: an image of a
 client's must be in its request.
+
+The body is not made into objects, which would take many times its size, and a picture's text is
+passed over without being looked at. It is read token by token, with no value left out: of a key
+that is given twice every value counts, whichever the engine takes. What is not made of JSON's own
+characters goes no further; whether the rest is valid JSON is the engine's to say.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from dataclasses import dataclass
+
+MAX_DEPTH = 200
+MAX_VALUES = 300_000
+"""Texts, lists and objects in a body. A picture is one, a long conversation has some thousands."""
+_WINDOW = 2**20
+"""Bytes that are looked through at once: other threads wait meanwhile."""
+_BETWEEN = re.compile(rb"[ \t\r\n0-9+\-.,:eEtrufalsn]*")
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_IN_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_LONGEST_NAME = 600
+"""Bytes of a key, or of the value of `type`, that any engine knows; a hundred escaped letters."""
+_NOT_JSON = "the body is not valid JSON"
+_ADDRESS = "images must be data: URLs; the engine must not fetch addresses for a client"
 
 
-def complaint_about(body: bytes) -> str:
-    """Why a local engine must not see `body`; empty when it may. What cannot be read cannot be
-    checked, so it goes no further either."""
+class _Complaint(Exception):
+    pass
+
+
+@dataclass
+class _Object:
+    """An object that is open: whether it is the value of an `..._url`, and what it says so far."""
+
+    under_url: bool
+    type_is_url: bool = False
+    url: bool = False
+    address: bool = False
+
+
+def complaint_about(body: bytes | bytearray) -> str:
+    """Why a local engine must not see `body`; empty when it may."""
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return "the body is not valid JSON"
-    if any(not url.startswith("data:") for url in _media_urls(document)):
-        return "images must be data: URLs; the engine must not fetch addresses for a client"
+        _Scan(body).run()
+    except _Complaint as exc:
+        return str(exc)
     return ""
 
 
-def _media_urls(document: object) -> Iterable[str]:
-    """The URLs at which a request points: OpenAI's `image_url` (an object or a text) and its like,
-    and Anthropic's `{"type": "url", "url": ...}`."""
-    todo = [document]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, list):
-            todo.extend(node)
-        elif isinstance(node, dict):
-            todo.extend(node.values())
-            if node.get("type") == "url":
-                yield str(node.get("url"))
-            for key, value in node.items():
-                if key.endswith("_url"):
-                    url = value.get("url") if isinstance(value, Mapping) else value
-                    if isinstance(url, str):
-                        yield url
+class _Scan:
+    def __init__(self, body: bytes | bytearray) -> None:
+        self._body = body
+        self._at = 0
+        self._values = 0
+        self._open: list[_Object | None] = []
+        """The objects around this place; None for a list."""
+
+    def run(self) -> None:
+        """Raises _Complaint."""
+        body = self._body.removeprefix(b"\xef\xbb\xbf") if self._body[:1] == b"\xef" else self._body
+        self._body = body
+        begun = False
+        while True:
+            self._skip(_BETWEEN)
+            if self._at == len(body):
+                break
+            if begun and not self._open:
+                raise _Complaint(_NOT_JSON)  # something behind the end
+            begun = True
+            self._token(body[self._at])
+        if self._open:
+            raise _Complaint(_NOT_JSON)
+
+    def _token(self, character: int) -> None:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _Complaint(f"the body has more than {MAX_VALUES} values")
+        match chr(character):
+            case '"':
+                self._text()
+            case "{":
+                self._enter(_Object(under_url=False))
+            case "[":
+                self._enter(None)
+            case "}" | "]" if self._open and (self._open[-1] is None) == (character == ord("]")):
+                self._at += 1
+                self._leave(self._open.pop())
+            case _:
+                raise _Complaint(_NOT_JSON)
+
+    def _enter(self, opened: _Object | None) -> None:
+        if len(self._open) >= MAX_DEPTH:
+            raise _Complaint(f"the body is nested more than {MAX_DEPTH} levels deep")
+        self._open.append(opened)
+        self._at += 1
+
+    def _leave(self, closed: _Object | None) -> None:
+        if closed is None:
+            return
+        if closed.address and (closed.under_url or closed.type_is_url):
+            raise _Complaint(_ADDRESS)
+        if closed.type_is_url and not closed.url:
+            raise _Complaint(_ADDRESS)
+
+    def _text(self) -> None:
+        """Pass over a text; when it is a key that matters, look at its value."""
+        begin, end = self._string()
+        self._skip(_SPACE)
+        if self._peek() != b":":
+            return
+        around = self._open[-1] if self._open else None
+        name = self._name(begin, end)
+        points = name.endswith(b"_url")
+        if around is None or not (points or name in (b"url", b"type")):
+            return
+        self._at += 1
+        self._skip(_SPACE)
+        value = self._peek()
+        if value == b"{" and points:
+            self._enter(_Object(under_url=True))
+        elif value == b'"':
+            begin, end = self._string()
+            is_data = self._body[begin : begin + 5] == b"data:"
+            if points and not is_data:
+                raise _Complaint(_ADDRESS)
+            if name == b"url":
+                around.url = True
+                around.address = around.address or not is_data
+            elif name == b"type" and self._name(begin, end) == b"url":
+                around.type_is_url = True
+
+    def _string(self) -> tuple[int, int]:
+        """Where the text that begins here begins and ends, without its quotes."""
+        begin = self._at + 1
+        end = self._body.find(b'"', begin)
+        if end < 0:
+            raise _Complaint(_NOT_JSON)
+        if self._body.find(b"\\", begin, end) >= 0:
+            self._at = begin
+            self._skip(_IN_TEXT)
+            end = self._at
+            if self._peek() != b'"':
+                raise _Complaint(_NOT_JSON)
+        self._at = end + 1
+        return begin, end
+
+    def _name(self, begin: int, end: int) -> bytes:
+        """A key, or a short value, as it is meant; b"" for one that no engine can know."""
+        written = bytes(self._body[max(begin, end - _LONGEST_NAME) : end])
+        if b"\\" not in written:
+            return written
+        if end - begin > _LONGEST_NAME:
+            return b""
+        try:
+            return str(json.loads(b'"' + written + b'"')).encode("utf-8", "replace")
+        except ValueError as exc:
+            raise _Complaint(_NOT_JSON) from exc
+
+    def _skip(self, kind: re.Pattern[bytes]) -> None:
+        """Go on behind all that is of a kind."""
+        while found := kind.match(self._body, self._at, self._at + _WINDOW):
+            moved = found.end() - self._at
+            self._at = found.end()
+            if moved < _WINDOW - 1:  # a window may end in the middle of an escape
+                return
+
+    def _peek(self) -> bytes:
+        return bytes(self._body[self._at : self._at + 1])

@@ -9,7 +9,7 @@ a client can tell them from the engine's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any, Protocol
 
@@ -33,8 +33,12 @@ POST_ROUTES = (
     "/v1/responses",
     "/v1/messages",
 )
-MAX_BODY_BYTES = 64 * 2**20
+MAX_BODY_BYTES = 32 * 2**20
 """Several full-size screenshots as base64 text."""
+SMALL_BYTES = 2**16
+"""A body that is checked in less time than another thread takes to begin."""
+SLICE_BYTES = 2**18
+"""A body goes to the engine in such parts, so that no copy of the whole is made on the way."""
 
 BODY_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
@@ -78,10 +82,10 @@ class Calls(Protocol):
 class Passthrough:
     """Owns the connections to the engine.
 
-    `count` is told who asked for how many tokens of which kind. `api_key` is sent to the engine
-    instead of whatever key the client sent. `start_wait_s` is how long a request waits for the
-    engine to start, and for its turn, before it is told to come again, `idle_timeout_s` how long
-    the engine may send no byte.
+    `count` is told who asked for how many tokens of which kind. `api_key` is called for the key
+    that each request carries instead of the client's own. `start_wait_s` is how long a request
+    waits for the engine to start, and for its turn, before it is told to come again,
+    `idle_timeout_s` how long the engine may send no byte.
     """
 
     def __init__(
@@ -90,7 +94,7 @@ class Passthrough:
         calls: Calls,
         *,
         count: Callable[[str, Mapping[str, int]], None] = lambda caller, tokens: None,
-        api_key: str = "",
+        api_key: Callable[[], str] = lambda: "",
         start_wait_s: float = 60.0,
         idle_timeout_s: float = 120.0,
     ) -> None:
@@ -101,6 +105,15 @@ class Passthrough:
         self.start_wait_s = start_wait_s
         self.timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S).as_dict()
         self._http: httpx.AsyncClient | None = None
+        self._checking = asyncio.Lock()
+
+    async def complaint_about(self, body: bytearray) -> str:
+        """Why a local engine must not see a body; "" when it may. Large ones are looked at one at a
+        time and beside the event loop."""
+        if len(body) <= SMALL_BYTES:
+            return complaint_about(body)
+        async with self._checking:
+            return await asyncio.to_thread(complaint_about, body)
 
     def router(self) -> APIRouter:
         """The routes; whatever else is under `/v1/` is refused as an OpenAI-shaped 404."""
@@ -154,7 +167,7 @@ class _Relay(Response):
     while the engine is still loading or evaluating the prompt.
     """
 
-    def __init__(self, passthrough: Passthrough, request: Request, body: bytes) -> None:
+    def __init__(self, passthrough: Passthrough, request: Request, body: bytearray) -> None:
         self._passthrough = passthrough
         self._request = request
         self._sent_body = body
@@ -204,8 +217,10 @@ class _Relay(Response):
         """
         base = await self._ready_engine()
         local = self._passthrough.engine.status().kind != "remote"
-        if local and self._sent_body and (complaint := complaint_about(self._sent_body)):
-            return _error(400, "invalid_request", complaint)
+        if local and self._sent_body:
+            complaint = await self._passthrough.complaint_about(self._sent_body)
+            if complaint:
+                return _error(400, "invalid_request", complaint)
         request = self._request
         query = f"?{request.url.query}" if request.url.query else ""
         async with AsyncExitStack() as turn:
@@ -234,8 +249,9 @@ class _Relay(Response):
         passed_on = httpx.Request(
             request.method,
             url,
-            content=self._sent_body or None,
-            headers=to_engine(request.headers, self._passthrough.api_key),
+            content=_Slices(self._sent_body) if self._sent_body else None,
+            headers=to_engine(request.headers, self._passthrough.api_key())
+            | ({"content-length": str(len(self._sent_body))} if self._sent_body else {}),
             extensions={"timeout": self._passthrough.timeout},
         )
         async with aclosing(await send_kept(client, passed_on)) as answer:
@@ -268,7 +284,19 @@ class _Relay(Response):
             raise EngineNotReady(f"the engine is not ready after {limit:g} s") from exc
 
 
-async def _read_body(request: Request) -> bytes | None:
+class _Slices:
+    """A body in parts, as often as it is asked for: a request may be made twice."""
+
+    def __init__(self, body: bytearray) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        whole = memoryview(self._body)
+        for begin in range(0, len(whole), SLICE_BYTES):
+            yield bytes(whole[begin : begin + SLICE_BYTES])
+
+
+async def _read_body(request: Request) -> bytearray | None:
     """The whole body, or None when it is too large."""
     if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
         return None
@@ -277,7 +305,7 @@ async def _read_body(request: Request) -> bytes | None:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             return None
-    return bytes(body)
+    return body
 
 
 class _ClientTooSlow(Exception):

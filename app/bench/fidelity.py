@@ -28,6 +28,7 @@ from app.agent.prompt import load_prompt
 from app.bench.taps import FIRST_SEED
 from app.bench.targets import targets
 from app.errors import EngineRequestFailed, EngineUnreachable, ModelError
+from app.http_body import bearer
 from app.llm.checkpoint import Checkpoint
 from app.llm.client import refusal
 from app.llm.engine import Engine
@@ -204,7 +205,9 @@ async def _ask(
     replies = []
     try:
         url = await engine.ensure_ready()
-        async with httpx.AsyncClient(base_url=url, timeout=REQUEST_S, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=url, headers=bearer(engine.api_key()), timeout=REQUEST_S, trust_env=False
+        ) as http:
             props = await _json(http, "GET", "/props")
             marker = str(props.get("media_marker") or "")
             for number, question in enumerate(questions, 1):

@@ -28,6 +28,7 @@ from app.bench.stub_engine import stub_engine
 from app.bench.taps import FIRST_SEED
 from app.bench.targets import Shown, targets
 from app.errors import ConfigError, EngineRequestFailed
+from app.http_body import bearer
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.launch import choose_kind
@@ -113,18 +114,19 @@ async def _measured(
         engine = Engine(engine_settings)
         stack.push_async_callback(engine.aclose)
         url = await engine.ensure_ready()
-        key = engine_settings.api_key.get_secret_value()
         sampling = _short(sampling_of(settings), tokens)
 
         def client_of(base_url: Callable[[], Awaitable[str]]) -> ChatClient:
-            client = ChatClient(base_url, local=True, model=engine_settings.alias, api_key=key)
+            client = ChatClient(
+                base_url, local=True, model=engine_settings.alias, api_key=engine.api_key
+            )
             stack.push_async_callback(client.aclose)
             return client
 
         client = client_of(engine.ensure_ready)
         stub = await stack.enter_async_context(stub_engine(str))
         recorder = client_of(stub.base_url)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = bearer(engine.api_key())
         http = await stack.enter_async_context(
             httpx.AsyncClient(
                 headers=headers, timeout=engine_settings.request_timeout_s, trust_env=False

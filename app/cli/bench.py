@@ -264,3 +264,49 @@ def bench_passthrough(
         f"{f'tokens/s of {streams} streams':<28}{found.pace_direct:>10.1f}"
         f"{found.pace_through:>10.1f}    ratio {found.ratio:.3f}"
     )
+
+
+@bench_app.command("reading", epilog="Example: `phonepilot bench reading --pieces 3000`")
+def bench_reading(
+    pieces: Annotated[int, typer.Option(min=8, max=50_000, help="Of the longest reply.")] = 3_000,
+    dialect: Annotated[str, typer.Option(help="Of profile.dialect.")] = "autoglm",
+    json_: Json = False,
+) -> None:
+    """Measure what it costs to read a reply while it streams in, against its length."""
+    from dataclasses import asdict
+
+    from app.bench.reading import reading_costs
+
+    rows = reading_costs(pieces, dialect)
+    if json_:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    terminal.say(f"[bold]{'reply':<30}{'pieces':>8}{'characters':>12}{'ms':>9}{'worst ms':>10}[/]")
+    for row in rows:
+        terminal.say(
+            f"{row.kind:<30}{row.pieces:>8}{row.characters:>12}"
+            f"{row.total_ms:>9.1f}{row.worst_ms:>10.1f}"
+        )
+
+
+@bench_app.command("bodies", epilog="Example: `phonepilot bench bodies --mib 32`")
+def bench_bodies(
+    mib: Annotated[int, typer.Option(min=1, max=32, help="Of each body.")] = 32,
+    json_: Json = False,
+) -> None:
+    """Measure what large requests to /v1 cost: how long others wait meanwhile, and memory."""
+    from dataclasses import asdict
+
+    from app.bench.bodies import measure
+
+    rows = run_to_end(measure(mib))
+    if json_:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    names = ("MiB", "status", "s", "waited ms", "memory MiB", "times")
+    terminal.say(f"[bold]{'body':<20}{''.join(f'{name:>12}' for name in names)}[/]")
+    for row in rows:
+        kind, *values = asdict(row).values()
+        terminal.say(f"{kind:<20}{''.join(f'{value:>12}' for value in values)}")

@@ -6,14 +6,12 @@ httpx's errors and the engine's error bodies become `EngineError`s here and nowh
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from pydantic_core import from_json
 
 from app.errors import (
     ContextOverflow,
@@ -24,13 +22,24 @@ from app.errors import (
     EngineTimeout,
     EngineUnreachable,
 )
+from app.http_body import IDENTITY, bearer, is_compressed, read_start, read_whole
 from app.kept_connection import send
-from app.llm.reply import Completion, Piece
+from app.llm.reply import Completion, Piece, from_engine, whole_characters
 from app.llm.sse import SseParser
 
 CONNECT_TIMEOUT_S = 5.0
 DRAIN_S = 0.5
 RETRY_AFTER_S = 2
+MAX_ERROR_BYTES = 65_536
+ERROR_S = 5.0
+"""What is read of an answer that is no reply."""
+MAX_MESSAGE = 2_000
+"""Characters of an engine's own words in an error."""
+CHARACTERS_A_TOKEN = 16
+MIN_CHARACTERS = 4_096
+"""A reply may have so many characters for each of its tokens, and these in any case."""
+MAX_SILENT_EVENTS = 100_000
+"""Events in a row that bring no text. llama.cpp tells its progress in the prompt by a few."""
 OVERFLOW_CODES = {"exceed_context_size_error", "context_length_exceeded"}
 """llama.cpp's error type, and the error code of OpenAI and vLLM."""
 
@@ -46,11 +55,18 @@ class Sampling:
 
 
 class ReplyStream:
-    """One reply while it comes. Iterate once; `completion` is what is known so far."""
+    """One reply while it comes. Iterate once; `completion` is what is known so far.
 
-    def __init__(self, response: httpx.Response, idle_timeout_s: float) -> None:
+    A reply is cut after `max_tokens` pieces, since no piece is less than a token, or too many
+    characters, whatever the engine was asked for: it is then whole with the finish reason "length".
+    """
+
+    def __init__(self, response: httpx.Response, idle_timeout_s: float, max_tokens: int) -> None:
         self._response = response
         self._idle_timeout_s = idle_timeout_s
+        self._pieces_left = max_tokens
+        self._characters_left = max(max_tokens * CHARACTERS_A_TOKEN, MIN_CHARACTERS)
+        self._silent_events = 0
         self.completion = Completion()
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
@@ -58,7 +74,7 @@ class ReplyStream:
         it says nothing of any worth for too long, httpx.ReadTimeout when it sends nothing at all.
         """
         parser = SseParser()
-        chunks = self._response.aiter_bytes()
+        chunks = self._response.aiter_raw()
         loop = asyncio.get_running_loop()
         last, progress = loop.time(), True
         # Once for every token: what is done here comes out of the engine's pace.
@@ -76,10 +92,35 @@ class ReplyStream:
                 if data == "[DONE]":
                     await _drain(chunks)
                     return
-                for piece in self.completion.take(_event(data)):
+                for piece in self._allowed(self._pieces(data)):
+                    self.completion.keep(piece)
                     yield piece
+                if self._characters_left < 0 or self._pieces_left < 0:
+                    self.completion.finish_reason = "length"
+                    return
         if self.completion.finish_reason is None:
             raise EngineUnreachable("the engine broke off in the middle of its reply")
+
+    def _pieces(self, data: str) -> list[Piece]:
+        try:
+            pieces = self.completion.take(_event(data))
+        except ValueError as exc:
+            raise EngineRequestFailed(
+                f"the engine's stream is not a chat completion: {exc}: {_shown(data)}"
+            ) from exc
+        self._silent_events = 0 if pieces else self._silent_events + 1
+        if self._silent_events > MAX_SILENT_EVENTS:
+            raise EngineRequestFailed("the engine streams events without any text")
+        return pieces
+
+    def _allowed(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
+        """The pieces as far as the reply may still grow; below 0 is left when it may not."""
+        for piece in pieces:
+            self._pieces_left -= 1
+            room = self._characters_left
+            self._characters_left -= len(piece.text)
+            if self._pieces_left >= 0 and room > 0:
+                yield Piece(piece.text[:room], piece.reasoning)
 
     async def _after_a_ping(self, chunks: AsyncIterator[bytes], last: float) -> bytes | None:
         """The next bytes, as long after the event at `last` as the engine may take for one.
@@ -98,8 +139,8 @@ class ChatClient:
 
     `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts.
     `local` says that the engine is a llama.cpp, which takes fields beyond OpenAI's. `model` is the
-    name to ask for, `idle_timeout_s` how long the engine may send no token and no progress before
-    `on_hang` is called.
+    name to ask for, `api_key` is called for the key that a request carries. `idle_timeout_s` is how
+    long the engine may send no token and no progress before `on_hang` is called.
     """
 
     def __init__(
@@ -108,14 +149,14 @@ class ChatClient:
         *,
         local: bool,
         model: str = "",
-        api_key: str = "",
+        api_key: Callable[[], str] = lambda: "",
         idle_timeout_s: float = 120.0,
         on_hang: Callable[[], None] = lambda: None,
     ) -> None:
         self._base_url = base_url
         self._local = local
         self._model = model
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._api_key = api_key
         self._idle_timeout_s = idle_timeout_s
         self._on_hang = on_hang
         self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
@@ -144,11 +185,14 @@ class ChatClient:
         body = self._body(messages, sampling, slot) | dict(extra or {})
         try:
             client = self._client()
-            request = client.build_request("POST", url, json=body)
+            request = client.build_request("POST", url, json=body, headers=self._access())
             async with aclosing(await send(client, request)) as response:
                 if not response.is_success:
-                    raise refusal(response.status_code, await response.aread())
-                yield ReplyStream(response, self._idle_timeout_s)
+                    said = await read_start(response, MAX_ERROR_BYTES, ERROR_S)
+                    raise refusal(response.status_code, said)
+                if is_compressed(response):
+                    raise EngineRequestFailed("the engine compresses its reply unasked")
+                yield ReplyStream(response, self._idle_timeout_s, sampling.max_tokens)
         except EngineHung:
             self._on_hang()
             raise
@@ -183,15 +227,22 @@ class ChatClient:
             return 0
         url = f"{await self._base_url()}/v1/chat/completions/input_tokens"
         try:
-            answer = await self._client().post(url, json={"messages": list(messages)})
-            found = answer.json()["input_tokens"] if answer.is_success else 0
-        except httpx.TimeoutException as exc:
+            client = self._client()
+            body = {"messages": list(messages)}
+            request = client.build_request("POST", url, json=body, headers=self._access())
+            async with aclosing(await send(client, request)) as answer:
+                if not answer.is_success:
+                    return 0
+                async with asyncio.timeout(self._idle_timeout_s):
+                    said = await read_whole(answer, MAX_ERROR_BYTES)
+            found = from_engine(said)["input_tokens"]
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise EngineTimeout("the engine counted for too long") from exc
         except httpx.HTTPError as exc:
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
         except (ValueError, KeyError, TypeError):
             return 0
-        return found if isinstance(found, int) else 0
+        return found if isinstance(found, int) and found > 0 else 0
 
     async def close_streams(self) -> None:
         """Break off all requests at once; they raise `EngineUnreachable`. The next request opens a
@@ -202,11 +253,14 @@ class ChatClient:
 
     aclose = close_streams
 
+    def _access(self) -> dict[str, str]:
+        return bearer(self._api_key())
+
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             # A proxy from the environment is for the world outside, not for our own loopback.
             self._http = httpx.AsyncClient(
-                headers=self._headers, timeout=self._timeout, trust_env=not self._local
+                headers=IDENTITY, timeout=self._timeout, trust_env=not self._local
             )
         return self._http
 
@@ -240,14 +294,15 @@ def refusal(status: int, body: bytes) -> EngineError:
     llama.cpp's types tell more than its statuses: an image without projector is a 500.
     """
     try:
-        error = json.loads(body)["error"]
+        error = from_engine(body)["error"]
     except (ValueError, KeyError, TypeError):
         error = {}
     return _error(status, error if isinstance(error, dict) else {"message": str(error)})
 
 
 def _error(status: int, error: Mapping[str, Any]) -> EngineError:
-    message = str(error.get("message") or f"the engine answers {status}")
+    said = str(error.get("message") or f"the engine answers {status}")
+    message = whole_characters(said[:MAX_MESSAGE])
     if OVERFLOW_CODES & {str(error.get("type")), str(error.get("code"))}:
         return ContextOverflow(message)
     if status == httpx.codes.SERVICE_UNAVAILABLE:
@@ -272,14 +327,18 @@ def _events(parser: SseParser, chunk: bytes) -> list[str]:
         raise EngineRequestFailed(str(exc)) from exc
 
 
+def _shown(data: str) -> str:
+    return whole_characters(data[:80])
+
+
 def _event(data: str) -> Mapping[str, Any]:
     """One chunk of the stream; an error that comes in the middle of it is raised."""
     try:
-        chunk = from_json(data)
+        chunk = from_engine(data)
     except ValueError as exc:
-        raise EngineRequestFailed(f"the engine's stream is not JSON: {data[:80]}") from exc
+        raise EngineRequestFailed(f"the engine's stream is not JSON: {_shown(data)}") from exc
     if not isinstance(chunk, dict):
-        raise EngineRequestFailed(f"the engine's stream is not a chat completion: {data[:80]}")
+        raise EngineRequestFailed(f"the engine's stream is not a chat completion: {_shown(data)}")
     if error := chunk.get("error"):
         code = error.get("code") if isinstance(error, dict) else None
         raise _error(

@@ -20,6 +20,10 @@ LOOPBACK = "127.0.0.1"
 URL_LINE = "phonepilot-engine-url "
 """What comes before the URL in the line with which the embedded engine says that it is up."""
 
+KEY_VARIABLE = "LLAMA_API_KEY"
+"""The environment variable of the key that an engine asks for. Other users can read a command line,
+but not the environment of a process."""
+
 SSE_PING_S = 5
 """Seconds of silence after which the engine sends an SSE comment; also how long it may take to
 notice that a client has gone."""

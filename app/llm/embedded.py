@@ -51,6 +51,8 @@ def server_params(options: dict[str, Any]) -> xllamacpp.CommonParams:
     params.flash_attn_type = FLASH_ATTENTION[options["flash_attention"]]
     params.hostnames = [options["hostname"]]
     params.cors_origins = "localhost"  # the default lets any web page talk to the engine
+    if key := os.environ.pop("LLAMA_API_KEY", ""):
+        params.api_keys = [key]
     params.ui = False
     params.endpoint_metrics = True
     # The agent reads <think> itself; the wheel's default would cut it out of the content.

@@ -125,6 +125,12 @@ class Engine:
         self._send(_Ensure(reply))
         return await reply
 
+    def api_key(self) -> str:
+        """What the engine asks for, to be called once it is ready: the configured key of a remote
+        one, for one of ours a key that only this run has; "" when none runs."""
+        running = self._run.running if self._run else None
+        return running.key if running else ""
+
     async def stop(self) -> None:
         """Stop the engine, or its start; returns when the process is gone. The next start is one
         without a pause and with the settings as configured."""

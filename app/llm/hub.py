@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import errno
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import httpx2
-from huggingface_hub import HfApi, constants, hf_hub_url
+from huggingface_hub import HfApi, constants, hf_hub_url, set_client_factory
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -31,11 +33,16 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from huggingface_hub.utils import (
     logging as hub_logging,
 )
+from huggingface_hub.utils._http import default_client_factory
 
 from app import __version__
 from app.errors import ModelError
 
 LISTING_TIMEOUT_S = 30.0
+LISTING_S = 120.0
+MAX_LISTING_BYTES = 16 * 2**20
+"""A listing with checksums takes about 300 bytes a file."""
+MAX_ERROR_BYTES = 65_536
 _LIBRARY: dict[str, Any] = {"library_name": "phonepilot", "library_version": __version__}
 
 Progress = Callable[[int], None]
@@ -51,6 +58,59 @@ constants.HF_HUB_DISABLE_TELEMETRY = True
 hub_logging.set_verbosity(logging.CRITICAL)
 if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
     disable_progress_bars()
+
+
+_listing: ContextVar[bool] = ContextVar("listing", default=False)
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """A body that ends with an error once it has more than `limit` bytes or takes too long."""
+
+    def __init__(self, body: httpx2.SyncByteStream, limit: int) -> None:
+        self._body = body
+        self._limit = limit
+        self._until = time.monotonic() + LISTING_S
+
+    def __iter__(self) -> Iterator[bytes]:
+        size = 0
+        for chunk in self._body:
+            size += len(chunk)
+            if size > self._limit or time.monotonic() > self._until:
+                raise httpx2.ReadError("its answer has no end")
+            yield chunk
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def _ask_uncompressed(request: httpx2.Request) -> None:
+    request.headers["accept-encoding"] = "identity"
+
+
+def _bound(response: httpx2.Response) -> None:
+    """Nothing but a file's bytes may be long, and those are counted where they are written."""
+    is_listing = _listing.get()
+    if response.is_success and not is_listing:
+        return
+    if response.headers.get("content-encoding", "identity") != "identity":
+        response.headers["content-encoding"] = "identity"  # garbage then, rather than gigabytes
+    if isinstance(response.stream, httpx2.SyncByteStream):
+        limit = MAX_LISTING_BYTES if is_listing else MAX_ERROR_BYTES
+        response.stream = _Bounded(response.stream, limit)
+
+
+def _client() -> httpx2.Client:
+    """The library's client, with the two hooks above."""
+    client = default_client_factory()
+    hooks = client.event_hooks
+    client.event_hooks = {
+        "request": [*hooks["request"], _ask_uncompressed],
+        "response": [*hooks["response"], _bound],
+    }
+    return client
+
+
+set_client_factory(_client)
 
 
 @dataclass(frozen=True)
@@ -75,7 +135,11 @@ def list_files(repository: str, endpoint: str | None = None) -> Listing:
     """All files of the newest revision; raises ModelError."""
     with _explained(repository):
         api = HfApi(endpoint=endpoint, **_LIBRARY)
-        info = api.model_info(repository, files_metadata=True, timeout=LISTING_TIMEOUT_S)
+        token = _listing.set(True)
+        try:
+            info = api.model_info(repository, files_metadata=True, timeout=LISTING_TIMEOUT_S)
+        finally:
+            _listing.reset(token)
     files = tuple(
         HubFile(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs else "")
         for file in info.siblings or ()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import EngineStartFailed
 from app.llm.command import (
+    KEY_VARIABLE,
     LOOPBACK,
     URL_LINE,
     Command,
@@ -41,10 +43,11 @@ _help_texts: dict[tuple[str, int], str] = {}
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that is ready. `process` is None for a remote one."""
+    """An engine that is ready. `process` is None for a remote one; `key` is what it asks for."""
 
     url: str
     process: EngineProcess | None
+    key: str = field(repr=False)
 
 
 def find_binary(settings: EngineSettings) -> str | None:
@@ -93,8 +96,9 @@ async def bring_up(
     """
     if kind is EngineKind.REMOTE:
         remote = settings.url.rstrip("/").removesuffix("/v1")
-        await check_remote(remote, settings.api_key.get_secret_value())
-        return Running(remote, None)
+        key = settings.api_key.get_secret_value()
+        await check_remote(remote, key)
+        return Running(remote, None, key)
     check_files(settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:
@@ -113,9 +117,12 @@ async def bring_up(
         if found and not url.done():
             url.set_result(address)
 
-    process = await EngineProcess.start(command.argv, log, watch_for_url)
+    # Each start has a key of its own, so that no other program on this machine can use the engine.
+    key = secrets.token_hex(32)
+    access = {KEY_VARIABLE: key}
+    process = await EngineProcess.start(command.argv, log, watch_for_url, access)
     try:
-        return Running(await _ready_url(settings, process, url, log), process)
+        return Running(await _ready_url(settings, process, url, key, log), process, key)
     except BaseException:  # cancellation included: no process may stay behind
         await process.stop(settings.stop_timeout_s)
         raise
@@ -179,10 +186,14 @@ async def _ask_for_help(binary: str) -> str:
 
 
 async def _ready_url(
-    settings: EngineSettings, process: EngineProcess, url: asyncio.Future[str], log: LogRing
+    settings: EngineSettings,
+    process: EngineProcess,
+    url: asyncio.Future[str],
+    key: str,
+    log: LogRing,
 ) -> str:
     """Whatever comes first: the engine is ready, it ends, or it says nothing for too long."""
-    ready = asyncio.create_task(_tested_url(settings, url, log))
+    ready = asyncio.create_task(_tested_url(settings, url, key, log))
     ended = asyncio.create_task(process.wait())
     try:
         while not (ready.done() or ended.done()):
@@ -210,12 +221,14 @@ async def _ready_url(
         await asyncio.wait({ready, ended})
 
 
-async def _tested_url(settings: EngineSettings, url: asyncio.Future[str], log: LogRing) -> str:
-    base = await until_ready(url, vision=settings.mmproj is not None)
+async def _tested_url(
+    settings: EngineSettings, url: asyncio.Future[str], key: str, log: LogRing
+) -> str:
+    base = await until_ready(url, key, vision=settings.mmproj is not None)
     if wanted(settings, log.lines()):
         log.add("phonepilot: asking about a screenshot of real size")
         try:
-            await self_test(base, settings.start_timeout_s)
+            await self_test(base, key, settings.start_timeout_s)
         except EngineStartFailed as exc:
             cause = diagnose(log.lines(), None)
             if cause.reason == OUT_OF_MEMORY:  # told in the log, and survived

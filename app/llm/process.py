@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from app.errors import EngineStartFailed
 from app.llm.log import LogRing
@@ -40,9 +40,10 @@ class EngineProcess:
         argv: Sequence[str],
         log: LogRing,
         on_line: Callable[[str], None] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> EngineProcess:
-        """Start `argv` under a guard; its stdout and stderr go to `log` and line by line to
-        `on_line`. Raises `EngineStartFailed`."""
+        """Start `argv` under a guard, with `environment` on top of ours; its stdout and stderr go
+        to `log` and line by line to `on_line`. Raises `EngineStartFailed`."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *guard_command(argv),
@@ -50,7 +51,7 @@ class EngineProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 # A failed assertion would otherwise run gdb on the engine for many seconds.
-                env={**os.environ, "GGML_NO_BACKTRACE": "1"},
+                env={**os.environ, "GGML_NO_BACKTRACE": "1", **(environment or {})},
             )
         except OSError as exc:
             raise EngineStartFailed(f"the engine cannot be started: {exc.strerror}") from exc

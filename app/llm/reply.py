@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import from_json
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -23,46 +29,106 @@ class Completion:
     `timings` is llama.cpp's own (`prompt_ms`, `predicted_per_second`, ...), empty elsewhere.
     """
 
-    text: str = ""
-    reasoning: str = ""
     finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
+    _pieces: list[Piece] = field(default_factory=list, repr=False)
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self._pieces if not piece.reasoning)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(piece.text for piece in self._pieces if piece.reasoning)
 
     def take(self, chunk: Mapping[str, Any]) -> list[Piece]:
-        """Add one chunk of a `chat.completion.chunk` stream; returns the text that it brought.
+        """Add the counts of one chunk of a `chat.completion.chunk` stream; returns the text that it
+        brought, which `keep` adds.
 
-        The first chunk has `content: null`, the one with `usage` has no choices.
+        The first chunk has `content: null`, the one with `usage` has no choices. Raises ValueError
+        for what is no such chunk.
         """
-        self.model = chunk.get("model") or self.model
+        self.model = _text(chunk, "model") or self.model
         self._count(chunk)
         choices = chunk.get("choices") or []
+        if not isinstance(choices, list):
+            raise ValueError("`choices` is not a list")
         if not choices:
             return []
-        choice = choices[0]
-        self.finish_reason = choice.get("finish_reason") or self.finish_reason
-        delta = choice.get("delta") or {}
-        pieces = []
+        choice = _mapping(choices[0], "choice")
+        self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
+        delta = _mapping(choice.get("delta") or {}, "delta")
         # vLLM names the field `reasoning` in newer versions.
-        if thought := delta.get("reasoning_content") or delta.get("reasoning"):
-            self.reasoning += thought
-            pieces.append(Piece(thought, reasoning=True))
-        if text := delta.get("content"):
-            self.text += text
+        thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
+        pieces = [Piece(thought, reasoning=True)] if thought else []
+        if text := _text(delta, "content"):
             pieces.append(Piece(text))
         return pieces
 
+    def keep(self, piece: Piece) -> None:
+        self._pieces.append(piece)
+
     def _count(self, chunk: Mapping[str, Any]) -> None:
         if timings := chunk.get("timings"):
-            self.timings = dict(timings)
-            self.cached_tokens = int(timings.get("cache_n") or 0)
-            self.prompt_tokens = self.cached_tokens + int(timings.get("prompt_n") or 0)
-            self.completion_tokens = int(timings.get("predicted_n") or 0)
+            self.timings = dict(_mapping(timings, "timings"))
+            self.cached_tokens = _number(self.timings, "cache_n")
+            self.prompt_tokens = self.cached_tokens + _number(self.timings, "prompt_n")
+            self.completion_tokens = _number(self.timings, "predicted_n")
         if usage := chunk.get("usage"):
-            self.prompt_tokens = usage.get("prompt_tokens") or 0
-            self.completion_tokens = usage.get("completion_tokens") or 0
-            details = usage.get("prompt_tokens_details") or {}
-            self.cached_tokens = details.get("cached_tokens") or 0
+            usage = _mapping(usage, "usage")
+            self.prompt_tokens = _number(usage, "prompt_tokens")
+            self.completion_tokens = _number(usage, "completion_tokens")
+            details = _mapping(usage.get("prompt_tokens_details") or {}, "prompt_tokens_details")
+            self.cached_tokens = _number(details, "cached_tokens")
+
+
+def from_engine(text: str | bytes) -> Any:
+    """A JSON value of an engine's, every text in it fit to be stored and sent.
+
+    Half a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD. Raises ValueError.
+    """
+    try:
+        return from_json(text)  # fast, and refuses half a pair
+    except ValueError:
+        try:
+            return _whole(json.loads(text))
+        except RecursionError as exc:
+            raise ValueError("nested too deeply") from exc
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair that stands alone."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {whole_characters(key): _whole(item) for key, item in value.items()}
+    return value
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    value = found.get(key)
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise ValueError(f"`{key}` is not a text")
+
+
+def _mapping(value: object, name: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise ValueError(f"`{name}` is not an object")
+
+
+def _number(found: Mapping[str, Any], key: str) -> int:
+    """A count; whatever is none counts as 0."""
+    value = found.get(key)
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0

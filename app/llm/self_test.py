@@ -6,6 +6,7 @@ memory at the first real task instead of at the start, where a cheaper plan can 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import struct
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 import httpx
 
 from app.errors import EngineStartFailed
-from app.llm.client import refusal
+from app.http_body import IDENTITY, bearer, read_start
+from app.llm.client import ERROR_S, MAX_ERROR_BYTES, refusal
 from app.settings import EngineSettings
 
 SIZE = (1080, 2400)
@@ -30,7 +32,7 @@ def wanted(settings: EngineSettings, log: Sequence[str]) -> bool:
     return settings.self_test == "on" or any(_ON_GPU.search(line) for line in log)
 
 
-async def self_test(base: str, timeout_s: float) -> None:
+async def self_test(base: str, key: str, timeout_s: float) -> None:
     """Raises EngineStartFailed when the engine does not take the picture; the end of its process
     is the supervisor's to see."""
     url = "data:image/png;base64," + base64.b64encode(grey_png(*SIZE)).decode()
@@ -47,10 +49,17 @@ async def self_test(base: str, timeout_s: float) -> None:
         "max_tokens": 1,
         "cache_prompt": False,
     }
-    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        headers=IDENTITY | bearer(key), timeout=timeout_s, trust_env=False
+    ) as http:
         try:
-            answer = await http.post(f"{base}/v1/chat/completions", json=body)
-        except httpx.TimeoutException as exc:
+            async with (
+                asyncio.timeout(timeout_s),
+                http.stream("POST", f"{base}/v1/chat/completions", json=body) as answer,
+            ):
+                status = answer.status_code
+                said = await read_start(answer, MAX_ERROR_BYTES, ERROR_S)
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise EngineStartFailed(
                 f"the engine did not take a screenshot within {timeout_s:g} s",
                 "Set engine.self_test = 'off' for a slow engine, or image_max_tokens = 1024.",
@@ -60,10 +69,9 @@ async def self_test(base: str, timeout_s: float) -> None:
             raise EngineStartFailed(
                 f"the engine broke off at its first screenshot: {exc!r}", reason="self_test_failed"
             ) from exc
-    if not answer.is_success:
-        said = refusal(answer.status_code, answer.content).message
+    if not httpx.codes.is_success(status):
         raise EngineStartFailed(
-            f"the engine refuses a screenshot: {said}",
+            f"the engine refuses a screenshot: {refusal(status, said).message}",
             "Look at GET /engine/log; engine.mmproj must belong to engine.model.",
             reason="self_test_failed",
         )

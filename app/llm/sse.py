@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-LONGEST_LINE = 8 * 2**20
-"""Bytes; a stream with a longer line is no event stream."""
+LONGEST_EVENT = 2**20
+"""Bytes; a stream with a longer line or event is no event stream."""
 
 
 class SseParser:
@@ -15,23 +15,34 @@ class SseParser:
     """
 
     def __init__(self) -> None:
-        self._partial = b""
+        self._partial = bytearray()
         self._data: list[str] = []
+        self._size = 0
+        """Bytes of the event so far."""
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The data of the events that `chunk` completes. Raises `ValueError` on a line without
-        end."""
-        *lines, self._partial = (self._partial + chunk).split(b"\n")
-        if len(self._partial) > LONGEST_LINE:
+        """The data of the events that `chunk` completes. Raises `ValueError` on a line or an event
+        without end."""
+        events: list[str] = []
+        if b"\n" not in chunk:
+            self._partial += chunk
+        else:
+            head, *lines = chunk.split(b"\n")
+            self._partial += head
+            first, rest = bytes(self._partial), lines.pop()
+            self._partial = bytearray(rest)
+            for line in (first, *lines):
+                self._take(line.removesuffix(b"\r"), events)
+        if self._size + len(self._partial) > LONGEST_EVENT:
             raise ValueError("the event stream has a line without end")
-        events = []
-        for line in lines:
-            line = line.removesuffix(b"\r")
-            if not line:
-                if self._data:
-                    events.append("\n".join(self._data))
-                    self._data = []
-            elif line.startswith(b"data:"):
-                value = line.removeprefix(b"data:").removeprefix(b" ")
-                self._data.append(value.decode("utf-8", "replace"))
         return events
+
+    def _take(self, line: bytes, events: list[str]) -> None:
+        if not line:
+            if self._data:
+                events.append("\n".join(self._data))
+            self._data, self._size = [], 0
+        elif line.startswith(b"data:"):
+            value = line.removeprefix(b"data:").removeprefix(b" ")
+            self._data.append(value.decode("utf-8", "replace"))
+            self._size += len(line)

@@ -85,7 +85,7 @@ async def test_a_long_task_never_overflows_and_is_read_from_the_cache(
     engine: tuple[Engine, Settings], tmp_path: Path
 ) -> None:
     supervisor, settings = engine
-    client = ChatClient(supervisor.ensure_ready, local=True)
+    client = ChatClient(supervisor.ensure_ready, local=True, api_key=supervisor.api_key)
     chat = ToldWhatToSay(client, settings.engine.context)
     adb = AdbServer(private=True)
     notebook = Notebook()

@@ -43,6 +43,10 @@ class Hub:
     ranges: bool = True
     checksums: dict[str, str] = field(default_factory=dict)
     error: tuple[int, str] | None = None
+    endless: bytes = b""
+    """What every answer repeats until the client leaves, said to be compressed by `encoding`."""
+    encoding: str = ""
+    endless_sent: int = 0
     listing: bytes | None = None
     requests: list[Seen] = field(default_factory=list)
     sent: threading.Event = field(default_factory=threading.Event)
@@ -85,7 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.headers.get("Authorization", ""),
             )
         )
-        if hub.error is not None:
+        if hub.endless:
+            self._answer_without_end(hub.error[0] if hub.error else 200)
+        elif hub.error is not None:
             self._answer(hub.error[0], b"{}", {"X-Error-Code": hub.error[1]})
         elif path == f"/api/models/{REPOSITORY}":
             self._answer(200, hub.listed(), {"Content-Type": "application/json"})
@@ -117,6 +123,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif hub.stall_after is not None:
             hub.closing.wait()
             self.close_connection = True
+
+    def _answer_without_end(self, status: int) -> None:
+        self.close_connection = True
+        self.send_response(status)
+        if self.hub.encoding:
+            self.send_header("Content-Encoding", self.hub.encoding)
+        self.end_headers()
+        try:
+            while not self.hub.closing.is_set():
+                self.hub.endless_sent += self.wfile.write(self.hub.endless)
+        except OSError:
+            pass  # the client has left
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import itertools
 import json
+import tracemalloc
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -20,9 +23,16 @@ from app.errors import (
     EngineRequestFailed,
     EngineUnreachable,
 )
-from app.llm.client import ChatClient, ReplyStream, Sampling, refusal
-from app.llm.reply import Completion, Piece
-from app.llm.sse import LONGEST_LINE, SseParser
+from app.llm.client import (
+    CHARACTERS_A_TOKEN,
+    MIN_CHARACTERS,
+    ChatClient,
+    ReplyStream,
+    Sampling,
+    refusal,
+)
+from app.llm.reply import Completion, Piece, from_engine
+from app.llm.sse import LONGEST_EVENT, SseParser
 
 SAMPLING = Sampling(temperature=0.0, top_p=0.85, frequency_penalty=0.2, max_tokens=64)
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -75,7 +85,7 @@ def test_crlf_and_several_data_lines() -> None:
 
 def test_a_line_without_end_is_refused() -> None:
     with pytest.raises(ValueError, match="line without end"):
-        SseParser().feed(b"data: " + b"x" * LONGEST_LINE)
+        SseParser().feed(b"data: " + b"x" * LONGEST_EVENT)
 
 
 async def test_pieces_and_completion() -> None:
@@ -85,15 +95,15 @@ async def test_pieces_and_completion() -> None:
         await chat.aclose()
     assert [piece.text for piece in pieces if not piece.reasoning] == ["do(打开", " \U0001f4f1)"]
     assert [piece.text for piece in pieces if piece.reasoning] == ["Hm. "]
+    assert (completion.text, completion.reasoning) == (TEXT, "Hm. ")
     assert completion == Completion(
-        text=TEXT,
-        reasoning="Hm. ",
         finish_reason="stop",
         prompt_tokens=8,
         completion_tokens=4,
         cached_tokens=6,
         timings={"cache_n": 6, "prompt_ms": 0.324},
         model="tiny",
+        _pieces=pieces,
     )
 
 
@@ -154,7 +164,7 @@ async def test_what_a_local_engine_is_asked() -> None:
 
 async def test_a_remote_engine_gets_only_what_openai_defines() -> None:
     async with serve(Script([STREAM])) as script:
-        chat = client(script, local=False, model="glm", api_key="sk-1")
+        chat = client(script, local=False, model="glm", api_key=lambda: "sk-1")
         await read(chat, slot=1)
         await chat.aclose()
     asked = script.requests[0]
@@ -316,3 +326,126 @@ json_values = st.recursive(
 def test_any_refusal_is_an_engine_error(status: int, value: object) -> None:
     assert isinstance(refusal(status, json.dumps(value).encode()), EngineError)
     assert isinstance(refusal(status, json.dumps({"error": value}).encode()), EngineError)
+
+
+# -- answers without end, and texts that are none
+
+
+def said(**delta: str) -> bytes:
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta}]})}\n\n".encode()
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+@pytest.mark.parametrize(("text", "pieces"), [("a ", 64), ("x" * 500, 9), ("x" * 900_000, 1)])
+async def test_a_reply_without_end_is_cut_as_if_it_had_reached_its_limit(
+    field: str, text: str, pieces: int
+) -> None:
+    async with serve(Script(itertools.repeat(said(**{field: text})))) as script:  # type: ignore[arg-type]
+        chat = client(script)
+        came, completion = await read(chat)
+        await chat.aclose()
+    assert completion.finish_reason == "length"
+    assert len(came) == pieces
+    assert len(completion.text + completion.reasoning) == min(
+        64 * len(text), max(64 * CHARACTERS_A_TOKEN, MIN_CHARACTERS)
+    )
+
+
+async def test_a_reply_of_as_many_pieces_as_were_asked_for_is_not_cut() -> None:
+    async with serve(Script([said(content="a")] * 64 + [STREAM[-300:]])) as script:
+        chat = client(script)
+        came, completion = await read(chat)
+        await chat.aclose()
+    assert (len(came), completion.finish_reason) == (64, "stop")
+
+
+@pytest.mark.parametrize(
+    ("chunk", "complaint"),
+    [
+        (b"data: " + b"x" * 60_000, "line without end"),
+        (b"data: x\n" * 10_000, "without end"),
+        (said() * 2_000, "without any text"),
+    ],
+    ids=["line", "event", "events without text"],
+)
+async def test_a_stream_without_end_that_says_nothing_is_left(chunk: bytes, complaint: str) -> None:
+    async with serve(Script(itertools.repeat(chunk))) as script:  # type: ignore[arg-type]
+        chat = client(script)
+        with pytest.raises(EngineRequestFailed, match=complaint):
+            await read(chat)
+        await chat.aclose()
+
+
+async def test_pings_without_end_are_no_progress() -> None:
+    async with serve(Script(itertools.repeat(b":\n\n"), pause_s=0.01)) as script:  # type: ignore[arg-type]
+        chat = client(script, idle_timeout_s=0.3)
+        with pytest.raises(EngineHung):
+            await read(chat)
+        await chat.aclose()
+
+
+@pytest.mark.parametrize("status", ["500 Oh", "200 OK"])
+@pytest.mark.parametrize("encoding", ["", "Content-Encoding: gzip\r\n"])
+async def test_an_answer_that_is_no_reply_is_read_up_to_a_limit(status: str, encoding: str) -> None:
+    bomb = gzip.compress(bytes(2**26)) if encoding else b"x" * 65_536
+    answer = Script(itertools.repeat(bomb), status, "text/html", headers=encoding)  # type: ignore[arg-type]
+    async with serve(answer) as script:
+        chat = client(script)
+        tracemalloc.start()
+        try:
+            with pytest.raises(EngineRequestFailed):
+                await read(chat)
+            assert await chat.count(MESSAGES) == 0
+            assert tracemalloc.get_traced_memory()[1] < 2**24
+        finally:
+            tracemalloc.stop()
+        await chat.aclose()
+    assert all("accept-encoding: identity" in head.lower() for head in script.heads)
+
+
+async def test_half_a_character_of_an_engine_is_replaced_wherever_it_stands() -> None:
+    half = {
+        "choices": [{"index": 0, "delta": {"content": "a\ud800b", "reasoning_content": "\udfff"}}]
+    }
+    lines = [f"data: {json.dumps(half)}\n\n".encode(), STREAM[-300:]]
+    async with serve(Script(lines)) as script:
+        chat = client(script)
+        came, completion = await read(chat)
+        await chat.aclose()
+    assert [piece.text for piece in came] == ["\ufffd", "a\ufffdb"]
+    assert completion.text == "a\ufffdb"
+    error = refusal(400, json.dumps({"error": {"message": "no \ud800"}}).encode())
+    assert error.message == "no \ufffd"
+
+
+def test_a_whole_pair_stays_what_it_is() -> None:
+    assert from_engine(json.dumps({"a": "\U0001f4f1\ud800"})) == {"a": "\U0001f4f1\ufffd"}
+    with pytest.raises(ValueError, match="deeply"):
+        from_engine('["\\ud800",' + "[" * 100_000)
+
+
+def test_an_engines_own_words_in_an_error_are_short() -> None:
+    assert (
+        len(refusal(400, json.dumps({"error": {"message": "x" * 60_000}}).encode()).message) < 2_100
+    )
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"choices": "x"},
+        {"choices": ["x"]},
+        {"choices": [{"delta": "x"}]},
+        {"choices": [{"delta": {"content": 5}}]},
+        {"choices": [{"delta": {}, "finish_reason": ["stop"]}]},
+        {"usage": "x"},
+        {"timings": ["x"]},
+        {"model": {}},
+    ],
+)
+async def test_an_odd_chunk_is_an_error_of_the_engine(chunk: dict[str, Any]) -> None:
+    async with serve(Script([f"data: {json.dumps(chunk)}\n\n".encode()])) as script:
+        chat = client(script)
+        with pytest.raises(EngineRequestFailed, match="not a chat completion"):
+            await read(chat)
+        await chat.aclose()

@@ -79,7 +79,9 @@ async def test_a_converted_model_answers(
         update={"model": paths[0], "mmproj": mmproj, "context": 2048, "extra_args": ()}
     )
     supervised = supervise(settings)
-    client = ChatClient(supervised.engine.ensure_ready, local=True)
+    client = ChatClient(
+        supervised.engine.ensure_ready, local=True, api_key=supervised.engine.api_key
+    )
     message = image_message("Hello") if mmproj else {"role": "user", "content": "Hello"}
     async with client.stream([message], sampling=Sampling(0.0, 1.0, 0.0, 8)) as reply:
         pieces = [piece.text async for piece in reply]

@@ -16,6 +16,7 @@ from supervised import Supervised, engine_process, image_message
 
 import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
+from app.http_body import bearer
 from app.llm.client import ChatClient, Sampling
 from app.llm.status import EngineKind, EngineState
 from app.settings import EngineSettings
@@ -49,7 +50,7 @@ async def test_an_engine_looks_at_an_image_and_streams(
     supervise: Supervise, real: EngineSettings
 ) -> None:
     engine = supervise(real).engine
-    client = ChatClient(engine.ensure_ready, local=True)
+    client = ChatClient(engine.ensure_ready, local=True, api_key=engine.api_key)
     async with client.stream([image_message("What is this?")], sampling=GREEDY) as reply:
         pieces = [piece.text async for piece in reply]
     counted = await client.count([image_message("What is this?")])
@@ -73,11 +74,41 @@ async def test_status_tells_what_runs(supervise: Supervise, real: EngineSettings
     assert status.model == str(real.model)
     assert (status.context, status.parallel, status.error) == (32768, 1, None)
     async with httpx.AsyncClient() as http:
-        props = (await http.get(f"{url}/props")).json()
+        access = bearer(supervised.engine.api_key())
+        props = (await http.get(f"{url}/props", headers=access)).json()
     assert props["modalities"]["vision"] is True
     assert props["total_slots"] == 1
     assert any("listening" in line for line in supervised.engine.log_lines())
     assert len(supervised.engine.log_lines(3)) == 3
+
+
+async def test_the_engines_port_demands_the_key_of_this_start(
+    supervise: Supervise, real: EngineSettings
+) -> None:
+    supervised = supervise(real)
+    engine, keys = supervised.engine, []
+    for _ in range(2):
+        url, key = await engine.ensure_ready(), engine.api_key()
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            for access in ({}, bearer("wrong"), bearer(keys[0] if keys else "")):
+                for method, path in (
+                    ("POST", "/v1/chat/completions"),
+                    ("GET", "/props"),
+                    ("GET", "/slots"),
+                ):
+                    refused = await http.request(method, path, json={}, headers=access)
+                    assert refused.status_code == 401, path
+            assert (await http.get("/health")).status_code == 200
+            assert (await http.get("/props", headers=bearer(key))).status_code == 200
+        engine_argv = engine_process(engine.status()).cmdline()
+        assert key not in " ".join(engine_argv)
+        told = f"{engine.status()!r} {engine.log_lines()} {engine!r}"
+        assert key not in told
+        keys.append(key)
+        await engine.stop()
+        assert engine.api_key() == ""
+    assert keys[0] != keys[1]
+    assert min(map(len, keys)) >= 32
 
 
 async def test_concurrent_callers_share_one_start(
@@ -144,7 +175,9 @@ async def test_a_stream_breaks_with_a_typed_error_when_the_engine_dies(
     supervise: Supervise, real: EngineSettings
 ) -> None:
     supervised = supervise(real)
-    client = ChatClient(supervised.engine.ensure_ready, local=True)
+    client = ChatClient(
+        supervised.engine.ensure_ready, local=True, api_key=supervised.engine.api_key
+    )
     sampling = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=30000)
     with pytest.raises(EngineUnreachable):
         async with client.stream([image_message("go on")], sampling=sampling) as reply:
@@ -160,7 +193,7 @@ async def test_leaving_a_reply_frees_the_engine_at_once(
 ) -> None:
     """A second request on the only slot would otherwise wait for thousands of tokens."""
     engine = supervise(real).engine
-    client = ChatClient(engine.ensure_ready, local=True)
+    client = ChatClient(engine.ensure_ready, local=True, api_key=engine.api_key)
     long = Sampling(temperature=0.0, top_p=1.0, frequency_penalty=0.0, max_tokens=30000)
     async with client.stream([image_message("go on")], sampling=long) as reply:
         async for _ in reply:
@@ -173,7 +206,9 @@ async def test_leaving_a_reply_frees_the_engine_at_once(
 
 async def test_stop_closes_the_streams_first(supervise: Supervise, real: EngineSettings) -> None:
     supervised = supervise(real)
-    client = ChatClient(supervised.engine.ensure_ready, local=True)
+    client = ChatClient(
+        supervised.engine.ensure_ready, local=True, api_key=supervised.engine.api_key
+    )
     alive: list[bool] = []
 
     async def close() -> None:

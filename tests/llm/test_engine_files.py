@@ -212,7 +212,9 @@ async def test_an_idle_model_is_let_go_of_and_taken_again(
     supervised = supervise(real.model_copy(update={"idle_unload_s": 1}))
     await supervised.engine.ensure_ready()
     await supervised.reached(EngineState.SLEEPING)
-    client = ChatClient(supervised.engine.ensure_ready, local=True)
+    client = ChatClient(
+        supervised.engine.ensure_ready, local=True, api_key=supervised.engine.api_key
+    )
     sampling = Sampling(0.0, 1.0, 0.0, 4)
     async with asyncio.timeout(20):
         async with client.stream([image_message("Hello")], sampling=sampling) as reply:

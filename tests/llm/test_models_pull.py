@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -239,6 +241,25 @@ def test_something_else_answers_for_the_hub(hub: Hub, tmp_path: Path, body: byte
     hub.listing = body
     with pytest.raises(ModelError):
         get(hub, tmp_path)
+
+
+@pytest.mark.parametrize("error", [None, (500, "")])
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_an_answer_of_the_hub_without_end_is_left(
+    hub: Hub, tmp_path: Path, error: tuple[int, str] | None, encoding: str
+) -> None:
+    bomb = gzip.compress(bytes(2**26)) if encoding else bytes(2**16)
+    hub.endless, hub.encoding, hub.error = bomb, encoding, error
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError):
+            get(hub, tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * hub_module.MAX_LISTING_BYTES
+    finally:
+        tracemalloc.stop()
+    # What the two ends of the connection hold comes on top.
+    assert hub.endless_sent < 2 * hub_module.MAX_LISTING_BYTES
+    assert names(tmp_path) == set()
 
 
 def test_no_network(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from app.api.access import Access
 from app.api.limits import Rate
 from app.api.openai import EnginePort, Passthrough
 from app.errors import EngineStartFailed
+from app.http_body import bearer
 from app.llm.calls import Calls
+from app.llm.engine import Engine
 from app.settings import EngineSettings
 from app.tokens import Tokens
 
@@ -64,6 +67,8 @@ async def service(
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """The passthrough on a real port, and a client for it; with `tokens` only for who has one."""
+    if isinstance(engine, Engine):
+        options.setdefault("api_key", engine.api_key)
     passthrough = passthrough or Passthrough(engine, Calls(0), **options)
     app = FastAPI()
     app.include_router(passthrough.router())
@@ -133,7 +138,9 @@ async def test_the_engines_answer_is_the_same_directly_and_through_us(
         ):
             ours = await http.post(path, content=body)
             async with httpx.AsyncClient() as direct:
-                theirs = await direct.post(url + path, content=body)
+                theirs = await direct.post(
+                    url + path, content=body, headers=bearer(engine.api_key())
+                )
             assert theirs.status_code >= 400
             assert ours.status_code == theirs.status_code
             assert ours.content == theirs.content
@@ -256,7 +263,7 @@ async def test_headers_that_are_nobody_elses_business() -> None:
     extra = "Access-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\nX-Request-Id: 7\r\nServer: x\r\n"
     async with (
         serve(Script([b"{}"], content_type="application/json", headers=extra)) as engine,
-        service(FixedEngine(engine.url, kind="remote"), api_key="sk-engine") as http,
+        service(FixedEngine(engine.url, kind="remote"), api_key=lambda: "sk-engine") as http,
     ):
         headers = {
             "authorization": "Bearer ours",
@@ -337,6 +344,45 @@ async def test_what_cannot_be_read_goes_no_further(body: bytes) -> None:
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_request"
     assert engine.requests == []
+
+
+async def test_a_large_body_is_checked_beside_everything_else_and_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on, checked = threading.Event(), threading.Event(), list[int]()
+
+    def check(body: bytes) -> str:
+        checked.append(len(body))
+        if len(body) > passthrough_module.SMALL_BYTES:
+            begun.set()
+            assert go_on.wait(20)
+        return ""
+
+    monkeypatch.setattr(passthrough_module, "complaint_about", check)
+    large = [json.dumps({"prompt": letter * 2**20}).encode() for letter in "ab"]
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+        waiting = [asyncio.create_task(http.post(CHAT, content=body)) for body in large]
+        async with asyncio.timeout(20):
+            assert await asyncio.to_thread(begun.wait, 20)
+            for _ in range(3):  # meanwhile
+                assert (await http.post(CHAT, content=b"{}")).status_code == 200
+            assert checked == [len(large[0]), 2, 2, 2]
+            go_on.set()
+            answers = await asyncio.gather(*waiting)
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert sorted(engine.bodies[-2:]) == large
+
+
+async def test_a_large_body_is_sent_again_when_the_kept_connection_had_ended() -> None:
+    body = json.dumps({"prompt": "a" * 2**21}).encode()
+    async with (
+        serve(Script([b"{}"], vanish=[2])) as engine,
+        service(FixedEngine(engine.url)) as http,
+    ):
+        for _ in range(2):
+            assert (await http.post(CHAT, content=body)).status_code == 200
+    assert engine.bodies == [body] * 3
+    assert all("content-length" in head.lower() for head in engine.heads)
 
 
 async def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +468,7 @@ async def test_stopping_the_engine_breaks_streams_off(
     supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
     engine = supervise(real).engine
-    passthrough = Passthrough(engine, Calls(0))
+    passthrough = Passthrough(engine, Calls(0), api_key=engine.api_key)
     engine.before_stop(passthrough.close_streams)
     body = {"messages": [image_message("go on")], "max_tokens": 30000, "stream": True}
     async with service(engine, passthrough) as http, http.stream("POST", CHAT, json=body) as answer:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.history import History
+from app.http_body import bearer
 from app.llm.engine import Engine
 from app.settings import load_settings
 from training.prompt import prompt_text
@@ -20,10 +21,12 @@ IMAGE = "<|begin_of_image|>" + "<|image|>" * IMAGE_TOKENS + "<|end_of_image|>"
 
 
 @pytest.fixture
-async def engine_url() -> AsyncIterator[str]:
+async def http() -> AsyncIterator[httpx.AsyncClient]:
     settings = load_settings(("demo",), {"engine.kind": "embedded", "engine.threads": 1})
     engine = Engine(settings.engine)
-    yield await engine.ensure_ready()
+    url, access = await engine.ensure_ready(), bearer(engine.api_key())
+    async with httpx.AsyncClient(base_url=url, headers=access, trust_env=False, timeout=60) as http:
+        yield http
     await engine.aclose()
 
 
@@ -41,32 +44,32 @@ def conversation(turns: int) -> tuple[History, str]:
     return history, history.pending_text("Settings")
 
 
-async def test_the_engine_renders_what_the_model_was_trained_on(engine_url: str) -> None:
-    async with httpx.AsyncClient(base_url=engine_url, trust_env=False, timeout=30) as http:
-        marker = (await http.get("/props")).json().get("media_marker") or "<__media__>"
-        for turns in (0, 1, 5):
-            history, text = conversation(turns)
-            body = {"messages": history.messages(text, png())}
-            answer = (await http.post("/apply-template", json=body)).raise_for_status().json()
-            assert answer["prompt"].count(marker) == 1
-            trained = prompt_text(
-                system_prompt(),
-                [(turn.user, turn.assistant) for turn in history.exchanges],
-                text,
-                IMAGE_TOKENS,
-            )
-            assert answer["prompt"].replace(marker, IMAGE) == trained
+async def test_the_engine_renders_what_the_model_was_trained_on(http: httpx.AsyncClient) -> None:
+    marker = (await http.get("/props")).json().get("media_marker") or "<__media__>"
+    for turns in (0, 1, 5):
+        history, text = conversation(turns)
+        body = {"messages": history.messages(text, png())}
+        answer = (await http.post("/apply-template", json=body)).raise_for_status().json()
+        assert answer["prompt"].count(marker) == 1
+        trained = prompt_text(
+            system_prompt(),
+            [(turn.user, turn.assistant) for turn in history.exchanges],
+            text,
+            IMAGE_TOKENS,
+        )
+        assert answer["prompt"].replace(marker, IMAGE) == trained
 
 
-async def test_the_engine_makes_as_many_image_tokens_as_in_training(engine_url: str) -> None:
+async def test_the_engine_makes_as_many_image_tokens_as_in_training(
+    http: httpx.AsyncClient,
+) -> None:
     history, text = conversation(0)
     request = {"messages": history.messages(text, png()), "max_tokens": 1}
     without = {"messages": [{"role": "system", "content": system_prompt()}, *plain(text)]}
-    async with httpx.AsyncClient(base_url=engine_url, trust_env=False, timeout=60) as http:
-        counts = []
-        for body in (request, without | {"max_tokens": 1}):
-            answer = (await http.post("/v1/chat/completions", json=body)).raise_for_status()
-            counts.append(answer.json()["usage"]["prompt_tokens"])
+    counts = []
+    for body in (request, without | {"max_tokens": 1}):
+        answer = (await http.post("/v1/chat/completions", json=body)).raise_for_status()
+        counts.append(answer.json()["usage"]["prompt_tokens"])
     assert counts[0] - counts[1] == IMAGE_TOKENS + 2  # and one token before and after them
 
 

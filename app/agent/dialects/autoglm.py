@@ -14,6 +14,7 @@ from importlib import resources
 from app.agent.actions import Finish
 from app.agent.dialects.autoglm_reply import (
     GRID,
+    MAX_REPLY,
     parse_reply,
     plain_text,
     rest_behind,
@@ -124,6 +125,7 @@ class AutoGlmReading:
         self._tail = ""
         """The last few characters of the answer."""
         self._tagged = False
+        self._thinks_again = False
         self._over_at = -1
         self.examined = 0
         """Characters that were looked through for the action so far."""
@@ -147,7 +149,11 @@ class AutoGlmReading:
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
         (self._reasoning if reasoning else self._answer).append(piece)
         self._length += len(piece)
-        if not self.over and self._may_be_over(piece, reasoning):
+        if self.over:
+            pass
+        elif self._length > MAX_REPLY:
+            self._over_at = self._length  # it will not be read whatever follows
+        elif self._may_be_over(piece, reasoning):
             self._look()
         return piece if reasoning else self._shown.feed(piece)
 
@@ -162,7 +168,10 @@ class AutoGlmReading:
         self._tagged = self._tagged or any(tag in recent for tag in _TAGS)
         if not self._tagged and not self._reasoning:
             return False
-        return any(character in recent[-len(piece) - 3 :] for character in _CLOSES)
+        # Thinking that begins behind the action stands between it and what shows it to be whole.
+        self._thinks_again = self._thinks_again or "<think>" in recent
+        newest = recent[-len(piece) - 3 :]
+        return self._thinks_again or any(character in newest for character in _CLOSES)
 
     def _look(self) -> None:
         if self.examined > LOOKS_FREE + LOOKS_A_CHARACTER * self._length:

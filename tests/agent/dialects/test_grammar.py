@@ -24,7 +24,7 @@ KINDS = {"embedded": {"engine.kind": "embedded"}} | (
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[ChatClient]:
     overrides = KINDS[request.param] | {"engine.threads": 1, "engine.context": 2048}
     engine = Engine(load_settings(["demo"], overrides, environ={}).engine)
-    client = ChatClient(engine.ensure_ready, local=True)
+    client = ChatClient(engine.ensure_ready, local=True, api_key=engine.api_key)
     yield client
     await client.aclose()
     await engine.aclose()

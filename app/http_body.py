@@ -1,0 +1,58 @@
+"""The body of an HTTP answer, as far as it is wanted: whoever answers may be anybody.
+
+An answer may have no end, come a byte a minute, or be a few compressed bytes that stand for
+gigabytes. So nothing is decompressed, and every body has a limit in bytes and in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import httpx
+
+IDENTITY = {"accept-encoding": "identity"}
+"""The header by which a client asks for a body that is not compressed."""
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that shows a key; none for ""."""
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+class BodyRefused(ValueError):
+    """The body is longer than the limit, or compressed although that was not asked for."""
+
+
+async def read_whole(response: httpx.Response, limit: int) -> bytes:
+    """The body of a streamed answer of at most `limit` bytes.
+
+    The time is the caller's to limit. Raises BodyRefused, and httpx's errors.
+    """
+    if is_compressed(response):
+        raise BodyRefused("the answer is compressed, which was not asked for")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise BodyRefused(f"the answer is longer than {limit} bytes")
+    return bytes(body)
+
+
+async def read_start(response: httpx.Response, limit: int, timeout_s: float) -> bytes:
+    """What came of a streamed answer's body within `timeout_s` seconds and `limit` bytes, for an
+    answer of which a part is enough; b"" for one that is compressed."""
+    body = bytearray()
+    if not is_compressed(response):
+        with suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(timeout_s):
+                async for chunk in response.aiter_raw():
+                    body += chunk[: limit - len(body)]
+                    if len(body) >= limit:
+                        break
+    return bytes(body)
+
+
+def is_compressed(response: httpx.Response) -> bool:
+    encoding = str(response.headers.get("content-encoding", ""))
+    return encoding.strip().lower() not in ("", "identity")
