@@ -10,12 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOUNDATION = {
+    "background",
     "errors",
     "events",
     "http_body",
     "kept_connection",
     "log",
     "orphan",
+    "request_body",
     "settings",
     "tokens",
     "visible",
