@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from app.visible import visible
+
 _task: ContextVar[str] = ContextVar("task", default="")
 
 
@@ -30,13 +32,21 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": visible(record.getMessage()),
         }
         if name := _task.get():
             row["task"] = name
         if record.exc_info:
             row["error"] = self.formatException(record.exc_info)
         return json.dumps(row, ensure_ascii=False)
+
+
+class VisibleFormatter(logging.Formatter):
+    """Lines for people: what phones, models and callers wrote into them cannot reach the terminal
+    as control codes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 def log_no_urls() -> None:
