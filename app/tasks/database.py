@@ -100,7 +100,7 @@ class Database:
                 raise damaged from exc
             raise ConfigError(
                 f"service.data_dir: {folder} cannot hold the task store: {exc}",
-                f"Choose a folder that can be written. If a newer phonepilot wrote its {FILE}, move "
+                f"Choose a folder that can be written. If a newer version wrote its {FILE}, move "
                 "that away.",
             ) from exc
 
