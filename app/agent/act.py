@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from app.agent.actions import Action, CallApi, Finish, Interact, Launch, Note, TakeOver, Tap, Wait
+from app.agent.actions import (
+    Action,
+    CallApi,
+    DoubleTap,
+    Finish,
+    Interact,
+    Launch,
+    LongPress,
+    Note,
+    Point,
+    Swipe,
+    TakeOver,
+    Tap,
+    TypeText,
+    Wait,
+)
 from app.agent.conduct import Conduct
-from app.agent.execute import execute
+from app.agent.execute import execute, to_pixels
 from app.agent.guard import FREE, Ruling, Scene
+from app.agent.labels import focused, touched
 from app.agent.memory import Memory, PageNote
 from app.agent.outcome import Outcome
 from app.agent.ports import Device, Policy
@@ -22,6 +38,7 @@ from app.errors import (
     CommandFailed,
     DeviceError,
     EngineError,
+    ScreenshotUnavailable,
     TextRefused,
 )
 
@@ -228,7 +245,23 @@ class Actor:
                 return FREE
             return guard.review_launch(await self._device.find_app(action.app))
         thought = step.decision.thought if step.decision else ""
-        return guard.review(action, _scene(step), thought)
+        return guard.review(action, await self._scene(step, action), thought)
+
+    async def _scene(self, step: StepRecord, action: Action) -> Scene:
+        """What is under the finger; the labels only where the guard finds them worth a second."""
+        seen = step.observation
+        point = _point(action)
+        typing = isinstance(action, TypeText)
+        plain = Scene(seen.package, seen.activity, seen.app)
+        wanted = self._conduct.guard.wants_labels(seen.package, seen.activity)
+        if not wanted or (point is None and not typing):
+            return plain
+        try:
+            texts = await self._device.shown_texts()
+        except ScreenshotUnavailable:
+            return plain
+        under = focused(texts) if point is None else touched(texts, *to_pixels(point, seen.frame))
+        return replace(plain, target=under.target, nearby=under.nearby, read=True)
 
     def _forbidden(self, step: StepRecord, action: Action, ruling: Ruling) -> None:
         step.remark = self._progress.feedback = ruling.refuse
@@ -251,13 +284,14 @@ class Actor:
                 action=action,
             )
         )
+        seen = step.observation
         if not answer.allowed:
             if not answer.text:
                 asked = ruling.confirm or action.describe()
                 return Outcome("refused", _because(f"Not allowed: {asked}", answer.reason)), False
             self._progress.feedback = f"The person does not want that: {answer.text}"
             return None, False
-        self._conduct.guard.grant(ruling, _scene(step))
+        self._conduct.guard.grant(ruling, Scene(seen.package, seen.activity, seen.app))
         if answer.text:
             self._progress.feedback = f"The person says: {answer.text}"
         now = await self._device.screenshot()
@@ -270,9 +304,14 @@ class Actor:
         return None, False
 
 
-def _scene(step: StepRecord) -> Scene:
-    seen = step.observation
-    return Scene(seen.package, seen.activity, seen.app)
+def _point(action: Action) -> Point | None:
+    """Where a finger comes down; None when none does."""
+    match action:
+        case Tap() | DoubleTap() | LongPress():
+            return action.element
+        case Swipe():
+            return action.start
+    return None
 
 
 def _because(text: str, reason: str) -> str:

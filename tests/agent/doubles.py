@@ -14,8 +14,9 @@ from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Message
+from app.agent.screen import ShownText
 from app.agent.step import Answer, Question, StepRecord
-from app.errors import AppError
+from app.errors import AppError, ScreenshotUnavailable
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class RememberingDevice:
         if not self.screens:
             return PlainFrame(content=f"after {len(self.calls)} calls".encode())
         return PlainFrame(content=self.screens.pop(0) if self.screens[1:] else self.screens[0])
+
+    async def shown_texts(self) -> list[ShownText]:
+        raise ScreenshotUnavailable("the phone did not report the text on its screen")
 
     async def current_app(self) -> App:
         return self.app
