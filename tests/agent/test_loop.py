@@ -100,7 +100,7 @@ async def test_handing_over_is_no_success() -> None:
 async def test_a_tap_that_the_model_calls_sensitive_is_not_done() -> None:
     scene = Scene(ScriptedChat('do(action="Tap", element=[1,1], message="Pay 20")'))
     outcome = await scene.run()
-    assert outcome.reason == "refused" and "Pay 20" in outcome.message
+    assert outcome.reason == "refused" and "Tap at 1, 1" in outcome.message
     assert scene.device.calls == []
 
 
