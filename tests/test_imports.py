@@ -13,6 +13,7 @@ FOUNDATION = {
     "background",
     "errors",
     "events",
+    "glimpses",
     "http_body",
     "kept_connection",
     "log",
@@ -33,9 +34,9 @@ PARTS: dict[str, set[str]] = {
     # the spine: cli -> main -> api -> tasks -> agent
     "agent": set(),
     "tasks": {"agent"},
-    "api": {"agent.ports", "tasks"},
+    "api": {"agent.screen", "tasks"},
     "asking": {"agent", "llm", "tasks"},
-    "main": {"adb", "agent.ports", "api", "asking", "llm", "tasks"},
+    "main": {"adb", "api", "asking", "llm", "tasks"},
     "serving": {"api.connection", "main"},
     # what stands on it
     "client": set(),
