@@ -180,13 +180,14 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Default: service.port, 8770.")] = None,
 ) -> None:
     """Run the service: HTTP API and dashboard, until Ctrl-C."""
-    from app.log import log_json
+    from app.log import count_repeats, log_json
     from app.serving import serve as run_service
     from app.settings import load_settings
 
     settings = load_settings(config or (), {"service.port": port})
     if settings.service.log == "json":
         log_json()
+    count_repeats()
     run_to_end(
         run_service(settings, lambda url: Terminal().say(f"phonepilot is ready at [bold]{url}[/]"))
     )
