@@ -22,8 +22,14 @@ class Background:
     that fails is logged and tried again after a pause that grows.
     """
 
-    def __init__(self, name: str, round: Callable[[], Awaitable[float]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        round: Callable[[], Awaitable[float]],
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
         self.name = name
+        self._longest_pause_s = longest_pause_s
         self._round = round
         self._woken = asyncio.Event()
         self._job: asyncio.Task[None] | None = None
@@ -45,7 +51,7 @@ class Background:
     async def close(self) -> None:
         """End it, in the middle of a round if need be."""
         job, self._job = self._job, None
-        if job is not None:
+        if job is not None and not job.done():  # done too when its event loop has ended
             job.cancel()
             await asyncio.wait({job})
 
@@ -64,7 +70,7 @@ class Background:
 
     def _failed(self, exc: Exception) -> float:
         self._faults += 1
-        pause: float = min(FIRST_PAUSE_S * 2 ** min(self._faults - 1, 10), LONGEST_PAUSE_S)
+        pause: float = min(FIRST_PAUSE_S * 2 ** min(self._faults - 1, 10), self._longest_pause_s)
         if self._faults == 1:
             log.error("%s failed; it is tried again: %r", self.name, exc, exc_info=exc)
         elif self._faults % REPORT_EVERY == 0:

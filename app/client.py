@@ -49,6 +49,9 @@ class ServiceClient:
     async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return await self.call("POST", path, body)
 
+    async def delete(self, path: str) -> None:
+        await self.call("DELETE", path)
+
     async def download(self, path: str, target: Path) -> int:
         """Save an answer's body as a file, which has its name once it is whole; its bytes."""
         partial, size = target.with_name(f".{target.name}.part"), 0

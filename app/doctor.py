@@ -24,6 +24,7 @@ from app.adb.directory import READY
 from app.adb.fleet import Fleet
 from app.adb.routes import Phone
 from app.adb.server import AdbServer, find_binary
+from app.data_folder import owner_of
 from app.errors import AppError, ConfigError, DeviceNotFound
 from app.http_body import IDENTITY, read_whole
 from app.llm import launch
@@ -63,6 +64,7 @@ async def examine(settings: Settings) -> list[Check]:
         *await check_phones(settings.adb),
         *await check_engine(settings.engine),
         check_disk(settings.service.data_dir),
+        check_owner(settings.service.data_dir),
         await check_port(settings.service),
         check_tokens(settings),
     ]
@@ -297,6 +299,13 @@ def check_disk(data_dir: Path) -> Check:
     if free < FREE_WANTED:
         return Check("disk", "warning", said, hint)
     return Check("disk", "ok", said)
+
+
+def check_owner(data_dir: Path) -> Check:
+    """Whether a service uses the data folder already."""
+    if busy := owner_of(data_dir):
+        return Check("data folder", "warning", busy.message, busy.hint)
+    return Check("data folder", "ok", "no service uses it now")
 
 
 def check_tokens(settings: Settings) -> Check:

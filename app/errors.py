@@ -7,7 +7,7 @@ AppError(code, message, hint)
 │  ├ TaskNotFound · TaskNotRunning · TaskNotEnded · KeyReused · NoOpenQuestion
 │  ├ SecretUnknown
 │  └ ScheduleNotFound · ScheduleOverlaps
-├ DiskFull · StoreDamaged        the operator: the data folder
+├ DiskFull · StoreDamaged · RecordDamaged    the operator: the data folder
 ├ RequestRefused · RequestTooLarge · RequestTooSlow · TooManyRequests    the caller: the request
 ├ TokenMissing · RightMissing    the caller: its access token
 ├ ServiceUnreachable · ServiceRefused    the command line's user: the service that it asks
@@ -137,6 +137,13 @@ class StoreDamaged(AppError):
         "Stop phonepilot and move phonepilot.db away, with its -wal and -shm files: the next start "
         "makes a new one. `sqlite3 phonepilot.db .recover` may save what is in the old one."
     )
+
+
+class RecordDamaged(AppError):
+    """One row of the database cannot be read; it is shown with this error in place of its data."""
+
+    code = "record_damaged"
+    default_hint = "Delete it. What is stored stays untouched until then."
 
 
 class RequestRefused(AppError):

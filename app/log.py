@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from app.visible import visible
+
 QUIET_S = 60.0
 """A line that repeats comes at most once in this time."""
 _REMEMBERED = 500
@@ -36,7 +38,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": visible(record.getMessage()),
         }
         if name := _task.get():
             row["task"] = name
@@ -87,6 +89,14 @@ def count_repeats() -> None:
     """Have every handler of the root logger leave out lines that repeat."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(CountRepeats())
+
+
+class VisibleFormatter(logging.Formatter):
+    """Lines for people: what phones, models and callers wrote into them cannot reach the terminal
+    as control codes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 def log_no_urls() -> None:

@@ -37,6 +37,7 @@ from app.api.task_control import control_routes
 from app.api.task_records import record_routes
 from app.api.tasks import task_routes
 from app.asking import calls_of, client_of, equipment_of
+from app.data_folder import owned
 from app.errors import ConfigError, EngineError
 from app.llm.calls import Calls
 from app.llm.client import ChatClient
@@ -123,6 +124,7 @@ async def _start_parts(
     app: FastAPI, settings: Settings, table: AppTable, stack: AsyncExitStack
 ) -> None:
     """Build every part, and have `stack` close each before what it depends on."""
+    stack.enter_context(owned(settings.service.data_dir))
     records = _start_records(settings, stack)
     heartbeat = Heartbeat(settings.service.data_dir)
     fleet = app.state.fleet = await _start_phones(settings, table, stack)

@@ -59,7 +59,17 @@ async def test_a_machine_with_everything_has_no_problem(
     }
     checks = await doctor.examine(load_settings(("demo",), overrides, environ={}))
     assert [(check.name, check.status) for check in checks] == [
-        (name, "ok") for name in ("python", "adb", "device", "engine", "model", "projector", "disk")
+        (name, "ok")
+        for name in (
+            "python",
+            "adb",
+            "device",
+            "engine",
+            "model",
+            "projector",
+            "disk",
+            "data folder",
+        )
     ] + [("port", "ok"), ("access", "ok")]
     assert "1080 x 2400" in only(checks, "device").message
 

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOUNDATION = {
     "background",
+    "data_folder",
     "errors",
     "events",
     "glimpses",
@@ -78,7 +79,7 @@ FOREIGN: dict[str, set[str]] = {
     "rich": {"cli/"},
     "huggingface_hub": {"llm/hub.py"},
     "httpx2": {"llm/hub.py"},
-    "filelock": {"llm/catalogue.py"},
+    "filelock": {"data_folder.py", "llm/catalogue.py"},
     "xllamacpp": {"llm/embedded.py"},
     "platformdirs": {"settings/sections.py"},
     "gguf": {"llm/family.py"},

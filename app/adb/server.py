@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Self
 
 from app.adb.connection import Deadline, ExactClient
+from app.background import Background
 from app.errors import AdbServerUnreachable, ConfigError, DeviceError
 from app.orphan import GRACE_S, guard_command
 
@@ -94,7 +95,7 @@ class AdbServer:
         self._home = home
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = Background("watching the adb server", self._keep_alive, _LONGEST_PAUSE_S)
         self._changing = threading.Lock()
 
     @property
@@ -117,40 +118,39 @@ class AdbServer:
         Raises ConfigError without an adb program, AdbServerUnreachable when it does not start.
         """
         client = await asyncio.to_thread(self._start)
-        if self.owned and (self._watch is None or self._watch.done()):
-            self._watch = asyncio.create_task(self._keep_alive(), name="adb server")
+        if self.owned:
+            self._watch.start()
         return client
 
     async def stop(self) -> None:
         """End the server if it is ours; a server that we found stays."""
-        if self._watch is not None and not self._watch.done():
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        await self._watch.close()
         await asyncio.to_thread(self._stop)
 
-    async def _keep_alive(self) -> None:
-        """Start our server again, at the same address, whenever it has ended by itself."""
-        pause = _WATCH_S
-        while True:
-            await asyncio.sleep(pause)
-            if self._process is None or self._process.poll() is None:
-                pause = _WATCH_S
-                continue
-            log.warning("the adb server ended with %s; starting it again", self._process.returncode)
-            try:
-                await asyncio.to_thread(self._revive)
-            except (AdbServerUnreachable, ConfigError) as exc:
-                log.warning("the adb server did not come back: %s", exc.message)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+    async def _keep_alive(self) -> float:
+        """Start our server again, at the same address, when it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            code = self._process.returncode
+            await asyncio.to_thread(self._revive)
+            log.warning("the adb server had ended with %s and was started again", code)
+        return _WATCH_S
 
     def _revive(self) -> None:
         """Launch again where clients look for it. Held against _stop, which may come meanwhile."""
         with self._changing:
-            if self._process is None or self._folder is None:
+            process, folder = self._process, self._folder
+            if process is None or folder is None:
                 return  # stopped meanwhile
+            path = Path(folder.name)
+            path.mkdir(
+                mode=0o700, parents=True, exist_ok=True
+            )  # a cleaned temp folder takes it away
             self._end_process()
-            self._launch(find_binary(self._binary), Path(self._folder.name))
+            try:
+                self._launch(find_binary(self._binary), path)
+            except BaseException:
+                self._process = self._process or process  # still ours, so it is tried again
+                raise
 
     async def __aenter__(self) -> Self:
         await self.start()

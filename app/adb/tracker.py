@@ -15,6 +15,7 @@ import logging
 from app.adb import parse
 from app.adb.connection import LENGTH, failure
 from app.adb.parse import DeviceRow
+from app.background import Background
 from app.errors import AdbServerUnreachable, DeviceError
 
 log = logging.getLogger(__name__)
@@ -54,26 +55,22 @@ class Tracker:
         self.rows: list[DeviceRow] | None = None
         self.news = asyncio.Event()
         self._host, self._port = host, port
-        self._task: asyncio.Task[None] | None = None
+        self._following = Background("following the adb server's devices", self._round)
+        self._pause = _FIRST_PAUSE_S
         self._writer: asyncio.StreamWriter | None = None
         self._again = asyncio.Event()
         self._with_models = True
 
     @property
     def running(self) -> bool:
-        return self._task is not None
+        return self._following.running
 
     def start(self) -> None:
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="adb device tracker")
+        self._following.start()
 
     async def close(self) -> None:
         """Stop following; whoever waits for news is woken."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._following.close()
         self.rows = None
         self._announce()
 
@@ -84,29 +81,27 @@ class Tracker:
         """
         self.rows = None
         self._again.set()
+        self._following.wake()
         if self._writer is not None:
             self._writer.transport.abort()
 
-    async def _run(self) -> None:
-        pause = _FIRST_PAUSE_S
-        while True:
-            self._again.clear()
-            try:
-                await self._follow()
-                pause = _FIRST_PAUSE_S
-                continue
-            except DeviceError as exc:
-                if self._again.is_set():
-                    continue  # renew() has cut the stream
-                if self.rows is not None:
-                    pause = _FIRST_PAUSE_S
-                    log.info("the adb server was lost: %s", exc.message)
-                    self.rows = None
-                    self._announce()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._again.wait()
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+    async def _round(self) -> float:
+        """Follow until the stream ends; how long to wait before it is opened again."""
+        self._again.clear()
+        try:
+            await self._follow()
+        except DeviceError as exc:
+            if self._again.is_set():
+                return 0.0  # renew() has cut the stream
+            if self.rows is not None:
+                self._pause = _FIRST_PAUSE_S
+                log.info("the adb server was lost: %s", exc.message)
+                self.rows = None
+                self._announce()
+            pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE_S)
+            return pause
+        self._pause = _FIRST_PAUSE_S
+        return 0.0
 
     async def _follow(self) -> None:
         """Take lists until the stream is to be opened again; raises DeviceError when it breaks."""

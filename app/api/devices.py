@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from app.api.live_screen import BOUNDARY, MAX_FPS, LiveScreens
 from app.api.manual import Hand, Hands, Input
 from app.request_body import RequestBody
+from app.tasks.models import Shown
 from app.tasks.ports import DeviceRow
 from app.tasks.runner import Runner
 
@@ -75,8 +76,8 @@ class DeviceView(BaseModel):
 
     serial: str
     state: str
-    model: str
-    product: str
+    model: Shown
+    product: Shown
     task: str | None = None
     routes: list[RouteView]
 

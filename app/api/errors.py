@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.errors import AppError, EngineNotReady, InputError
+from app.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,11 @@ def error_response(error: AppError) -> JSONResponse:
     headers = {}
     if isinstance(error, EngineNotReady):
         headers["Retry-After"] = str(error.retry_after)
-    return JSONResponse({"error": error.as_dict()}, status_code=error.status, headers=headers)
+    body = {
+        name: visible(value) if isinstance(value, str) else value
+        for name, value in error.as_dict().items()
+    }
+    return JSONResponse({"error": body}, status_code=error.status, headers=headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from app.cli.show import Terminal, shown
+from app.cli.show import Terminal, question_lines, shown
 from app.client import ServiceClient
 from app.errors import AppError, ServiceRefused
 
@@ -118,10 +118,10 @@ class Asking:
 
     def _show(self, task_id: str, question: dict[str, Any]) -> None:
         say = self._terminal.say
-        head = f"\n[bold yellow]?[/] [bold]{shown(question['text'])}[/]"
-        say(head, event="question", task=task_id, **question)
-        if question["hint"]:
-            say(f"  {shown(question['hint'])}")
+        head, *rest = question_lines(question)
+        say(f"\n{head}", event="question", task=task_id, **question)
+        for line in rest:
+            say(line)
         if self._keyboard is None:
             body = shown(json.dumps({"allow": True, "question": question["number"]}))
             say(f"  Waits {question['timeout_s']:g} s for an answer in the dashboard, or by:")

@@ -28,6 +28,7 @@ from app.cli.show import Terminal, print_error, print_json, shown
 from app.cli.tasks import tasks_app
 from app.cli.tokens import tokens_app
 from app.errors import AppError, InputError
+from app.log import VisibleFormatter
 
 if TYPE_CHECKING:
     from app.demo.scenario import Stage
@@ -77,10 +78,12 @@ def options(
     level = logging.INFO if verbose else logging.WARNING
     # stdout is for results, which programs read; in a file a line of the log stays one line.
     if sys.stderr.isatty():
-        handler = RichHandler(console=Console(stderr=True), show_path=False)
-        logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+        handler: logging.Handler = RichHandler(console=Console(stderr=True), show_path=False)
+        handler.setFormatter(VisibleFormatter("%(message)s"))
     else:
-        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 @app.command(

@@ -12,11 +12,28 @@ from rich.markup import escape
 from rich.status import Status
 
 from app.errors import AppError
+from app.visible import visible
 
 
 def shown(text: str) -> str:
-    """Foreign text (of model, screen, phone) for the terminal: no markup, no control codes."""
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text))
+    """Foreign text (of model, screen, phone) for the terminal: no markup, no control codes, and
+    nothing that is invisible or turns the direction of the line."""
+    seen = visible(text)
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in seen))
+
+
+def question_lines(question: dict[str, Any]) -> list[str]:
+    """A question as lines with markup: first what is asked, then what the model says about it."""
+    lines = [f"[yellow]?[/] [bold]{shown(question['text'])}[/]"]
+    if label := question.get("label"):
+        lines.append(f"  Under the finger: [bold]{shown(label)}[/]")
+    if question["hint"]:
+        lines.append(f"  {shown(question['hint'])}")
+    if (said := question.get("said")) and said != question["text"]:
+        lines.append(f"  [dim]The model says:[/] {shown(said)}")
+    if thought := question.get("thought"):
+        lines.append(f"  [dim]The model thinks:[/] {shown(thought)}")
+    return lines
 
 
 Events = AsyncIterator[tuple[str, dict[str, Any]]]
@@ -35,7 +52,7 @@ class Terminal:
         if not self.json_lines:
             self._console.print(text)
         elif data:
-            print(json.dumps(data, ensure_ascii=False), flush=True)
+            print(json.dumps(data), flush=True)
 
     def working(self, text: str) -> Status:
         """A live line while the block runs; nothing where stdout is no terminal."""
@@ -103,5 +120,6 @@ def print_error(error: AppError) -> None:
 
 
 def print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    # Escaped: programs read the same, and a terminal is shown nothing that hides or reorders.
+    json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")

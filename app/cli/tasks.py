@@ -9,10 +9,10 @@ from urllib.parse import quote
 import typer
 
 from app.cli.options import SERVICE_URL, Json, Url, run_to_end
-from app.cli.show import Terminal, print_json, shown
+from app.cli.show import Terminal, print_json, question_lines, shown
 
 tasks_app = typer.Typer(
-    help="List tasks, answer their questions, pause, resume and cancel them.",
+    help="List tasks, answer their questions, pause, resume, cancel and delete them.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -31,6 +31,13 @@ async def _post(url: str, path: str, body: dict[str, Any] | None = None) -> dict
 
     async with ServiceClient(url) as service:
         return await service.post(path, body)
+
+
+async def _delete(url: str, path: str) -> None:
+    from app.client import ServiceClient
+
+    async with ServiceClient(url) as service:
+        await service.delete(path)
 
 
 def _path(task_id: str, *rest: str) -> str:
@@ -113,6 +120,16 @@ def cancel(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None
     _tell(run_to_end(_post(url, _path(task_id, "cancel"))), "Cancelled.", json_)
 
 
+@tasks_app.command(epilog="Example: `phonepilot tasks delete ID`")
+def delete(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None:
+    """Delete an ended task with its steps and screenshots, for good."""
+    run_to_end(_delete(url, _path(task_id)))
+    if json_:
+        print_json({"deleted": task_id})
+    else:
+        Terminal().say("Deleted.")
+
+
 @tasks_app.command(epilog="Example: `phonepilot tasks export ID --output task.zip`")
 def export(
     task_id: TaskId,
@@ -149,7 +166,6 @@ def _say(task: dict[str, Any]) -> None:
     if task["error"] and task["error"]["hint"]:
         terminal.say(shown(task["error"]["hint"]))
     if question := task["question"]:
-        terminal.say(f"[yellow]?[/] [bold]{shown(question['text'])}[/]")
-        for line in filter(None, [question["hint"]]):
-            terminal.say(f"  {shown(line)}")
+        for line in question_lines(question):
+            terminal.say(line)
         terminal.say(f"  Answer: phonepilot tasks reply {shown(task['id'])} --allow or --refuse")

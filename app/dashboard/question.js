@@ -81,11 +81,27 @@ export class QuestionCard {
     this.root.replaceChildren(
       el('div', { class: 'question-head' }, icon('hand'), el('span', {}, words.title), el('span', { class: 'spacer' }), this._left),
       this._title,
+      ...(question.label ? [el('p', { class: 'question-label' }, 'Under the finger: ', el('strong', { dir: 'auto' }, question.label))] : []),
       ...(question.hint ? [el('p', { class: 'question-hint', dir: 'auto' }, question.hint)] : []),
+      ...this._modelWords(question),
       form,
       this._fault,
     );
     this._fit();
+  }
+
+  /** What the model says of it: its own words, which may be wrong. @param {Question} question */
+  _modelWords(question) {
+    const said = question.said && question.said !== question.text ? question.said : '';
+    if (!said && !question.thought) return [];
+    return [
+      el(
+        'blockquote',
+        { class: 'question-model' },
+        el('span', { class: 'question-whose' }, 'The model’s own words'),
+        ...[said, question.thought].filter(Boolean).map((words) => el('p', { dir: 'auto' }, words)),
+      ),
+    ];
   }
 
   /** Enter in a field whose words go with a no must not mean yes. @param {KeyboardEvent} event */

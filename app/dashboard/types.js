@@ -11,6 +11,12 @@
  * @property {string} text
  * @property {string} hint
  * @property {Action|null} action
+ * @property {string} category what kind of thing a rule saw; "model" when only the model asks
+ * @property {string} app
+ * @property {string} page
+ * @property {string} label the text under the finger
+ * @property {string} said the model's own words
+ * @property {string} thought what the model thought
  * @property {string} asked_at
  * @property {number} timeout_s
  *

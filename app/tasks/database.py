@@ -95,10 +95,13 @@ class Database:
                 command.upgrade(_migrations(connection), "head")
         except (OSError, SQLAlchemyError, CommandError) as exc:
             self._thread.shutdown()
+            damaged = _translated(exc) if isinstance(exc, DatabaseError) else None
+            if isinstance(damaged, StoreDamaged):
+                raise damaged from exc
             raise ConfigError(
                 f"service.data_dir: {folder} cannot hold the task store: {exc}",
-                f"Choose a folder that can be written, or move its {FILE} away: it is broken, or "
-                "a newer phonepilot wrote it.",
+                f"Choose a folder that can be written. If a newer version wrote its {FILE}, move "
+                "that away.",
             ) from exc
 
     async def call(self, work: Callable[[Connection], T]) -> T:

@@ -19,6 +19,7 @@ from typing import IO, Any
 from app.agent.dialects.base import Conversation, Dialect, Exchange
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
+from app.visible import visible
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -106,7 +107,7 @@ def _article(step: Step, has_picture: bool) -> str:
     remark = f"<p>{escape(step.remark)}</p>" if step.remark else ""
     return (
         f"<article>{picture}<div><h2>{step.number}. {escape(step.summary or 'No action')}</h2>"
-        f"<p>{escape(step.thought)}</p>{fault}{remark}<pre>{escape(step.raw)}</pre></div></article>"
+        f"<p>{escape(step.thought)}</p>{fault}{remark}<pre>{escape(visible(step.raw))}</pre></div></article>"
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from app.background import Background
 
 EVERY_S = 15.0
 FILE = "alive"
@@ -18,7 +17,7 @@ class Heartbeat:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._job: asyncio.Task[None] | None = None
+        self._beats = Background("the heartbeat", self._beat)
 
     def last(self) -> datetime | None:
         """The last mark of an earlier run, None when there was none."""
@@ -28,21 +27,14 @@ class Heartbeat:
             return None
 
     def start(self) -> None:
-        self._job = asyncio.create_task(self._beat())
+        self._beats.start()
 
     async def close(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            await asyncio.wait({self._job})
-            self._mark()
+        if self._beats.running:
+            await self._beats.close()
+            with suppress(OSError):  # it was reported while it ran
+                self._path.touch()
 
-    async def _beat(self) -> None:
-        while True:
-            self._mark()
-            await asyncio.sleep(EVERY_S)
-
-    def _mark(self) -> None:
-        try:
-            self._path.touch()
-        except OSError as exc:
-            log.warning("%s cannot be written: %s", self._path, exc.strerror)
+    async def _beat(self) -> float:
+        self._path.touch()
+        return EVERY_S

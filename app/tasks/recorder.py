@@ -12,6 +12,7 @@ from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Step, TaskError
 from app.tasks.store import Store
 from app.tasks.stored import TaskRecord
+from app.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class TaskRecorder:
         )
 
     def thought(self, number: int, text: str) -> None:
-        self._topic.publish("thought", {"step": number, "text": text})
+        self._topic.publish("thought", {"step": number, "text": visible(text)})
 
     async def decided(self, step: StepRecord) -> None:
         # The intention is on disk before the phone is touched.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from app.background import Background
 from app.errors import DiskFull
 from app.tasks.store import Store
 
@@ -34,15 +34,13 @@ class Retention:
         self._store = store
         self._folder = folder
         self._limits = limits
-        self._job: asyncio.Task[None] | None = None
+        self._tidying = Background("tidying up", self._tidy_again)
 
     def start(self) -> None:
-        self._job = asyncio.create_task(self._go_on())
+        self._tidying.start()
 
     async def close(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            await asyncio.wait({self._job})
+        await self._tidying.close()
 
     @property
     def is_tight(self) -> bool:
@@ -67,10 +65,6 @@ class Retention:
             if left:
                 log.info("removed the screenshots of %d tasks", left)
 
-    async def _go_on(self) -> None:
-        while True:
-            try:
-                await self.tidy()
-            except Exception:  # the disk or the database, which may be well the next time
-                log.exception("tidying up failed")
-            await asyncio.sleep(EVERY_S)
+    async def _tidy_again(self) -> float:
+        await self.tidy()
+        return EVERY_S

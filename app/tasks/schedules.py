@@ -19,7 +19,14 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy import Connection, Select, Text, delete, select, type_coerce, update
 
-from app.errors import AppError, InputError, ScheduleNotFound, ScheduleOverlaps, TaskNotFound
+from app.errors import (
+    AppError,
+    InputError,
+    RecordDamaged,
+    ScheduleNotFound,
+    ScheduleOverlaps,
+    TaskNotFound,
+)
 from app.request_body import RequestBody
 from app.tasks.cron import local_zone, trigger
 from app.tasks.database import Database, schedules, upsert
@@ -346,10 +353,9 @@ def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
 def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> ScheduleRecord:
     log.warning("schedule %s cannot be read and is switched off: %s", row["id"], why)
     created_at = datetime.fromisoformat(row["created_at"])
-    error = TaskError(
-        code="record_damaged",
-        message=f"The schedule cannot be read: {why}"[:500],
-        hint="Change it with PATCH /schedules/{id}, or remove it.",
+    error = RecordDamaged(
+        f"The schedule cannot be read: {why}"[:500],
+        "Change it with PATCH /schedules/{id}, or remove it.",
     )
     texts: dict[str, Any] = {
         name: body[name] if isinstance(body.get(name), str) else ""
@@ -362,7 +368,7 @@ def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> 
         id=row["id"],
         created_at=created_at,
         armed_at=created_at,
-        last_error=error,
+        last_error=TaskError.of(error),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.errors import RecordDamaged
 from app.tasks.models import OPEN, Step, Task, TaskError
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,7 @@ log = logging.getLogger(__name__)
 VERSION = 2
 """1 had no `version`, no `asked` and no `owner`."""
 _PRIVATE = {"version", "asked", "owner"}
-DAMAGED = TaskError(
-    code="record_damaged",
-    message="The record of this task cannot be read.",
-    hint="Delete it with `phonepilot tasks delete ID`. Its other data is untouched until then.",
-)
+DAMAGED = TaskError.of(RecordDamaged("The record of this task cannot be read."))
 
 
 class TaskRecord(Task):
@@ -134,6 +131,6 @@ def step_from(number: int, body: Any) -> Step:
             app="",
             width=0,
             height=0,
-            error=DAMAGED.model_copy(update={"message": "The record of this step cannot be read."}),
+            error=TaskError.of(RecordDamaged("The record of this step cannot be read.")),
             started_at=datetime.fromtimestamp(0, UTC),
         )

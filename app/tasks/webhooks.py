@@ -13,16 +13,17 @@ import hashlib
 import hmac
 import json
 import logging
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from app import __version__
+from app.background import Background
 from app.errors import InputError
 from app.tasks.database import Database, deliveries, upsert
 from app.tasks.stored import TaskRecord
@@ -32,7 +33,9 @@ log = logging.getLogger(__name__)
 RETRIES_S = (5, 30, 120, 900, 3600, 6 * 3600, 24 * 3600)
 """How long after each failed attempt the next one comes; after the last one no more."""
 TIMEOUT_S = 10.0
-_TOGETHER = 8
+_TOGETHER, _TO_ONE_HOST = 16, 2
+"""Deliveries under way at a time, and of those to one receiver."""
+_LOOKED_AT = 500
 _IDLE_S = 3600.0
 SECRET_PREFIX = "whsec_"
 
@@ -55,8 +58,8 @@ class Webhooks:
         self._database = database
         self._key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
         self._allowed = {host.casefold() for host in allowed_hosts}
-        self._news = asyncio.Event()
-        self._job: asyncio.Task[None] | None = None
+        self._delivering = Background("delivering webhooks", self._deliver_due)
+        self._under_way: dict[str, asyncio.Task[None]] = {}
         # Redirects are not followed: they could lead where the operator did not allow.
         self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
 
@@ -89,37 +92,50 @@ class Webhooks:
                 due_at=datetime.now(UTC),
             )
         )
-        self._news.set()
+        self._delivering.wake()
 
     def start(self) -> None:
-        self._job = asyncio.create_task(self._deliver_all())
+        self._delivering.start()
 
     async def close(self) -> None:
         """Stop; what was not taken yet is tried again after the next start."""
-        if self._job is not None:
-            self._job.cancel()
-            await asyncio.wait({self._job})
+        await self._delivering.close()
+        for attempt in [*self._under_way.values()]:
+            attempt.cancel()
+        if self._under_way:
+            await asyncio.wait({*self._under_way.values()})
         await self._http.aclose()
 
-    async def _deliver_all(self) -> None:
-        while True:
-            try:
-                await self._deliver_some()
-            except Exception:  # a full disk, say, which may have room again
-                log.exception("webhooks rest for %d s", RETRIES_S[0])
-                await asyncio.sleep(RETRIES_S[0])
+    async def _deliver_due(self) -> float:
+        """Begin the deliveries that are due; how long until the next one may be.
 
-    async def _deliver_some(self) -> None:
-        """Make the deliveries that are due, or wait until one may be."""
-        self._news.clear()
+        Each goes on by itself, so that a receiver which is slow delays nobody but its own.
+        """
         due, next_at = await self._due()
-        if due:
-            await asyncio.gather(*(self._attempt(delivery) for delivery in due))
+        for delivery in due:
+            host = urlsplit(delivery.url).netloc
+            if delivery.id in self._under_way or self._busy_with(host) >= _TO_ONE_HOST:
+                continue
+            if len(self._under_way) >= _TOGETHER:
+                break
+            attempt = asyncio.create_task(self._attempt(delivery), name=host)
+            self._under_way[delivery.id] = attempt
+            attempt.add_done_callback(partial(self._done, delivery.id))
+        if next_at is None:
+            return _IDLE_S
+        return min(_IDLE_S, max(0.05, (next_at - datetime.now(UTC)).total_seconds()))
+
+    def _busy_with(self, host: str) -> int:
+        return sum(attempt.get_name() == host for attempt in self._under_way.values())
+
+    def _done(self, name: str, attempt: asyncio.Task[None]) -> None:
+        del self._under_way[name]
+        if not attempt.cancelled() and (error := attempt.exception()) is not None:
+            # Its row could not be changed; a pause, or it would be tried again at once.
+            log.error("webhook %s: %r", name, error)
+            asyncio.get_running_loop().call_later(RETRIES_S[0], self._delivering.wake)
             return
-        wait_s = (next_at - datetime.now(UTC)).total_seconds() if next_at else _IDLE_S
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.05, wait_s)):
-                await self._news.wait()
+        self._delivering.wake()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
@@ -165,13 +181,21 @@ class Webhooks:
         }
 
     async def _due(self) -> tuple[list[Delivery], datetime | None]:
-        """(some that are due now, when the next one is)."""
-        query = select(deliveries.c.body).order_by(deliveries.c.due_at).limit(_TOGETHER)
-        rows = await self._database.call(lambda c: c.execute(query).scalars().all())
-        waiting = [Delivery.model_validate(row) for row in rows]
+        """(what is due now, when the next one after that is)."""
         now = datetime.now(UTC)
-        due = [delivery for delivery in waiting if delivery.due_at <= now]
-        return due, waiting[0].due_at if waiting else None
+        query = select(deliveries.c.body).order_by(deliveries.c.due_at)
+        ready = query.where(deliveries.c.due_at <= now.isoformat()).limit(_LOOKED_AT)
+        later = query.where(deliveries.c.due_at > now.isoformat()).limit(1)
+
+        def read(connection: Connection) -> tuple[list[Any], list[Any]]:
+            return (
+                [*connection.execute(ready).scalars()],
+                [*connection.execute(later).scalars()],
+            )
+
+        due, next_one = await self._database.call(read)
+        first = Delivery.model_validate(next_one[0]).due_at if next_one else None
+        return [Delivery.model_validate(row) for row in due], first
 
     async def _keep(self, delivery: Delivery) -> None:
         kept = upsert(deliveries, _row(delivery), "id")

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import DeviceBusy
-from app.tasks.queue import ANY, LocalQueue, Ticket
+from app.tasks import queue as queue_module
+from app.tasks.queue import ANY, Deal, Line, LocalQueue, Ticket
 
 
 @dataclass
@@ -171,3 +173,136 @@ def test_no_phone_is_used_twice_or_lost(tasks: list[tuple[str, int, bool, int]])
                 pass
 
     asyncio.run(run())
+
+
+async def test_two_who_wait_do_not_spin_on_a_phone_that_is_held_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Counting(Phones):
+        tries = 0
+
+        @asynccontextmanager
+        async def hold(self, serial: str) -> AsyncIterator[str]:
+            self.tries += 1
+            async with super().hold(serial) as lease:
+                yield lease
+
+    monkeypatch.setattr(queue_module, "_HELD_ELSEWHERE_S", 3600.0)
+    phones = Counting(held={"a"})
+    queue = LocalQueue(phones)  # type: ignore[arg-type]
+    jobs = [asyncio.create_task(queue.take(Ticket(str(n), "a")).__aenter__()) for n in range(2)]
+    for _ in range(20):
+        await settled()
+    assert phones.tries == 1
+    for job in jobs:
+        job.cancel()
+    await asyncio.wait(jobs)
+
+
+async def test_a_phone_that_was_held_elsewhere_is_had_when_it_is_let_go_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queue_module, "_HELD_ELSEWHERE_S", 0.01)
+    phones = Phones(held={"a"})
+    queue, order = LocalQueue(phones), list[str]()  # type: ignore[arg-type]
+
+    async def run(name: str) -> None:
+        async with queue.take(Ticket(name, "a")):
+            order.append(name)
+
+    jobs = [asyncio.create_task(run(name)) for name in ("first", "second")]
+    await settled()
+    assert order == []
+    phones.held.clear()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*jobs)
+    assert order == ["first", "second"]
+
+
+async def test_silent_phones_delay_only_those_who_want_them() -> None:
+    class SomeSilent(Phones):
+        async def phone_of(self, serial: str) -> str:
+            if serial.startswith("silent"):
+                await asyncio.Event().wait()
+            return serial
+
+        async def answering(self) -> list[tuple[str, str]]:
+            return [("b", "b")]
+
+    queue = LocalQueue(SomeSilent())  # type: ignore[arg-type]
+    waiting = [
+        asyncio.create_task(queue.take(Ticket(f"s{n}", f"silent{n}")).__aenter__())
+        for n in range(4)
+    ]
+    await settled()
+    async with asyncio.timeout(1):
+        async with queue.take(Ticket("named", "a")) as grant:
+            assert grant.phone == "a"
+        async with queue.take(Ticket("any", ANY)) as grant:
+            assert grant.phone == "b"
+    for job in waiting:
+        job.cancel()
+    await asyncio.wait(waiting)
+
+
+PHONE_OF = {"a": "a", "b": "b", "wifi": "a"}
+
+
+def test_the_line_deals_each_phone_once_to_the_first_who_may_have_it() -> None:
+    line = Line()
+    for ticket in (
+        Ticket("late", "a"), Ticket("any", ANY), Ticket("urgent", "wifi", 5), Ticket("b", "b"),
+    ):  # fmt: skip
+        line.add(ticket)
+    deals = line.deal([("b", "b")], PHONE_OF, ())
+    assert [(deal.ticket.task_id, deal.phone) for deal in deals] == [("urgent", "a"), ("any", "b")]
+    assert line.deal([], PHONE_OF, {"a"}) == [Deal(Ticket("b", "b"), "b", "b")]
+    assert len(line) == 1
+
+
+def test_who_comes_back_has_kept_the_place() -> None:
+    line = Line()
+    first, second = Ticket("first", "a"), Ticket("second", "a")
+    arrival = line.add(first)
+    line.add(second)
+    line.remove("first")
+    line.add(first, arrival)
+    (deal,) = line.deal([], PHONE_OF, ())
+    assert deal.ticket == first
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "wifi", "gone", ANY]), st.integers(-2, 2)), max_size=30
+    ),
+    st.sets(st.sampled_from(["a", "b"])),
+    st.sets(st.sampled_from(["a", "b"])),
+)
+def test_nobody_starves_and_nothing_is_dealt_twice(
+    wanted: list[tuple[str, int]], ready: set[str], busy: set[str]
+) -> None:
+    line = Line()
+    tickets = [Ticket(str(n), device, priority) for n, (device, priority) in enumerate(wanted)]
+    for ticket in tickets:
+        line.add(ticket)
+    free = [(phone, phone) for phone in sorted(ready)]
+    got: list[str] = []
+    while deals := line.deal(free, PHONE_OF, busy):
+        phones = [deal.phone for deal in deals]
+        assert len(set(phones)) == len(phones)
+        assert not busy & set(phones)
+        got += [deal.ticket.task_id for deal in deals]
+    served = {"a", "b"} - busy
+    for ticket in tickets:
+        possible = (
+            bool(ready & served)
+            if ticket.device == ANY
+            else PHONE_OF.get(ticket.device, "") in served
+        )
+        assert (ticket.task_id in got) is possible
+        assert (ticket.task_id in line) is not possible
+    for device in ("a", "b"):
+        same = [t for t in tickets if t.device == device and t.task_id in got]
+        assert sorted(same, key=lambda t: got.index(t.task_id)) == sorted(
+            same, key=lambda t: (-t.priority, int(t.task_id))
+        )
