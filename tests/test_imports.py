@@ -19,6 +19,7 @@ FOUNDATION = {
     "kept_connection",
     "log",
     "orphan",
+    "private",
     "request_body",
     "settings",
     "tokens",
