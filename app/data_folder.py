@@ -8,6 +8,7 @@ the process id, for people.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,8 +16,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from app.errors import ConfigError, DataFolderBusy
+from app.private import FILE, private_folder, tighten, write_private
 
 LOCK, OWNER = "service.lock", "service.pid"
+
+
+_OURS = re.compile(
+    r"phonepilot\.db.*|screenshots|prompts|models|tokens\.json|webhook-secret|alive|"
+    r"keyboard-.*|service\.(lock|pid)|.*\.part"
+)
+"""What phonepilot makes in its folder."""
 
 
 @contextmanager
@@ -25,10 +34,11 @@ def owned(folder: Path) -> Iterator[None]:
 
     Raises DataFolderBusy while another service holds it, ConfigError when it cannot be written.
     """
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0, mode=FILE)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         lock.acquire()
+        _tighten(folder)
     except Timeout:
         raise _busy(folder) from None
     except OSError as exc:
@@ -39,12 +49,23 @@ def owned(folder: Path) -> Iterator[None]:
     owner = folder / OWNER
     try:
         with suppress(OSError):  # it only helps people; the lock is what counts
-            owner.write_text(f"{os.getpid()}\n", encoding="utf-8")
+            write_private(owner, f"{os.getpid()}\n".encode())
         yield
     finally:
         with suppress(OSError):
             owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _tighten(folder: Path) -> None:
+    """Have everything of ours be the user's alone, as earlier versions did not.
+
+    The folder itself too, unless something else is in it: then it is not for us to close.
+    """
+    inside = [*folder.iterdir()]
+    ours = [path for path in inside if _OURS.fullmatch(path.name)]
+    for path in [folder] if len(ours) == len(inside) else ours:
+        tighten(path)
 
 
 def owner_of(folder: Path) -> DataFolderBusy | None:

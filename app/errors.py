@@ -273,6 +273,11 @@ class CommandFailed(DeviceError):
         self.stderr = stderr
 
 
+class AnswerTooLarge(DeviceError):
+    code = "answer_too_large"
+    default_hint = "Look what is wrong with the phone; a healthy one never sends as much."
+
+
 class TextRefused(DeviceError):
     code = "text_refused"
     status = 422

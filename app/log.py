@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from app.visible import visible
+
+QUIET_S = 60.0
+"""A line that repeats comes at most once in this time."""
+_REMEMBERED = 500
 
 _task: ContextVar[str] = ContextVar("task", default="")
 
@@ -39,6 +45,50 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             row["error"] = self.formatException(record.exc_info)
         return json.dumps(row, ensure_ascii=False)
+
+
+class CountRepeats(logging.Filter):
+    """Counts the lines of a fault that repeats instead of repeating them.
+
+    Two lines are the same when their logger, their words and the texts in them are; numbers and
+    what an exception says, such as a file's name, may differ. The next line that comes through
+    says how many were left out.
+    """
+
+    def __init__(self, quiet_s: float = QUIET_S) -> None:
+        super().__init__()
+        self._quiet_s = quiet_s
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = (record.name, str(record.msg), *_words(record.args))
+        with self._lock:
+            since, left_out = self._seen.pop(key, (float("-inf"), 0))
+            if record.created - since < self._quiet_s:
+                self._seen[key] = since, left_out + 1
+                return False
+            self._seen[key] = record.created, 0
+            while len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} times more before)", ()
+            record.exc_info = None  # it stands with the first
+        return True
+
+
+def _words(args: object) -> Iterator[str]:
+    for each in args if isinstance(args, tuple) else (args,):
+        if isinstance(each, BaseException):
+            yield type(each).__name__
+        elif not isinstance(each, int | float):
+            yield str(each)
+
+
+def count_repeats() -> None:
+    """Have every handler of the root logger leave out lines that repeat."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(CountRepeats())
 
 
 class VisibleFormatter(logging.Formatter):

@@ -20,7 +20,6 @@ from app import __version__
 from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
-from app.agent.ports import Device
 from app.api.access import Access
 from app.api.devices import device_routes
 from app.api.document import describe
@@ -48,6 +47,7 @@ from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
 from app.tasks.heartbeat import Heartbeat
 from app.tasks.metrics import TaskMetrics
+from app.tasks.ports import Phone
 from app.tasks.queue import LocalQueue
 from app.tasks.retention import Limits, Retention
 from app.tasks.run import Surroundings
@@ -154,10 +154,10 @@ async def _start_parts(
     await schedules.start()
     stack.callback(schedules.close)
 
-    async def shown(serial: str) -> Device:
+    async def shown(serial: str) -> Phone:
         return await runner.shown_device(serial) or await fleet.get(serial)
 
-    screens = app.state.screens = LiveScreens(shown)
+    screens = app.state.screens = LiveScreens(shown, fleet.phone_of)
     tools = McpTools(runner, fleet, screens)
     await stack.enter_async_context(tools.start())
     app.router.routes.extend(tools.routes)

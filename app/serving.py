@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,12 +16,33 @@ from app.errors import ConfigError
 from app.main import create_app, let_go
 from app.settings import Settings
 
+MOST_FILES = 65_536
+"""Connections and files at once; a hard limit of millions makes some libraries slow."""
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us, MOST_FILES at most.
+
+    Many systems begin with 1,024, which some hundred watchers and their phones use up.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    with suppress(ValueError, OSError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Run the service until it is cancelled; `ready` gets its URL once it answers.
 
     Raises AppError when it cannot start.
     """
+    raise_file_limit()
     app = create_app(settings)
     with open_socket(settings.service.host, settings.service.port) as listener:
         # The parts are started here and not by uvicorn, which would turn our errors into text.

@@ -21,6 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import ConfigError, InputError
+from app.private import private_folder
 
 RIGHTS = ("read", "run", "control", "admin")
 """See tasks and screens; run tasks, ask the engine; connect phones, restart the engine; all."""
@@ -127,7 +128,7 @@ class Tokens:
             }
             for token in tokens
         ]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         _write_private(self._path, json.dumps(rows, indent=1))
 
 
@@ -137,7 +138,7 @@ def webhook_secret(path: Path) -> str:
     "whsec_" and 32 random bytes in base64, as the libraries of Standard Webhooks take it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         if not path.exists():
             made = base64.b64encode(secrets.token_bytes(32)).decode()
             _write_private(path, f"whsec_{made}")

@@ -14,9 +14,9 @@ from typing import Literal
 
 from app.adb import parse, power
 from app.adb.connection import Deadline
-from app.adb.screen import Frame, decode_png, decode_raw
+from app.adb.screen import MAX_BYTES, Frame, decode_png, decode_raw
 from app.adb.shell import Shell
-from app.errors import ScreenshotUnavailable, SecureScreen
+from app.errors import AnswerTooLarge, ScreenshotUnavailable, SecureScreen
 
 log = logging.getLogger(__name__)
 
@@ -150,8 +150,9 @@ class Capture:
     def _take(self, shell: Shell, kind: Kind, display: str | None, deadline: Deadline) -> Frame:
         begun = time.monotonic()
         argv = ["screencap", *(["-p"] if kind == "png" else [])]
-        result = shell.run(argv + (["-d", display] if display else []), deadline=deadline)
+        argv += ["-d", display] if display else []
         try:
+            result = shell.run(argv, deadline=deadline, limit=MAX_BYTES)
             if result.exit_code != 0:
                 reason = result.error_text or f"screencap ended with {result.exit_code}"
                 raise ScreenshotUnavailable(f"no screenshot: {reason[:200]}")
@@ -160,6 +161,9 @@ class Capture:
                 if kind == "png"
                 else decode_raw(result.stdout)
             )
+        except AnswerTooLarge as exc:
+            self._failed(kind)
+            raise ScreenshotUnavailable(f"no screenshot: {exc.message}", exc.hint) from exc
         except ScreenshotUnavailable:
             self._failed(kind)
             raise

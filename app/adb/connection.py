@@ -21,6 +21,7 @@ from ppadb.connection import Connection
 
 from app.errors import (
     AdbServerUnreachable,
+    AnswerTooLarge,
     DeviceDisconnected,
     DeviceError,
     DeviceNotChosen,
@@ -205,12 +206,22 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
             )
         return self.exactly(int(digits, 16)).decode("utf-8", "replace")
 
-    def read_all(self) -> bytes:
-        """Everything up to the end of the stream. The wire does not tell an end from a loss."""
+    def read_all(self, limit: int) -> bytes:
+        """Everything up to the end of the stream. The wire does not tell an end from a loss.
+
+        Raises AnswerTooLarge when more than `limit` bytes come.
+        """
         parts: list[bytes] = []
         while part := self._recv(_CHUNK):
+            limit -= len(part)
+            if limit < 0:
+                raise self.too_large()
             parts.append(part)
         return b"".join(parts)
+
+    def too_large(self) -> AnswerTooLarge:
+        """What to raise for an answer that is not read to its end."""
+        return AnswerTooLarge(f"device {self.serial} sent more than any answer may have")
 
 
 class ExactClient(Client):  # type: ignore[misc]  # ppadb has no types

@@ -26,6 +26,7 @@ from app.adb.shell import Completed, Shell
 from app.adb.threads import run_in_thread
 from app.adb.ui_dump import ShownText, shown_texts
 from app.errors import DeviceError, InputError
+from app.glimpses import Glimpses
 
 T = TypeVar("T")
 
@@ -97,12 +98,20 @@ class Device:
         self._running: set[asyncio.Future[Any]] = set()
         self._keyboard = Keyboard(SavedKeyboard(state_dir, serial))
         self._typing = asyncio.Lock()
+        self._task_has_it = False
+        self._glimpses = Glimpses(self._look)
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until a phone that dropped off is back; raises as `Fleet.wait_ready` does."""
         await self._wait_ready(self.serial, timeout_s)
 
     async def _call(self, work: Callable[[Deadline], T], seconds: float) -> T:
+        if not self._task_has_it:
+            return await self._in_thread(work, seconds)
+        with self._glimpses.working():
+            return await self._in_thread(work, seconds)
+
+    async def _in_thread(self, work: Callable[[Deadline], T], seconds: float) -> T:
         async with self._limiter:
             deadline = Deadline(seconds)
             thread = run_in_thread(lambda: work(deadline))
@@ -125,6 +134,7 @@ class Device:
         device = copy.copy(self)
         device._shell = Shell(self._shell.client, self.serial, check)
         device._in_use = lambda serial: True
+        device._task_has_it = True
         device._running = set()
         return device
 
@@ -174,7 +184,24 @@ class Device:
         any other. Raises ScreenshotUnavailable.
         """
         take = self._capture.take_lit if self._in_use(self.serial) else self._capture.take
-        return await self._call(lambda deadline: take(self._shell, deadline), SCREENSHOT_S)
+
+        async def now() -> screen.Frame:
+            return await self._call(lambda deadline: take(self._shell, deadline), SCREENSHOT_S)
+
+        return await (self._glimpses.first(now) if self._task_has_it else now())
+
+    async def glimpse(self, max_age_s: float) -> screen.Frame:
+        """The screen as it was at most `max_age_s` ago, for those who watch: all of them share one
+        screenshot, and while a task works with the phone it is the task's.
+
+        A black screen is a picture like any other. Raises ScreenshotUnavailable.
+        """
+        return await self._glimpses.get(max_age_s)
+
+    async def _look(self) -> screen.Frame:
+        return await self._in_thread(
+            lambda deadline: self._capture.take(self._shell, deadline), SCREENSHOT_S
+        )
 
     async def shown_texts(self) -> list[ShownText]:
         """Every text on the screen and where; raises ScreenshotUnavailable when it is not told."""

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from app.private import private_folder, touch_private
+
 
 class SavedKeyboard:
     """The id of one phone's keyboard in a file; without a folder it is kept in memory only."""
@@ -28,8 +30,9 @@ class SavedKeyboard:
     def keep(self, keyboard: str) -> None:
         """Write the id down; it is on disk when this returns. Raises OSError."""
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self._path.parent)
             new = self._path.with_suffix(".new")
+            touch_private(new)
             with new.open("w", encoding="utf-8") as file:
                 file.write(keyboard)
                 file.flush()

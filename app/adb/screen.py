@@ -23,7 +23,10 @@ _PNG_END = b"IEND\xaeB`\x82"
 _PNG_SIZE = struct.Struct(">2I")
 _PNG_HEAD = 33  # signature and IHDR
 _MAX_SIDE = 16_384
-_MAX_PIXELS = 64_000_000
+_MAX_PIXELS = 16_000_000
+"""Twice a 4K display, of which no phone or tablet has more."""
+MAX_BYTES = 4 * _MAX_PIXELS + 2**16
+"""Of a screenshot, raw or PNG, with what may stand around it."""
 _RAW_HEADER = struct.Struct("<3I")
 _HEADER_SIZES = (12, 16)
 # android.graphics.PixelFormat: bytes per pixel, Pillow's name of the layout

@@ -14,7 +14,7 @@ from typing import Literal
 from app.adb import parse, power
 from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.connection import Deadline
-from app.adb.shell import Shell
+from app.adb.shell import MAX_TEXT, Shell
 from app.errors import CommandFailed, DeviceError, DeviceLocked, InputError, InputRefused
 
 Status = Literal["ok", "warning", "problem"]
@@ -112,7 +112,7 @@ def install(shell: Shell, apk: bytes, deadline: Deadline) -> None:
     with shell.open(service, deadline) as connection:
         for start in range(0, len(apk), _CHUNK):
             connection.write(apk[start : start + _CHUNK])
-        said = connection.read_all().decode("utf-8", "replace").strip()
+        said = connection.read_all(MAX_TEXT).decode("utf-8", "replace").strip()
     if not said.endswith("Success"):
         raise CommandFailed(f"the phone did not install it: {said[:300] or 'no answer'}", 1, said)
 

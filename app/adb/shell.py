@@ -24,6 +24,9 @@ _STDOUT, _STDERR, _EXIT = 1, 2, 3
 _ROOM_FOR_FALLBACK = 64
 MAX_COMMAND = MAX_REQUEST - len(_PREFIX) - _ROOM_FOR_FALLBACK
 """Bytes in one command line."""
+MAX_TEXT = 2**24
+"""Bytes in the output of a command that writes text. `dumpsys activity` of a crowded phone has some
+two million."""
 _ANY_OPEN = 4096 - len(_PREFIX + "\0")
 """Bytes in a command line that fits an OPEN of any Android version."""
 
@@ -122,10 +125,11 @@ class Shell:
             self._features = frozenset(answer.strip().split(","))
         return self._features
 
-    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+    def run(self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT) -> Completed:
         """Run commands one after the other, up to the first that fails.
 
-        Raises DeviceDisconnected when the answer ends before the exit code, DeviceTimeout,
+        Raises AnswerTooLarge as soon as more than `limit` bytes of output have come,
+        DeviceDisconnected when the answer ends before the exit code, DeviceTimeout,
         DeviceNotFound, DeviceOffline, DeviceUnauthorized, AdbServerUnreachable and InputError.
         The fence is asked before each call and raises when the right to this device has ended.
         """
@@ -133,8 +137,8 @@ class Shell:
         if self._fence is not None:
             self._fence()
         if SHELL_V2 in self.features(deadline):
-            return self._run_framed(line, deadline)
-        return self._run_marked(line, deadline)
+            return self._run_framed(line, deadline, limit)
+        return self._run_marked(line, deadline, limit)
 
     @contextlib.contextmanager
     def open(self, service: str, deadline: Deadline) -> Iterator[ExactConnection]:
@@ -147,11 +151,14 @@ class Shell:
         with self.client.open(self.serial, service, deadline) as connection:
             yield connection
 
-    def _run_framed(self, line: str, deadline: Deadline) -> Completed:
+    def _run_framed(self, line: str, deadline: Deadline, limit: int) -> Completed:
         streams: dict[int, list[bytes]] = {_STDOUT: [], _STDERR: []}
         with self.client.open(self.serial, _PREFIX + line, deadline) as connection:
             while True:
                 kind, length = _FRAME.unpack(connection.exactly(_FRAME.size))
+                limit -= length
+                if limit < 0:
+                    raise connection.too_large()
                 data = connection.exactly(length)
                 if kind == _EXIT:
                     stdout, stderr = (b"".join(streams[kind]) for kind in (_STDOUT, _STDERR))
@@ -159,11 +166,12 @@ class Shell:
                 if kind in streams:
                     streams[kind].append(data)
 
-    def _run_marked(self, line: str, deadline: Deadline) -> Completed:
+    def _run_marked(self, line: str, deadline: Deadline, limit: int) -> Completed:
         """For devices before Android 7: the exit code comes after a mark at the end of stdout."""
         mark = secrets.token_hex(8)
         with self.client.open(self.serial, f"exec:{line}; echo {mark}$?", deadline) as connection:
-            output, found, code = connection.read_all().rpartition(mark.encode())
+            said = connection.read_all(limit)
+        output, found, code = said.rpartition(mark.encode())
         if not found or not code.strip().isdigit():
             raise DeviceDisconnected(f"device {self.serial} dropped off in the middle of a command")
         return Completed(output, b"", int(code))

@@ -11,10 +11,12 @@ from xml.etree import ElementTree
 
 from app.adb.connection import Deadline
 from app.adb.shell import Shell
-from app.errors import ScreenshotUnavailable
+from app.errors import AnswerTooLarge, ScreenshotUnavailable
 
 PATH = "/data/local/tmp/phonepilot-ui.xml"
 """Where no app can read it."""
+MAX_DUMP = 2**22
+"""Bytes of a list; that of a crowded page has some hundred thousand."""
 _BOUNDS = re.compile(r"\[(-?\d{1,5}),(-?\d{1,5})\]\[(-?\d{1,5}),(-?\d{1,5})\]")
 
 
@@ -35,9 +37,11 @@ def shown_texts(shell: Shell, deadline: Deadline) -> list[ShownText]:
 
     Raises ScreenshotUnavailable when the phone does not tell, as while an animation runs.
     """
-    said = shell.run(
-        ["uiautomator", "dump", PATH], ["cat", PATH], ["rm", "-f", PATH], deadline=deadline
-    )
+    commands = (["uiautomator", "dump", PATH], ["cat", PATH], ["rm", "-f", PATH])
+    try:
+        said = shell.run(*commands, deadline=deadline, limit=MAX_DUMP)
+    except AnswerTooLarge as exc:
+        raise ScreenshotUnavailable(f"no list of texts: {exc.message}", exc.hint) from exc
     start = said.text.find("<?xml")
     if said.exit_code != 0 or start < 0:
         raise ScreenshotUnavailable("the phone does not tell which texts are on its screen")

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from app.errors import ConfigError, InputError
+from app.private import private_folder, write_private
 
 LANGUAGES = ("en", "zh")
 MAX_PROMPT = 100_000
@@ -85,9 +86,9 @@ def import_prompt(source: Path, name: str, lang: str, own: Path) -> str:
         text = _from_python(text, source)
     if not text.strip():
         raise InputError(f"{source} is empty")
-    own.mkdir(parents=True, exist_ok=True)
+    private_folder(own)
     partial = own / f".{name}.{lang}.part"
-    partial.write_bytes(text.encode())
+    write_private(partial, text.encode())
     partial.replace(own / f"{name}.{lang}.md")
     return text
 

@@ -135,8 +135,8 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         png: bool = False,
     ) -> Response:
         """The screen now: JPEG of at most `max_side` pixels, or `?png=true` for every pixel."""
-        frame = await (await screens.get(serial)).screenshot()
-        body = await asyncio.to_thread(frame.png if png else lambda: frame.jpeg(max_side))
+        frame = await screens.frame(serial)
+        body = await (asyncio.to_thread(frame.png) if png else screens.jpeg(frame, max_side))
         headers: dict[str, Any] = {"Cache-Control": "no-store"}
         return Response(body, media_type="image/png" if png else "image/jpeg", headers=headers)
 
@@ -150,7 +150,10 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         max_side: Annotated[int, Query(ge=64, le=4096)] = 800,
         fps: Annotated[float, Query(ge=0.2, le=MAX_FPS)] = 5,
     ) -> StreamingResponse:
-        """The screen as MJPEG, for an `<img>`: a new picture when it has changed."""
+        """The screen as MJPEG, for an `<img>`: a new picture when it has changed.
+
+        All who watch a phone share its pictures; a task that works with it goes first.
+        """
         await screens.get(serial)
         return StreamingResponse(
             screens.watch(serial, max_side, fps),

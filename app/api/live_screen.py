@@ -1,78 +1,142 @@
-"""A phone's screen as a film: one picture after another, taken once for all who watch."""
+"""A phone's screen for all who watch it: taken once, and encoded once in each size.
+
+Watchers of one phone share a loop that takes pictures at the fastest rate that one of them asks
+for, and only while somebody watches. Pictures are encoded in a thread of their own, so that a
+hundred watchers take no more than one processor from the tasks.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
-from app.agent.ports import Device
+from app.agent.screen import Frame
 from app.errors import DeviceError
+from app.tasks.ports import Phone
 
 log = logging.getLogger(__name__)
 
 BOUNDARY = "phonepilot-frame"
 MAX_FPS = 10.0
 KEEP_S = 2.0
-"""The same picture is sent again after so long, so that a connection that is gone is noticed."""
+"""The same picture is sent again after this time, so that a connection that is gone is noticed."""
+SIDES = (
+    64,
+    96,
+    128,
+    192,
+    256,
+    320,
+    400,
+    480,
+    560,
+    640,
+    800,
+    960,
+    1200,
+    1600,
+    2000,
+    2400,
+    3200,
+    4096,
+)
+"""The sizes of a stream, in pixels of the longer side: each costs an encoding of every picture."""
+_TRIES = 3
 
 
-@dataclass
+@dataclass(eq=False)
 class _Film:
-    """The last picture of one phone in one size. `viewers` keep it going."""
+    """The last picture of one phone. `rates` are what each of its watchers asks for, in pictures a
+    second."""
 
-    picture: bytes = b""
+    frame: Frame | None = None
     number: int = 0
-    viewers: int = 0
+    rates: list[float] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    joined: asyncio.Event = field(default_factory=asyncio.Event)
     job: asyncio.Task[None] | None = None
 
 
 class LiveScreens:
-    """`get` gives the phone of a serial as it may be shown; raises DeviceError."""
+    """`get` gives the phone of a serial as it may be shown now; raises DeviceError. `phone_of`
+    gives the same for all serials of one phone."""
 
-    def __init__(self, get: Callable[[str], Awaitable[Device]]) -> None:
+    def __init__(
+        self,
+        get: Callable[[str], Awaitable[Phone]],
+        phone_of: Callable[[str], Awaitable[str]] | None = None,
+    ) -> None:
         self.get = get
-        self._films: dict[tuple[str, int], _Film] = {}
+        self._phone_of = phone_of
+        self._films: dict[str, _Film] = {}
+        self._encoded: WeakKeyDictionary[Frame, dict[int, asyncio.Future[bytes]]] = (
+            WeakKeyDictionary()
+        )
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="screens")
         self._closed = False
 
+    async def frame(self, serial: str) -> Frame:
+        """The screen now; raises DeviceError."""
+        return await self._frame(serial, 0)
+
+    async def jpeg(self, frame: Frame, max_side: int) -> bytes:
+        """The frame as JPEG of at most `max_side` pixels, encoded once however many ask."""
+        sizes = self._encoded.setdefault(frame, {})
+        if max_side not in sizes:
+            loop = asyncio.get_running_loop()
+            sizes[max_side] = loop.run_in_executor(self._pool, frame.jpeg, max_side)
+        return await asyncio.shield(sizes[max_side])
+
     async def watch(self, serial: str, max_side: int, fps: float) -> AsyncIterator[bytes]:
-        """Parts of a multipart/x-mixed-replace body, until the phone is gone."""
-        film = self._films.setdefault((serial, max_side), _Film())
-        film.viewers += 1
+        """Parts of a multipart/x-mixed-replace body, until the phone is gone.
+
+        The pictures have the next smaller size of SIDES.
+        """
+        phone = await self._phone_of(serial) if self._phone_of else serial
+        side = SIDES[max(0, bisect_right(SIDES, max_side) - 1)]
+        film = self._films.setdefault(phone, _Film())
+        film.rates.append(fps)
+        film.joined.set()  # it may want pictures sooner than all before it
         if film.job is None:
-            film.job = asyncio.create_task(self._take(serial, max_side, film))
+            film.job = asyncio.create_task(self._take(serial, film), name=f"film of {serial}")
         try:
-            sent, clock = -1, asyncio.get_running_loop().time
+            sent, clock = 0, asyncio.get_running_loop().time
             while not self._closed:
                 begun = clock()
-                news = film.news
                 if film.number == sent:
-                    await _news_or_time(news)
-                if film.job.done():
+                    await _set_or_time(film.news, KEEP_S)
+                if film.job.done() or self._closed:
                     return
-                if film.picture:
+                if film.frame is not None:
                     sent = film.number
-                    yield _part(film.picture)
+                    yield _part(await self.jpeg(film.frame, side))
                 await asyncio.sleep(max(0.0, begun + 1 / fps - clock()))
         finally:
-            film.viewers -= 1
-            if not film.viewers:
-                self._end(serial, max_side, film)
+            film.rates.remove(fps)
+            if not film.rates:
+                film.job.cancel()
+                if self._films.get(phone) is film:
+                    del self._films[phone]
 
-    async def _take(self, serial: str, max_side: int, film: _Film) -> None:
+    async def _take(self, serial: str, film: _Film) -> None:
         clock, seen = asyncio.get_running_loop().time, b""
         try:
-            while True:
-                begun = clock()
-                frame = await (await self.get(serial)).screenshot()
+            while film.rates:
+                film.joined.clear()
+                begun, pause = clock(), 1 / max(film.rates)
+                frame = await self._frame(serial, pause / 2)
                 if frame.fingerprint() != seen:
                     seen = frame.fingerprint()
-                    film.picture = await asyncio.to_thread(frame.jpeg, max_side)
+                    film.frame = frame
                     film.number += 1
                     _wake(film)
-                await asyncio.sleep(max(0.0, begun + 1 / MAX_FPS - clock()))
+                await _set_or_time(film.joined, begun + pause - clock())
         except DeviceError as exc:
             log.info("the film of %s ends: %s", serial, exc.message)
         except Exception:
@@ -80,10 +144,14 @@ class LiveScreens:
         finally:
             _wake(film)
 
-    def _end(self, serial: str, max_side: int, film: _Film) -> None:
-        if film.job is not None:
-            film.job.cancel()
-        self._films.pop((serial, max_side), None)
+    async def _frame(self, serial: str, max_age_s: float) -> Frame:
+        for _ in range(_TRIES):
+            phone = await self.get(serial)
+            frame = await phone.glimpse(max_age_s)
+            if await self.get(serial) is phone:
+                return frame
+            # A task with secrets has begun or ended meanwhile: this may be more than may be shown.
+        raise DeviceError(f"device {serial} changed hands again and again", "Look again.")
 
     def close(self) -> None:
         """End every film, which would hold the service up."""
@@ -97,12 +165,10 @@ def _wake(film: _Film) -> None:
     news.set()
 
 
-async def _news_or_time(news: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(KEEP_S):
-            await news.wait()
-    except TimeoutError:
-        return
+async def _set_or_time(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _part(picture: bytes) -> bytes:

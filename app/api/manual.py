@@ -6,16 +6,15 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from app.agent.ports import Device
 from app.request_body import RequestBody
-from app.tasks.ports import Fleet
+from app.tasks.ports import Fleet, Phone
 from app.tasks.runner import Runner
 
 Pixel = Annotated[int, Field(ge=0, le=20_000)]
 MAX_TEXT = 10_000
 
 
-class HandyDevice(Device, Protocol):
+class HandyDevice(Phone, Protocol):
     """A phone with what only a person's hand needs."""
 
     async def press(self, key: str) -> None:

@@ -87,8 +87,8 @@ class McpTools:
         """What a phone shows now."""
         async with _as_tool(context, "read"):
             serial = (await self._fleet.choose(device)).serial
-            frame = await (await self._screens.get(serial)).screenshot()
-            return Image(data=await asyncio.to_thread(frame.jpeg, SCREEN_SIDE), format="jpeg")
+            frame = await self._screens.frame(serial)
+            return Image(data=await self._screens.jpeg(frame, SCREEN_SIDE), format="jpeg")
 
     async def run_task(
         self,

@@ -310,3 +310,35 @@ def bench_bodies(
     for row in rows:
         kind, *values = asdict(row).values()
         terminal.say(f"{kind:<20}{''.join(f'{value:>12}' for value in values)}")
+
+
+@bench_app.command(
+    "watchers", epilog="Example: `phonepilot bench watchers --watchers 100 --followers 300`"
+)
+def bench_watchers(
+    watchers: Annotated[
+        int, typer.Option(min=0, max=1000, help="Streams of the screen, in four sizes.")
+    ] = 100,
+    followers: Annotated[
+        int, typer.Option(min=0, max=2000, help="Streams of events, idle meanwhile.")
+    ] = 300,
+    steps: Annotated[int, typer.Option(min=5, max=100, help="Steps of each task.")] = 40,
+    json_: Json = False,
+) -> None:
+    """Measure what many who only look cost a task: the time of its steps with and without them."""
+    from dataclasses import asdict
+
+    from app.bench.watchers import measure
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    rows = run_to_end(measure(watchers, followers, steps, tell))
+    if json_:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    names = ("watchers", "followers", "steps", "ms a step", "shots", "times")
+    terminal.say(f"[bold]{''.join(f'{name:>12}' for name in names)}[/]")
+    for row in rows:
+        terminal.say("".join(f"{value:>12}" for value in asdict(row).values()))

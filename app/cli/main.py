@@ -183,13 +183,14 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Default: service.port, 8770.")] = None,
 ) -> None:
     """Run the service: HTTP API and dashboard, until Ctrl-C."""
-    from app.log import log_json
+    from app.log import count_repeats, log_json
     from app.serving import serve as run_service
     from app.settings import load_settings
 
     settings = load_settings(config or (), {"service.port": port})
     if settings.service.log == "json":
         log_json()
+    count_repeats()
     run_to_end(
         run_service(settings, lambda url: Terminal().say(f"phonepilot is ready at [bold]{url}[/]"))
     )
@@ -216,7 +217,7 @@ QUIRK_HELP = (
     "A trap of real phones, NAME or NAME=VALUE; may be repeated: android=9, displays=2, "
     "secure=PACKAGE, no-inject, unauthorized, asleep, locked=PIN, "
     "adbkeyboard=missing|inactive|api33, no-install, no-cursor, cursor-first, max-length=UNITS, "
-    "slow-screencap=SECONDS, slow-shell=SECONDS, "
+    "slow-screencap=SECONDS, slow-shell=SECONDS, endless=COMMAND, "
     "drop-screencap=TIMES, drop-input=before|after, half-open=connect|link|stale, "
     "clock-jump=SECONDS, rotation=90, size=720x1600, "
     "override-size=720x1600, density=320, override-density=320, work-profile=PACKAGE, "

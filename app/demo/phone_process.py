@@ -35,6 +35,12 @@ class PhoneControl:
             answer = await http.get(f"{self.url}/state")
             return dict(answer.raise_for_status().json())
 
+    async def shots(self) -> int:
+        """How many screenshots it was asked for so far."""
+        async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
+            answer = await http.get(f"{self.url}/events", params={"follow": 0})
+            return answer.raise_for_status().text.count('"command": "screencap')
+
     async def reset(self, seed: int, *, scatter: bool = False) -> None:
         async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
             body = {"seed": seed, "scatter": scatter}

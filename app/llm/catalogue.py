@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm.files import check_files
+from app.private import FILE, private_folder
 from app.settings import PULLED_FILE, ModelEntry, PulledFile, PulledModel, load_pulled
 
 PART = ".part"
@@ -83,9 +84,9 @@ def alone(folder: Path) -> Iterator[None]:
     process, however that ends.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         # Beside the folder, which may be removed under the lock.
-        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0, mode=FILE):
             yield
     except Timeout as exc:
         raise ModelError(

@@ -32,6 +32,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from app.errors import ConfigError, DiskFull, StoreDamaged
+from app.private import private_folder, touch_private
 
 T = TypeVar("T")
 
@@ -87,7 +88,9 @@ class Database:
         self.folder = folder
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
+            # SQLite gives the files beside it the rights of this one.
+            touch_private(folder / FILE)
             self._engine = create_engine(f"sqlite:///{folder / FILE}")
             event.listen(self._engine, "connect", _prepare)
             event.listen(self._engine, "begin", _begin)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.background import Background
+from app.private import touch_private
 
 EVERY_S = 15.0
 FILE = "alive"
@@ -33,8 +34,8 @@ class Heartbeat:
         if self._beats.running:
             await self._beats.close()
             with suppress(OSError):  # it was reported while it ran
-                self._path.touch()
+                touch_private(self._path)
 
     async def _beat(self) -> float:
-        self._path.touch()
+        touch_private(self._path)
         return EVERY_S

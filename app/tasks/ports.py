@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from app.agent.ports import Device
+from app.agent.screen import Frame
 
 
 class DeviceRow(Protocol):
@@ -25,10 +26,17 @@ class DeviceRow(Protocol):
     def product(self) -> str: ...
 
 
+class Phone(Device, Protocol):
+    """A phone that can be watched besides."""
+
+    async def glimpse(self, max_age_s: float) -> Frame:
+        """The screen as it was at most `max_age_s` ago; never in the way of a task."""
+
+
 class Lease(Protocol):
     """Exclusive use of one phone; the device that it gives refuses once the lease has ended."""
 
-    async def device(self) -> Device: ...
+    async def device(self) -> Phone: ...
 
 
 class Fleet(Protocol):
@@ -45,11 +53,11 @@ class Fleet(Protocol):
         Waits for none that is silent.
         """
 
-    async def choose(self, serial: str | None = None) -> Device: ...
+    async def choose(self, serial: str | None = None) -> Phone: ...
 
-    async def get(self, serial: str) -> Device: ...
+    async def get(self, serial: str) -> Phone: ...
 
-    async def connect(self, address: str) -> Device: ...
+    async def connect(self, address: str) -> Phone: ...
 
     async def disconnect(self, serial: str) -> None: ...
 

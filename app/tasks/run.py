@@ -12,13 +12,12 @@ from app.agent.control import Control
 from app.agent.dialects.base import Exchange
 from app.agent.loop import MAY_COME_BACK, run_loop
 from app.agent.outcome import Limits, Outcome
-from app.agent.ports import Device
 from app.events import Topic
 from app.tasks.equipment import Equipment
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import OPEN, OpenQuestion, Status, TaskError
 from app.tasks.person import Person
-from app.tasks.ports import Fleet
+from app.tasks.ports import Fleet, Phone
 from app.tasks.queue import Grant
 from app.tasks.recorder import TaskRecorder
 from app.tasks.retention import Retention
@@ -74,7 +73,7 @@ class Run:
         self.given = dict(given or {})
         self.job: asyncio.Task[None] | None = None
         self.recorder: TaskRecorder | None = None
-        self.shown: Device | None = None
+        self.shown: DiscreetDevice | None = None
         """The phone as others may be shown it, while this task has secrets on it."""
         self.cancelled = False
         """A person has cancelled it: once, since a second time would interrupt what lets go of the
@@ -158,7 +157,7 @@ class Run:
         await self._around.store.save_task(self.record)
         self._around.metrics.ended(self.record)
 
-    async def _phone(self, grant: Grant) -> Device:
+    async def _phone(self, grant: Grant) -> Phone:
         """The phone that was granted; it may be away for a moment, as after a restart."""
         while True:
             await self.control.gate()
@@ -170,7 +169,7 @@ class Run:
                 if not self.control.pausing:
                     return await grant.lease.device()
 
-    def _discreet(self, device: Device, *, goes_on: bool) -> Device:
+    def _discreet(self, device: Phone, *, goes_on: bool) -> Phone:
         record = self.record
         anywhere = record.secret_fields == "any"
         secrets = self._around.secrets.of(record.goal, self.given, anywhere=anywhere)

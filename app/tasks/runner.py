@@ -16,7 +16,6 @@ from typing import Any
 
 from app.agent.dialects.base import Exchange
 from app.agent.outcome import Outcome
-from app.agent.ports import Device
 from app.background import Background
 from app.errors import AppError, DeviceBusy, TaskNotEnded, TaskNotFound, TaskNotRunning
 from app.log import about_task
@@ -24,6 +23,7 @@ from app.tasks.equipment import exchanges_of
 from app.tasks.idempotency import Keys
 from app.tasks.models import OPEN
 from app.tasks.new_task import Defaults, NewTask, Reply, TaskMaker
+from app.tasks.ports import Phone
 from app.tasks.queue import Queue, Ticket
 from app.tasks.reading import Reading
 from app.tasks.recovery import left_open
@@ -255,7 +255,7 @@ class Runner:
             with run.control.by_hand():
                 yield
 
-    async def shown_device(self, serial: str) -> Device | None:
+    async def shown_device(self, serial: str) -> Phone | None:
         """The phone as it may be shown, by whichever route, while a task with secrets has it."""
         shown = {run.record.device: run.shown for run in self._runs.values() if run.shown}
         if serial in shown or not shown:

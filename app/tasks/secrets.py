@@ -14,7 +14,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.agent.ports import Device
 from app.agent.screen import Foreground, Frame, ShownText
 from app.errors import (
     AdbServerUnreachable,
@@ -30,6 +29,8 @@ from app.errors import (
     SecretUnknown,
     TextRefused,
 )
+from app.glimpses import Glimpses
+from app.tasks.ports import Phone
 
 PLACEHOLDER = re.compile(r"\{\{\s*secret:([A-Za-z0-9_-]{1,64})\s*\}\}")
 VARIABLE = "PHONEPILOT_SECRET_"
@@ -105,10 +106,11 @@ class DiscreetDevice:
     """
 
     def __init__(
-        self, device: Device, secrets: Mapping[str, Secret], *, typed: bool = False
+        self, device: Phone, secrets: Mapping[str, Secret], *, typed: bool = False
     ) -> None:
         """`typed` says that the secrets may stand on the screen already."""
         self._device = device
+        self._glimpses = Glimpses(self._look)
         self._secrets = secrets
         self._typed = {each.value for each in secrets.values()} if typed else set[str]()
 
@@ -139,7 +141,8 @@ class DiscreetDevice:
 
     async def _in_password_field(self) -> bool:
         try:
-            shown = await self._device.shown_texts()
+            with self._glimpses.working():
+                shown = await self._device.shown_texts()
         except ScreenshotUnavailable:
             return False
         return any(each.password and each.focused for each in shown)
@@ -149,6 +152,18 @@ class DiscreetDevice:
             frame = await self._device.screenshot()
             if not self._typed:  # nothing was typed while it was taken
                 return frame
+        return await self._glimpses.first(self._look)
+
+    async def glimpse(self, max_age_s: float) -> Frame:
+        """For those who watch: as `screenshot`, and never in the way of the task."""
+        if not self._typed:
+            frame = await self._device.glimpse(max_age_s)
+            if not self._typed:
+                return frame
+        return await self._glimpses.get(max_age_s)
+
+    async def _look(self) -> Frame:
+        """The screen with every secret painted over; raises SecretUnguarded."""
         for _ in range(_LOOKS):
             before = await self._texts()
             frame = await self._device.screenshot()
@@ -170,7 +185,8 @@ class DiscreetDevice:
 
     async def shown_texts(self) -> Sequence[ShownText]:
         """What the phone reports, without the texts that hold a secret."""
-        shown = await self._device.shown_texts()
+        with self._glimpses.working():
+            shown = await self._device.shown_texts()
         return [each for each in shown if not (each.password or self._tells(each.text))]
 
     async def current_app(self) -> Foreground:

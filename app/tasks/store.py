@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from app.errors import TaskNotFound
+from app.private import private_folder, write_private
 from app.tasks.database import Database, keys, steps, tasks, upsert
 from app.tasks.models import OPEN, Step
 from app.tasks.stored import TaskRecord, body_of, step_from, task_from, task_row
@@ -148,8 +149,8 @@ class Store:
         path = self.screenshot_path(task_id, number)
 
         def write() -> None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(jpeg)
+            private_folder(path.parent)
+            write_private(path, jpeg)
 
         await self._database.run(write)
 

@@ -66,6 +66,13 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def command(text: str) -> str:
+    """The name of a program."""
+    if not re.fullmatch(r"[a-z]{2,20}", text):
+        raise ValueError
+    return text
+
+
 def seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text):
         raise ValueError

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.virtual_phone.quirk_values import (
     Quirk,
+    command,
     drops,
     number_of,
     one_of,
@@ -100,6 +101,13 @@ SLOW_SCREENCAP = Quirk(
 SLOW_SHELL = Quirk(
     "slow-shell", "every shell command begins so much later", "seconds", seconds, "5"
 )
+ENDLESS = Quirk(
+    "endless",
+    "the output of this command never ends, as of a phone that means harm",
+    "the name of a command, such as screencap",
+    command,
+    "screencap",
+)
 DROP_SCREENCAP = Quirk(
     "drop-screencap",
     "the link drops in the middle of a screenshot's data, so many times",
@@ -174,6 +182,7 @@ _ALL: tuple[Quirk[Any], ...] = (
     MAX_LENGTH,
     SLOW_SCREENCAP,
     SLOW_SHELL,
+    ENDLESS,
     DROP_SCREENCAP,
     DROP_INPUT,
     HALF_OPEN,

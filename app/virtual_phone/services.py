@@ -16,6 +16,7 @@ from app.virtual_phone.transport import Service, Stream
 
 STDOUT, STDERR, EXIT = 1, 2, 3
 _FRAME = struct.Struct("<BI")
+_FILLER = bytes(2**16)
 
 
 def shell_frames(kind: int, data: bytes, payload_limit: int) -> bytes:
@@ -58,6 +59,8 @@ class Services:
             stream.discard_input()
         result = await self._new_shell(receive).run(command)
         await stream.write(b"".join(data for _, data in result.output))
+        while result.endless:
+            await stream.write(_FILLER)
         if result.dropped:
             await stream.drop_link()
 
@@ -65,6 +68,9 @@ class Services:
         stream.discard_input()
         result = await self._new_shell(None).run(command)
         frames = [shell_frames(kind, data, stream.payload_limit) for kind, data in result.output]
+        while result.endless:
+            await stream.write(b"".join(frames))
+            frames = [shell_frames(STDOUT, _FILLER, stream.payload_limit)]
         if not result.dropped:
             frames.append(_FRAME.pack(EXIT, 1) + bytes([result.exit_code & 0xFF]))
         await stream.write(b"".join(frames))

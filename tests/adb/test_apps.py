@@ -9,7 +9,7 @@ import pytest
 
 from app.adb.apps import AppTable, is_package, open_url, web_address
 from app.adb.connection import Deadline, ExactClient
-from app.adb.shell import Completed, Shell
+from app.adb.shell import MAX_TEXT, Completed, Shell
 from app.errors import CommandFailed, InputError
 from tests.phones import ROOT
 
@@ -108,7 +108,12 @@ class Told(Shell):
         self.answer = answer
         self.ran: list[Sequence[str]] = []
 
-    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+    def run(
+        self,
+        *commands: Sequence[str],
+        deadline: Deadline,
+        limit: int = MAX_TEXT,
+    ) -> Completed:
         self.ran += commands
         return self.answer
 

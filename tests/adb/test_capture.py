@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+import zlib
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -12,8 +14,9 @@ from app.adb.capture import Capture
 from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.fleet import Fleet
+from app.adb.screen import decode_png, decode_raw
 from app.adb.server import AdbServer
-from app.adb.shell import Completed, Shell
+from app.adb.shell import MAX_TEXT, Completed, Shell
 from app.errors import DeviceLocked, InputError, ScreenshotUnavailable, SecureScreen
 from tests.phones import PhoneProcess
 
@@ -25,8 +28,13 @@ class Spoiled(Shell):
 
     spoil: Callable[[Completed], Completed] | None = None
 
-    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
-        result = super().run(*commands, deadline=deadline)
+    def run(
+        self,
+        *commands: Sequence[str],
+        deadline: Deadline,
+        limit: int = MAX_TEXT,
+    ) -> Completed:
+        result = super().run(*commands, deadline=deadline, limit=limit)
         is_picture = commands[0][0] == "screencap" and self.spoil is not None
         return self.spoil(result) if is_picture and self.spoil is not None else result
 
@@ -217,3 +225,30 @@ def test_the_flags_of_the_focused_window(flags: str, secure: bool | None) -> Non
 def test_flags_that_are_not_told() -> None:
     assert parse.secure("") is None
     assert parse.secure("  mCurrentFocus=Window{41b u0 com.bank/.Main}") is None
+
+
+@pytest.mark.parametrize("command", ["screencap", "uiautomator"])
+async def test_a_phone_that_never_stops_sending_is_told_apart(
+    device: Device, virtual_phone: PhoneProcess, command: str
+) -> None:
+    look = device.screenshot if command == "screencap" else device.shown_texts
+    await look()
+    endless = virtual_phone.quirks(f"endless={command}")
+    with endless, pytest.raises(ScreenshotUnavailable, match="more than"):
+        await look()
+    await look()
+
+
+@pytest.mark.parametrize(("width", "height"), [(16_000, 16_000), (4_100, 4_000)])
+def test_a_picture_larger_than_any_screen_is_not_decoded(width: int, height: int) -> None:
+    raw = struct.pack("<4I", width, height, 1, 1)
+    with pytest.raises(ScreenshotUnavailable):
+        decode_raw(raw + bytes(100))
+    head = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
+        for name, data in chunks
+    )
+    with pytest.raises(ScreenshotUnavailable, match=f"{width}x{height}"):
+        decode_png(png)

@@ -13,7 +13,7 @@ from app.adb import apps
 from app.adb.connection import Deadline
 from app.adb.device import KEYS, PARALLEL_CALLS, Device
 from app.adb.server import AdbServer
-from app.adb.shell import Completed, Shell
+from app.adb.shell import MAX_TEXT, Completed, Shell
 from app.errors import AppNotFound, CommandFailed, DeviceError, InputError
 from tests.phones import PhoneProcess
 
@@ -120,10 +120,12 @@ async def test_monkey_leaves_auto_rotate_as_it_was(
     class Unresolving(Shell):
         """The same phone, too old for `resolve-activity`."""
 
-        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+        def run(
+            self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT
+        ) -> Completed:
             if "resolve-activity" in commands[0]:
                 return Completed(b"", b"Unknown command", 255)
-            return super().run(*commands, deadline=deadline)
+            return super().run(*commands, deadline=deadline, limit=limit)
 
     shell = Unresolving(adb_server.client(), virtual_phone.serial)
     assert not virtual_phone.state()["settings"]["auto_rotate"]

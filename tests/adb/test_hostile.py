@@ -26,7 +26,7 @@ from app.adb.fleet import Fleet
 from app.adb.keyboard import Keyboard
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.server import AdbServer
-from app.adb.shell import Completed, Shell, command_line
+from app.adb.shell import MAX_TEXT, Completed, Shell, command_line
 from app.errors import AppNotFound, CommandFailed, DeviceError, InputError, TextRefused
 from tests.phones import PhoneProcess
 
@@ -71,10 +71,15 @@ class Watched(Shell):
         self._seen = max((event["seq"] for event in phone.events()), default=0)
         self._sent: list[list[Sequence[str]]] = []
 
-    def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+    def run(
+        self,
+        *commands: Sequence[str],
+        deadline: Deadline,
+        limit: int = MAX_TEXT,
+    ) -> Completed:
         command_line(*commands)  # what is refused here is never sent
         self._sent.append(list(commands))
-        return super().run(*commands, deadline=deadline)
+        return super().run(*commands, deadline=deadline, limit=limit)
 
     def check_log(self) -> None:
         """The phone ran what was sent, in this order, and nothing else."""

@@ -19,7 +19,7 @@ from app.adb.keyboard import Keyboard
 from app.adb.look import Look
 from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.server import AdbServer
-from app.adb.shell import Completed, Shell
+from app.adb.shell import MAX_TEXT, Completed, Shell
 from app.errors import TextRefused
 from tests.phones import PhoneProcess
 
@@ -120,10 +120,12 @@ async def test_the_keyboard_comes_back_when_typing_is_abandoned(
     class Abandoning(Shell):
         """Its caller gives up while the text is being sent."""
 
-        def run(self, *commands: object, deadline: Deadline) -> Completed:
+        def run(
+            self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT
+        ) -> Completed:
             if "ADB_INPUT_B64" in str(commands):
                 deadline.abandon()
-            return super().run(*commands, deadline=deadline)  # type: ignore[arg-type]
+            return super().run(*commands, deadline=deadline, limit=limit)  # type: ignore[arg-type]
 
     shell = Abandoning(adb_server.client(), virtual_phone.serial)
     with pytest.raises(Exception, match="no answer"):
@@ -198,10 +200,12 @@ async def test_keys_that_delete_nothing_are_told(
     class Deaf(Shell):
         """The same phone, whose app ignores the delete key."""
 
-        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+        def run(
+            self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT
+        ) -> Completed:
             if any("67" in command for command in commands):
                 return Completed(b"", b"", 0)
-            return super().run(*commands, deadline=deadline)
+            return super().run(*commands, deadline=deadline, limit=limit)
 
     await open_note(device)
     await device.type_text("stays")
@@ -274,10 +278,12 @@ async def test_a_keyboard_that_cannot_be_chosen_gives_way_to_keys(
     class Managed(Shell):
         """The same phone, under an administrator who forbids other keyboards."""
 
-        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+        def run(
+            self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT
+        ) -> Completed:
             if commands[0][:2] == ["ime", "enable"]:
                 return Completed(b"", b"java.lang.SecurityException: not allowed", 255)
-            return super().run(*commands, deadline=deadline)
+            return super().run(*commands, deadline=deadline, limit=limit)
 
     await open_note(device)
     shell = Managed(adb_server.client(), virtual_phone.serial)
@@ -382,10 +388,12 @@ async def test_the_keyboard_comes_back_after_a_crash(
     class Dying(Shell):
         """Its process ends while ADBKeyboard is the keyboard: nothing more is run."""
 
-        def run(self, *commands: Sequence[str], deadline: Deadline) -> Completed:
+        def run(
+            self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT
+        ) -> Completed:
             if "ADB_INPUT_B64" in str(commands) or "ime set org" in " ".join(commands[0]):
                 raise SystemExit
-            return super().run(*commands, deadline=deadline)
+            return super().run(*commands, deadline=deadline, limit=limit)
 
     shell = Dying(adb_server.client(), virtual_phone.serial)
     dying = Keyboard(SavedKeyboard(tmp_path / "state", virtual_phone.serial))

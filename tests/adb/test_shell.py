@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.adb.connection import Deadline
+from app.adb.connection import Deadline, ExactClient
 from app.adb.server import AdbServer
 from app.adb.shell import MAX_COMMAND, Completed, Shell, command_line
-from app.errors import CommandFailed, DeviceNotFound, DeviceTimeout, InputError, InputRefused
+from app.errors import (
+    AnswerTooLarge,
+    CommandFailed,
+    DeviceNotFound,
+    DeviceTimeout,
+    InputError,
+    InputRefused,
+)
 from tests.phones import PhoneProcess
 
 HOSTILE = st.text(
@@ -21,6 +31,25 @@ HOSTILE = st.text(
     ),
     max_size=60,
 )
+
+
+@contextlib.contextmanager
+def scripted_server(*answers: bytes) -> Iterator[ExactClient]:
+    """Sends the next of the answers to each connection, whatever is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for text in answers:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(text)
+                    while connection.recv(4096):
+                        pass
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield ExactClient("127.0.0.1", listener.getsockname()[1])
+        thread.join(5)
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +138,21 @@ def test_a_failed_command_keeps_its_words() -> None:
     with pytest.raises(CommandFailed, match="exit code 3: first line") as caught:
         Completed(b"", b"first line\nsecond\n", 3).check("tap")
     assert (caught.value.exit_code, caught.value.stderr) == (3, "first line\nsecond")
+
+
+@pytest.mark.parametrize("way", ["framed", "marked"])
+def test_an_answer_without_end_is_not_read_to_its_end(
+    shell: Shell, old_shell: Shell, virtual_phone: PhoneProcess, way: str
+) -> None:
+    line = shell if way == "framed" else old_shell
+    with virtual_phone.quirks("endless=getprop"):
+        with pytest.raises(AnswerTooLarge):
+            line.run(["getprop"], deadline=Deadline(20), limit=2**20)
+        assert line.run(["echo", "hi"], deadline=Deadline(5)).text == "hi\n"
+
+
+def test_a_frame_that_says_it_is_huge_is_not_read() -> None:
+    answers = (b"OKAY0008shell_v2", b"OKAYOKAY" + b"\x01" + b"\xff" * 4 + b"x" * 1000)
+    for limit in (2**24, 2**31):
+        with scripted_server(*answers) as client, pytest.raises(AnswerTooLarge):
+            Shell(client, "phone").run(["getprop"], deadline=Deadline(5), limit=limit)

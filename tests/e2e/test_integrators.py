@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
@@ -154,6 +157,33 @@ def test_the_screen_is_a_film_for_whoever_watches(stack: Stack) -> None:
         assert picture.startswith(b"\xff\xd8")
     missing = httpx.get(f"{stack.url}/devices/nope/stream", trust_env=False)
     assert missing.status_code == 404
+
+
+def test_however_many_watch_the_phone_takes_one_screenshot_after_another(stack: Stack) -> None:
+    def shots() -> int:
+        return sum(line.startswith("screencap") for line in stack.phone.commands())
+
+    with contextlib.ExitStack() as films:
+        for side in (200, 320, 480, 640, 800, 960):
+            url = f"{stack.url}/devices/{stack.phone.serial}/stream?max_side={side}&fps=2"
+            film = films.enter_context(httpx.stream("GET", url, timeout=30, trust_env=False))
+            next(film.iter_raw())
+        before, begun = shots(), time.monotonic()
+        pages = [f"{stack.url}/devices/{stack.phone.serial}/screen?max_side=300"] * 12
+        with ThreadPoolExecutor(len(pages)) as pool:
+            answers = [*pool.map(lambda page: httpx.get(page, trust_env=False), pages)]
+        assert {answer.status_code for answer in answers} == {200}
+        time.sleep(2)
+        seconds, taken = time.monotonic() - begun, shots() - before
+        # 2 a second for the films, and a few for twelve who want to see this moment.
+        assert taken <= 2 * seconds + 6
+    end = time.monotonic() + 10
+    while True:
+        last = shots()
+        time.sleep(0.7)
+        if shots() == last:  # nobody looks: nothing is taken
+            break
+        assert time.monotonic() < end, "it is still looked at"
 
 
 @pytest.fixture

@@ -56,6 +56,9 @@ class TellingDevice(RememberingDevice):
     async def screenshot(self) -> MaskedFrame:
         return MaskedFrame()
 
+    async def glimpse(self, max_age_s: float) -> MaskedFrame:
+        return MaskedFrame()
+
 
 def discreet(device: TellingDevice, *, anywhere: bool = False) -> DiscreetDevice:
     return DiscreetDevice(device, {"bank": Secret(SECRET, anywhere)})  # type: ignore[arg-type]
@@ -104,6 +107,25 @@ async def test_where_it_stands_is_painted_over() -> None:
     ]
     frame = await phone.screenshot()
     assert frame.boxes == ((1, 1, 2, 2), (2, 2, 3, 3), (4, 4, 5, 5))  # type: ignore[attr-defined]
+
+
+async def test_those_who_watch_see_no_more_than_the_task() -> None:
+    device = TellingDevice()
+    phone = discreet(device)
+    assert (await phone.glimpse(1)).boxes is None  # type: ignore[attr-defined]
+    await phone.type_text("{{secret:bank}}")
+    device.shown = [Shown(SECRET, (1, 1, 2, 2))]
+    frame = await phone.screenshot()
+    assert await phone.glimpse(1) is frame  # the task's own, which is masked already
+    device.shown = [Shown(SECRET, (2, 2, 3, 3))]
+    watched = discreet(device, anywhere=True)
+    await watched.type_text("{{secret:bank}}")
+    assert (await watched.glimpse(0)).boxes == ((2, 2, 3, 3),)  # type: ignore[attr-defined]
+    device.shown = None
+    unguarded = discreet(device, anywhere=True)
+    await unguarded.type_text("{{secret:bank}}")
+    with pytest.raises(SecretUnguarded):
+        await unguarded.glimpse(0)
 
 
 async def test_what_cannot_be_looked_through_is_not_shown() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.virtual_phone.filesystem import FileTree
-from app.virtual_phone.quirks import SLOW_SHELL
+from app.virtual_phone.quirks import ENDLESS, SLOW_SHELL
 from app.virtual_phone.shell import syntax
 from app.virtual_phone.shell.call import (
     STDERR,
@@ -32,12 +33,14 @@ _NOT_FOUND, _SYNTAX_ERROR = 127, 2
 class Result:
     """All output in the order written, and the exit code (0 to 255).
 
-    With `dropped` the link is to be closed after this output, and the exit code is never sent.
+    With `dropped` the link is to be closed after this output, and the exit code is never sent. With
+    `endless` the output goes on for ever.
     """
 
     output: Output
     exit_code: int
     dropped: bool = False
+    endless: bool = False
 
     @property
     def stdout(self) -> bytes:
@@ -87,7 +90,8 @@ class Shell:
         command = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         took = round((time.perf_counter() - begun) * 1000, 3)
         self._phone.log("shell", command=command, exit_code=self._status, ms=took)
-        return Result(output, self._status, self._dropped)
+        endless = self._phone.quirks.get(ENDLESS)
+        return Result(output, self._status, self._dropped, endless in re.findall(r"[a-z]+", text))
 
     async def _run_list(self, pipelines: list[syntax.Pipeline], output: Output) -> None:
         for pipeline in pipelines:
