@@ -14,8 +14,8 @@ from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.guard import Category, Guard
 from app.agent.ports import Message
 from app.agent.reader import Reader
+from app.agent.second_look import JudgeLook
 from app.agent.step import Answer, Question, StepRecord
-from app.agent.verify import JudgeLook
 from app.errors import DeviceOffline
 from tests.agent.doubles import (
     App,

@@ -16,13 +16,13 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from app.access_tokens import webhook_secret
 from app.errors import InputError
 from app.tasks import webhooks as webhooks_module
 from app.tasks.database import Database, deliveries
 from app.tasks.new_task import NewTask
 from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
-from app.tokens import webhook_secret
 
 
 @dataclass
