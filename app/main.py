@@ -78,7 +78,10 @@ def create_app(settings: Settings) -> FastAPI:
             await _start_parts(app, settings, table, stack)
             yield
 
-    app = FastAPI(title="phonepilot", version=__version__, lifespan=lifespan)
+    # FastAPI's own pages of documentation load scripts of another host; ours is in app/dashboard.
+    app = FastAPI(
+        title="phonepilot", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.add_middleware(BodyLimit)
     if needs_token(settings.service):
         tokens, rate = Tokens(settings.tokens_file), Rate(settings.service.rate_limit)
@@ -260,8 +263,13 @@ def check_access(settings: Settings) -> None:
 
 
 def _names(service: ServiceSettings) -> frozenset[str]:
-    """The host names that the service answers to."""
+    """The names that the service answers to, with a port where a proxy shows it at that one."""
+    named = {name.casefold() for name in service.allowed_hosts}
+    named |= {
+        name
+        for name, colon, port in (each.rpartition(":") for each in named)
+        if colon and port.isdecimal() and ":" not in name.strip("[]")
+    }
     if service.host in LOOPBACK:
-        return LOOPBACK | {name.casefold() for name in service.allowed_hosts}
-    own = {service.host, socket.gethostname(), *service.allowed_hosts}
-    return LOOPBACK | {name.casefold() for name in own}
+        return LOOPBACK | named
+    return LOOPBACK | named | {service.host.casefold(), socket.gethostname().casefold()}

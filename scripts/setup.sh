@@ -62,8 +62,17 @@ case $what in
 *dev*) say "installing phonepilot and its development tools; the first time takes a minute" ;;
 *) say "installing phonepilot; the first time takes half a minute" ;;
 esac
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --use-pep517 \
-    --constraint constraints.txt --editable "$what"
+install() {
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --use-pep517 \
+        --no-deps "$@"
+}
+# Not as constraints: pip takes none with hashes beside a folder, which has no hash.
+case $what in
+*dev*) cat constraints.txt ;;
+*) sed '/^# Only for development/,$d' constraints.txt ;;
+esac >.venv/constraints.txt
+install --require-hashes --requirement .venv/constraints.txt
+install --editable .
 touch .venv/ready
 case $what in *dev*) touch .venv/ready-dev ;; esac
 say "ready"

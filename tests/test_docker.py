@@ -144,11 +144,15 @@ def test_pip_installs_that_wheel_and_the_tested_versions() -> None:
     (built,) = (line for line in named("RUN") if "pip wheel" in line)
     (installed,) = (line for line in named("RUN") if "pip install" in line)
     folder = built.split("--wheel-dir ")[1].split()[0]
-    assert installed.endswith(f"--constraint /tmp/constraints.txt {folder}/*.whl")
+    assert installed.endswith(f"--no-deps {folder}/*.whl")
+    assert "--no-deps --require-hashes -r /tmp/run-time.txt" in installed
     assert "from=wheel" in installed
     assert "constraints.txt /tmp/constraints.txt" in named("COPY")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").lower()
+    pinned, mark, _ = (
+        (ROOT / "constraints.txt").read_text(encoding="utf-8").partition("# Only for development")
+    )
+    assert mark
     for dependency in project["dependencies"]:
         name = re.split(r"[<>=]", dependency)[0]
         assert re.search(rf"^{re.escape(name)}==", pinned, re.MULTILINE), name

@@ -98,6 +98,10 @@ def test_every_installed_version_is_pinned() -> None:
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)[1:]
+    assert all("    --hash=sha256:" in entry for entry in entries)
+    assert "://" not in text  # files are known by their hashes, wherever they come from
     blocks = re.findall(r"(?:dependencies|dev) = \[(.*?)\]", project, re.DOTALL)
     wanted = {name for block in blocks for name in re.findall(r'"([a-z-]+)', block)}
     assert wanted <= pinned

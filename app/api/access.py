@@ -41,7 +41,7 @@ RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("POST", r"/logout", OPEN),
         ("GET HEAD", r"/dashboard/.*", OPEN),  # the page's code; what it shows needs a right
         ("GET HEAD", r"/", "read"),
-        ("GET HEAD", r"/(docs|docs/oauth2-redirect|redoc|openapi\.json)", "read"),
+        ("GET HEAD", r"/(docs|openapi\.json)", "read"),
         ("GET HEAD", r"/tasks(/.*)?", "read"),
         ("GET HEAD", r"/devices(/.*)?", "read"),
         ("GET HEAD", r"/engine(/.*)?", "read"),

@@ -1,8 +1,9 @@
 """Which names the service answers to, and whose pages may talk to it: its own.
 
-A page of another site, or of another program on this computer, may not (Origin), nor one whose name
-was bent to this computer's address (Host, DNS rebinding). An address in numbers cannot be bent, so
-it is a name of the service wherever others may reach it.
+A page of another site, or of another program on this computer, may not (Origin, and Sec-Fetch-Site
+for what a browser sends without Origin, as the picture of an `<img>`), nor one whose name was bent
+to this computer's address (Host, DNS rebinding). An address in numbers cannot be bent, so it is a
+name of the service wherever others may reach it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from app.api.errors import error_response
 from app.errors import RequestRefused
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PAGES = frozenset({"/", "/docs", "/login"})
+"""Where a link on another page may lead."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _CSP = (
     "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'self'"
@@ -28,7 +32,8 @@ class HostGuard:
 
     def __init__(self, app: ASGIApp, names: frozenset[str] = LOOPBACK) -> None:
         """`names` are those that the service answers to; more than the loopback ones mean that
-        others reach it, by its addresses too."""
+        others reach it, by its addresses too. One with a port, `NAME:PORT`, is where a proxy shows
+        its pages when it does not pass that port on."""
         self._app = app
         self._names = names
 
@@ -38,6 +43,7 @@ class HostGuard:
             return
         headers = Headers(scope=scope)
         problem = refusal(headers.get("host", ""), headers.get("origin"), self._names)
+        problem = problem or intrusion(headers, str(scope.get("method", "GET")), scope["path"])
         if problem:
             response = error_response(
                 RequestRefused(
@@ -56,8 +62,7 @@ class HostGuard:
                     # Under "no-referrer" a browser posts the login form with the origin "null".
                     (b"referrer-policy", b"same-origin"),
                 ]
-                if not scope["path"].startswith("/docs"):  # FastAPI's page loads its own scripts
-                    extra.append((b"content-security-policy", _CSP.encode()))
+                extra.append((b"content-security-policy", _CSP.encode()))
                 message["headers"] = [*message.get("headers", []), *extra]
             await send(message)
 
@@ -72,12 +77,29 @@ def refusal(host: str, origin: str | None, names: frozenset[str] = LOOPBACK) -> 
     if origin is None:
         return None
     page, page_port = _place(origin)
-    # On one's own computer other programs have pages too, at ports of their own.
-    if name in LOOPBACK and page in LOOPBACK and (page_port or 80) == (port or 80):
-        return None
-    if page == name and name not in LOOPBACK:
+    default = _DEFAULT_PORTS.get(origin.partition(":")[0].casefold())
+    page_port = page_port or default
+    # Other programs on a computer have pages too, at ports of their own. A proxy with TLS passes
+    # on a Host without a port.
+    same_port = page_port is not None and page_port == (port or default)
+    same_name = page == name or (name in LOOPBACK and page in LOOPBACK)
+    if page and default and same_name and (same_port or f"{page}:{page_port}" in names):
         return None
     return f"a page of {origin[:100]!r} may not use this service"
+
+
+def intrusion(headers: Headers, method: str, path: str) -> str | None:
+    """Why a browser's request for a page of another site is refused, or None.
+
+    Programs that are no browsers send no Sec-Fetch-Site. A person may follow a link to a page.
+    """
+    site = headers.get("sec-fetch-site", "none")
+    if site in ("none", "same-origin"):
+        return None
+    kind = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+    if kind == ("navigate", "document") and method in ("GET", "HEAD") and path in PAGES:
+        return None
+    return "a page of another site may not use this service"
 
 
 def _is_address(name: str) -> bool:

@@ -23,6 +23,10 @@ def add_pages(app: FastAPI) -> None:
     async def index() -> FileResponse:
         return _page("index.html")
 
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> FileResponse:
+        return _page("docs.html")
+
     @app.get("/healthz", tags=["operations"])
     async def health() -> dict[str, str]:
         """The service answers; says nothing about phones and engine."""

@@ -31,8 +31,6 @@ SECRET = re.compile(r"pp_[\w-]{43}")
 HIDDEN = [
     ("GET", "/"),
     ("GET", "/docs"),
-    ("GET", "/docs/oauth2-redirect"),
-    ("GET", "/redoc"),
     ("GET", "/openapi.json"),
     ("GET", "/mcp"),
     ("POST", "/mcp"),
@@ -341,10 +339,59 @@ def test_only_the_services_own_names_pass(host: str, origin: str) -> None:
         ("localhost:8770", "http://localhost", False),
         ("localhost:8770", "http://localhost:x", False),
         ("localhost:8770", "http://[::1", False),
-        ("phone.example", "https://phone.example:8443", True),  # behind a proxy
+        # behind a proxy, which passes on a port or none
+        ("phone.example", "https://phone.example", True),
+        ("phone.example", "http://phone.example", True),
+        ("phone.example:8443", "https://phone.example:8443", True),
+        ("phone.example", "https://phone.example:9443", True),  # named with that port
+        ("phone.example", "https://phone.example:8443", False),
+        ("phone.example:8770", "http://phone.example:3000", False),
+        ("phone.example:8770", "http://phone.example", False),
+        ("192.168.1.7:8770", "http://192.168.1.7:8770", True),
+        ("192.168.1.7:8770", "http://192.168.1.7:3000", False),
+        ("phone.example", "file://phone.example", False),
+        ("phone.example", "chrome-extension://phone.example", False),
     ],
 )
 def test_a_page_of_another_program_on_this_computer_may_not_use_the_service(
     host: str, origin: str, passes: bool
 ) -> None:
-    assert (refusal(host, origin, LOOPBACK | {"phone.example"}) is None) == passes
+    names = LOOPBACK | {"phone.example", "phone.example:9443"}
+    assert (refusal(host, origin, names) is None) == passes
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "site", "mode", "dest", "status"),
+    [
+        ("GET", "/tasks", None, None, None, 200),  # no browser
+        ("GET", "/tasks", "same-origin", "cors", "empty", 200),
+        ("GET", "/tasks", "none", "navigate", "document", 200),  # typed in by the person
+        ("GET", "/tasks", "cross-site", "no-cors", "script", 403),
+        ("GET", "/tasks", "same-site", "no-cors", "image", 403),  # another program's page
+        ("GET", "/devices/events", "cross-site", "cors", "empty", 403),
+        ("GET", "/devices/phone/stream", "same-site", "no-cors", "image", 403),
+        ("GET", "/devices/phone/screen", "cross-site", "no-cors", "image", 403),
+        ("GET", "/dashboard/main.js", "cross-site", "no-cors", "script", 403),
+        ("POST", "/engine/restart", "cross-site", "no-cors", "empty", 403),
+        ("POST", "/tasks", "cross-site", "navigate", "document", 403),  # a form
+        ("GET", "/", "cross-site", "navigate", "document", 200),  # a link
+        ("GET", "/", "cross-site", "navigate", "iframe", 403),
+        ("GET", "/docs", "cross-site", "navigate", "document", 200),
+        ("GET", "/tasks", "cross-site", "navigate", "document", 403),
+        ("GET", "/", "what", "navigate", "iframe", 403),
+    ],
+)
+def test_what_a_page_of_another_site_has_a_browser_ask_for_is_refused(
+    guarded: tuple[str, dict[str, str]],
+    method: str,
+    path: str,
+    site: str | None,
+    mode: str | None,
+    dest: str | None,
+    status: int,
+) -> None:
+    url, secrets = guarded
+    said = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    headers = bearer(secrets["admin"]) | {name: value for name, value in said.items() if value}
+    with httpx.stream(method, url + path, headers=headers) as answer:
+        assert answer.status_code == status

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.async_api import (
     Browser,
@@ -113,6 +114,29 @@ async def answer(route: Route, status: int, body: Any) -> None:
 
 def fault(code: str, message: str, hint: str) -> dict[str, dict[str, str]]:
     return {"error": {"code": code, "message": message, "hint": hint}}
+
+
+async def test_the_page_of_the_api_has_every_route_and_asks_no_other_host(visit: Visit) -> None:
+    page = visit.page
+    await visit.open("/docs")  # visiting() looks at every address that is asked
+    paths = visit.stack.get("/openapi.json")["paths"]
+    await expect(page.locator("summary code").first).to_be_visible()
+    shown = await page.locator("summary").all_text_contents()
+    for path, methods in paths.items():
+        for method in methods:
+            assert any(text.startswith(f"{method.upper()}{path}") for text in shown), (method, path)
+    await page.get_by_text("POST/tasks", exact=False).first.click()
+    goal = page.get_by_role("cell", name="goal", exact=True).first
+    await expect(goal).to_be_visible()
+    await expect(page.get_by_text("Idempotency-Key".lower(), exact=True).first).to_be_visible()
+    assert visit.complaints == []
+
+
+def test_no_page_may_load_what_is_not_ours(stack: Stack) -> None:
+    for path in ("/", "/docs", "/dashboard/docs.js"):
+        policy = httpx.get(stack.url + path, trust_env=False).headers["content-security-policy"]
+        assert policy.startswith("default-src 'self'")
+    assert httpx.get(f"{stack.url}/redoc", trust_env=False).status_code == 404
 
 
 async def test_a_goal_is_typed_and_its_steps_are_watched(visit: Visit) -> None:
