@@ -48,11 +48,17 @@ class Background:
         """Have the next round begin now, or right after the one that runs."""
         self._woken.set()
 
+    def stop(self) -> asyncio.Task[None] | None:
+        """Have it end, in the middle of a round if need be; what is left of it to be waited for."""
+        job, self._job = self._job, None
+        if job is None or job.done():  # done too when its event loop has ended
+            return None
+        job.cancel()
+        return job
+
     async def close(self) -> None:
         """End it, in the middle of a round if need be."""
-        job, self._job = self._job, None
-        if job is not None and not job.done():  # done too when its event loop has ended
-            job.cancel()
+        if job := self.stop():
             await asyncio.wait({job})
 
     async def _go_on(self) -> None:

@@ -20,13 +20,14 @@ from typing import Literal
 
 import httpx
 
+from app.access_tokens import Tokens
 from app.adb.directory import READY
 from app.adb.fleet import Fleet
 from app.adb.routes import Phone
 from app.adb.server import AdbServer, find_binary
 from app.data_folder import owner_of
 from app.errors import AppError, ConfigError, DeviceNotFound
-from app.http_body import IDENTITY, read_whole
+from app.http_client import IDENTITY, read_whole
 from app.llm import launch
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.readiness import check_remote
@@ -34,7 +35,6 @@ from app.llm.status import EngineKind
 from app.main import check_access, needs_token
 from app.serving import open_socket
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, Settings
-from app.tokens import Tokens
 
 Status = Literal["ok", "warning", "problem"]
 

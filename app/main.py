@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app import __version__
+from app.access_tokens import Tokens, webhook_secret
 from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
@@ -36,12 +37,11 @@ from app.api.schedules import schedule_routes
 from app.api.task_control import control_routes
 from app.api.task_records import record_routes
 from app.api.tasks import task_routes
-from app.asking import calls_of, client_of, equipment_of
 from app.data_folder import owned
 from app.errors import ConfigError, EngineError
-from app.llm.calls import Calls
 from app.llm.client import ChatClient
 from app.llm.engine import Engine
+from app.llm.slots import Calls
 from app.log import log_no_urls
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
@@ -56,7 +56,7 @@ from app.tasks.schedules import Schedules
 from app.tasks.secrets import Secrets
 from app.tasks.store import Store
 from app.tasks.webhooks import Webhooks
-from app.tokens import Tokens, webhook_secret
+from app.wiring import calls_of, client_of, equipment_of
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from app import __version__, doctor
+from app.access_tokens import Tokens
 from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.doctor import Check
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, load_settings
-from app.tokens import Tokens
 from tests.phones import PhoneProcess, phone_process
 
 DEMO = load_settings(("demo",), environ={}).engine

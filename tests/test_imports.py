@@ -10,19 +10,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOUNDATION = {
+    "access_tokens",
     "background",
     "data_folder",
     "errors",
     "events",
     "glimpses",
-    "http_body",
-    "kept_connection",
+    "http_client",
     "log",
     "orphan",
     "private",
     "request_body",
     "settings",
-    "tokens",
     "visible",
     "__version__",
 }
@@ -37,13 +36,13 @@ PARTS: dict[str, set[str]] = {
     "agent": set(),
     "tasks": {"agent"},
     "api": {"agent.screen", "tasks"},
-    "asking": {"agent", "llm", "tasks"},
-    "main": {"adb", "api", "asking", "llm", "tasks"},
+    "wiring": {"agent", "llm", "tasks"},
+    "main": {"adb", "api", "wiring", "llm", "tasks"},
     "serving": {"api.connection", "main"},
     # what stands on it
     "client": set(),
     "doctor": {"adb", "llm", "main", "serving"},
-    "bench": {"adb", "agent", "asking", "demo", "llm", "tasks", "virtual_phone"},
+    "bench": {"adb", "agent", "wiring", "demo", "llm", "tasks", "virtual_phone"},
     "demo": {"client", "serving", "virtual_phone.apps"},
     "cli": {
         "adb",

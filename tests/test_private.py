@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.adb.saved_keyboard import SavedKeyboard
+from app.access_tokens import Tokens, webhook_secret
+from app.adb.typing.saved_keyboard import SavedKeyboard
 from app.agent.prompt import import_prompt
 from app.data_folder import owned
 from app.llm.catalogue import alone
 from app.tasks.database import Database
 from app.tasks.heartbeat import Heartbeat
 from app.tasks.store import Store
-from app.tokens import Tokens, webhook_secret
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="other rights there")
 

@@ -17,9 +17,11 @@ from app.agent.prompt import load_prompt
 from app.errors import ConfigError
 from app.settings import (
     AppsSettings,
+    GuardSettings,
     Settings,
     configs_folder,
     load_apps,
+    load_guard,
     load_settings,
 )
 
@@ -213,6 +215,79 @@ def test_a_broken_apps_file_is_named(tmp_path: Path, toml: str) -> None:
     path = write(tmp_path, toml)
     with pytest.raises(ConfigError, match=r"mine\.toml: app"):
         load_apps(AppsSettings(file=path))
+
+
+def test_own_guard_lists_add_to_the_shipped_ones(tmp_path: Path) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text(
+        '[pay]\nask_in = ["org.mine/*"]\n[pay.words]\nen = ["splurge"]\nnl = ["betaal"]\n'
+        '[garden]\ntitle = "watering"\nremember = "page"\n[garden.words]\nen = ["water"]\n',
+        encoding="utf-8",
+    )
+    shipped = load_guard(load().guard)
+    mine = load_guard(load(write(tmp_path, '[guard]\nfile = "guard.toml"')).guard)
+    assert mine["pay"].title == shipped["pay"].title
+    assert mine["pay"].ask_in == (*shipped["pay"].ask_in, "org.mine/*")
+    assert mine["pay"].words["en"] == (*shipped["pay"].words["en"], "splurge")
+    assert mine["pay"].words["nl"] == ("betaal",)
+    assert (mine["garden"].title, mine["garden"].remember) == ("watering", "page")
+    assert {name: mine[name] for name in shipped if name != "pay"} == {
+        name: lists for name, lists in shipped.items() if name != "pay"
+    }
+
+
+def test_guard_categories_and_entries_can_be_switched_off(tmp_path: Path) -> None:
+    off = ["screen", "pay:word:en:donate", "pay:app:com.paypal.*", "send:look:com.reddit.*"]
+    guard = load_guard(load(write(tmp_path, f"[guard]\noff = {off}")).guard)
+    assert "screen" not in guard
+    assert "donate" not in guard["pay"].words["en"] and "pay" in guard["pay"].words["en"]
+    assert "com.paypal.*" not in guard["pay"].ask_in and guard["pay"].ask_in
+    assert "com.reddit.*" not in guard["send"].look_in
+
+
+@pytest.mark.parametrize(
+    ("guard", "message", "hint"),
+    [
+        ("[pay]\nwrods = []", "guard.toml: pay.wrods", "ask_in"),
+        ("[pay.words]\nen = 'pay'", "guard.toml: pay.words.en", "words"),
+        ("[pay.words]\nEnglish = ['pay']", "guard.toml: pay.words.English", ""),
+        ("pay = 5", "guard.toml: pay", ""),
+        ("[pay]\nremember = 'always'", "guard.toml: pay.remember", ""),
+        ("[garden.words]\nen = ['water']", "guard.toml: garden: a category of your own", "pay"),
+        ("[garden", "not valid TOML", ""),
+    ],
+)
+def test_a_mistake_in_guard_lists_names_file_and_key(
+    tmp_path: Path, guard: str, message: str, hint: str
+) -> None:
+    (tmp_path / "guard.toml").write_text(guard, encoding="utf-8")
+    settings = load(write(tmp_path, '[guard]\nfile = "guard.toml"')).guard
+    with pytest.raises(ConfigError) as caught:
+        load_guard(settings)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_what_is_switched_off_must_be_there() -> None:
+    with pytest.raises(ConfigError, match="guard.off: no such .* 'pay:word:en:donat'") as caught:
+        load_guard(load(environ={"PHONEPILOT_GUARD__OFF": "pay:word:en:donat"}).guard)
+    assert "'pay:word:en:donate'" in caught.value.hint
+
+
+def test_the_old_keys_of_the_guard_say_where_the_lists_went(tmp_path: Path) -> None:
+    for key in ("payment_words", "message_apps"):
+        with pytest.raises(ConfigError, match=f"guard.{key}: no longer a key") as caught:
+            load(write(tmp_path, f"[guard]\n{key} = []"))
+        assert "guard.file" in caught.value.hint
+
+
+def test_shipped_guard_lists_are_clean() -> None:
+    """Every category speaks every language; no entry stands in a list twice."""
+    for name, lists in load_guard(GuardSettings()).items():
+        assert set(lists.words) >= {"en", "zh", "de", "fr", "es", "pt", "ja", "ko"}, name
+        for kind in (lists.words, lists.labels, lists.fields):
+            for language, entries in kind.items():
+                assert len(set(entries)) == len(entries), (name, language)
 
 
 values = st.one_of(

@@ -32,14 +32,14 @@ from app.agent.loop import run_loop
 from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
 from app.agent.prompt import load_prompt
+from app.agent.second_look import FreshLook
 from app.agent.step import StepRecord
-from app.agent.verify import FreshLook
-from app.asking import PhoneChat, sampling_of
 from app.demo.judge import Expected
 from app.demo.phone_process import PhoneControl, phone_process
 from app.llm.client import ChatClient
 from app.llm.engine import Engine
 from app.settings import load_apps, load_settings
+from app.wiring import PhoneChat, sampling_of
 from training.evaluate import choose_goal, plan, wilson
 
 

@@ -17,13 +17,13 @@ from app.adb import apps, parse, power, screen
 from app.adb.apps import AppTable
 from app.adb.capture import Capture, Displays, Kind
 from app.adb.connection import Deadline, ExactClient
-from app.adb.keyboard import Keyboard
-from app.adb.look import Look
-from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.screen import FINGERPRINT_STEP
 from app.adb.setup import Finding, set_up
 from app.adb.shell import Completed, Shell
 from app.adb.threads import run_in_thread
+from app.adb.typing.keyboard import Keyboard
+from app.adb.typing.look import Look
+from app.adb.typing.saved_keyboard import SavedKeyboard
 from app.adb.ui_dump import ShownText, shown_texts
 from app.errors import DeviceError, InputError
 from app.glimpses import Glimpses

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from app.adb import parse, power
-from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.connection import Deadline
 from app.adb.shell import MAX_TEXT, Shell
+from app.adb.typing.adb_keyboard import ADB_KEYBOARD
 from app.errors import CommandFailed, DeviceError, DeviceLocked, InputError, InputRefused
 
 Status = Literal["ok", "warning", "problem"]

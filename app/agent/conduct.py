@@ -12,8 +12,8 @@ from app.agent.guard import Guard
 from app.agent.outcome import Mode
 from app.agent.ports import Nobody, Person
 from app.agent.reader import Reader
+from app.agent.second_look import SecondLook
 from app.agent.step import Answer, Question
-from app.agent.verify import SecondLook
 
 
 @dataclass

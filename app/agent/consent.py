@@ -55,12 +55,17 @@ class Consent:
         thought = step.decision.thought if step.decision else ""
         scene = await self._sight.scene(seen, action)
         ruling = guard.review(action, scene, thought)
-        if ruling == FREE and guard.wants_labels(seen.package, seen.activity):
+        if ruling.confirm and ":word:" in ruling.rule and not scene.read:
+            # The model speaks of it; what it touches may be harmless all the same.
+            await self._sight.read_now()
+            scene = await self._sight.scene(seen, action)
+            ruling = guard.review(action, scene, thought)
+        elif ruling == FREE and guard.wants_labels(seen.package, seen.activity):
             # A dialog can come up within a page. Where that may cost money, the labels that were
             # read while the model thought must still be the ones on the screen.
             now = await self._device.screenshot()
             if now.fingerprint() != seen.frame.fingerprint():
-                await self._sight.read_again(seen)
+                await self._sight.read_now()
                 scene = await self._sight.scene(seen, action)
                 ruling = guard.review(action, scene, thought)
         return scene, ruling

@@ -180,7 +180,7 @@ class _Loop:
         self._before = screen if result.touched else None
         if result.by_hand:
             self._stall.forgive()
-            self._awake = False
+            self._awake, self._package = False, ""
         elif result.action is not None:
             self._stall.acted(screen, result.action)
 
@@ -204,7 +204,9 @@ class _Loop:
     def _came_by_itself(self, seen: Observation) -> str:
         """A note for the model when another app has come up that the last action did not open."""
         before, self._package = self._package, seen.package
-        if before in ("", seen.package) or not isinstance(self._last, _KEEPS_THE_APP):
+        if before in ("", seen.package):
+            return ""
+        if self._last is not None and not isinstance(self._last, _KEEPS_THE_APP):
             return ""
         return f"{seen.app} came to the front by itself."
 

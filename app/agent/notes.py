@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.agent.actions import CallApi, Note
 from app.agent.conduct import Conduct
-from app.agent.memory import Memory, PageNote
 from app.agent.step import Next, StepRecord
 from app.errors import EngineError
 
@@ -12,8 +13,39 @@ _NO_TEXT = ("", "true", "false", "none")
 """What stands for a note's text when the model wants the page itself noted."""
 
 
+MAX_NOTES = 40
+MAX_NOTE = 2_000
+"""Characters; a page of text is about as long."""
+
+
+@dataclass(frozen=True)
+class PageNote:
+    """`step` is the step in which it was taken, `app` what was in front."""
+
+    step: int
+    app: str
+    text: str
+
+
+class Memory:
+    """The notes of one task, oldest first; the oldest go when there are too many."""
+
+    def __init__(self) -> None:
+        self.notes: list[PageNote] = []
+
+    def add(self, note: PageNote) -> None:
+        self.notes = [
+            *self.notes[-(MAX_NOTES - 1) :],
+            PageNote(note.step, note.app, note.text[:MAX_NOTE]),
+        ]
+
+    def text(self) -> str:
+        """All notes as lines; "" when there are none."""
+        return "\n".join(f"[{note.step}] {note.app}: {note.text}" for note in self.notes)
+
+
 class Notes:
-    """The notes of one task."""
+    """Takes the notes of one task."""
 
     def __init__(self, conduct: Conduct) -> None:
         self._conduct = conduct

@@ -40,10 +40,11 @@ class Sight:
         self._took_s: float | None = None
         self._reading: asyncio.Task[Sequence[ShownText] | None] | None = None
 
-    async def read_again(self, observation: Observation) -> None:
-        """Forget what was read, and read anew."""
+    async def read_now(self) -> None:
+        """Read the texts, anew if they were read before, whatever that costs."""
         await self.end()
-        self.begin(observation)
+        self._reading = asyncio.create_task(self._read())
+        await asyncio.wait({self._reading}, timeout=PATIENCE_S)
 
     def begin(self, observation: Observation) -> None:
         """Read the texts of the screen that was just seen, while the model thinks about it."""

@@ -20,11 +20,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access_tokens import Token, Tokens
 from app.api.errors import error_response
 from app.api.limits import BODY_S, Rate
-from app.api.watched import Watched
+from app.api.revocation import RevocableStream
 from app.errors import AppError, ConfigError, RequestTooSlow, RightMissing, TokenMissing
-from app.tokens import Token, Tokens
 
 COOKIE = "phonepilot"
 SESSION_S = 12 * 3600.0
@@ -117,8 +117,8 @@ class Access:
         if response is not None:
             await response(scope, receive, send)
         elif scope["type"] == "http" and CALLER in scope:
-            watched = Watched(receive, send, lambda: self._still_good(scope), _token_missing)
-            await watched.run(self._app, scope)
+            stream = RevocableStream(receive, send, lambda: self._still_good(scope), _token_missing)
+            await stream.run(self._app, scope)
         else:
             await self._app(scope, receive, send)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
@@ -12,43 +12,11 @@ from pydantic import BaseModel, ConfigDict
 
 from app.api.event_stream import event_stream
 from app.api.live_screen import BOUNDARY, MAX_FPS, LiveScreens
-from app.api.manual import Hand, Hands, Input
+from app.api.manual import Hand, Input
+from app.api.ports import Phones, RoutedPhone
 from app.request_body import RequestBody
 from app.tasks.models import Shown
-from app.tasks.ports import DeviceRow
 from app.tasks.runner import Runner
-
-
-class Route(Protocol):
-    """One way to a phone; `stale` when it is left over and another one leads there."""
-
-    @property
-    def serial(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def kind(self) -> Literal["usb", "emulator", "network", "mdns"]: ...
-
-    @property
-    def stale(self) -> bool: ...
-
-
-class Phone(DeviceRow, Protocol):
-    """A phone by its best route; `routes` has that one first."""
-
-    @property
-    def routes(self) -> Sequence[Route]: ...
-
-
-class Phones(Hands, Protocol):
-    """The fleet, with what the routes below need besides what tasks need."""
-
-    async def phones(self) -> Sequence[Phone]: ...
-
-    def changes(self) -> AsyncIterator[None]:
-        """Yields at once and at each change, until the service ends."""
 
 
 class Address(RequestBody):
@@ -87,7 +55,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
     router = APIRouter(prefix="/devices", tags=["devices"])
     hand = Hand(fleet, runner)
 
-    def view(phone: Phone) -> DeviceView:
+    def view(phone: RoutedPhone) -> DeviceView:
         used = next((route for route in phone.routes if runner.running_on(route.serial)), None)
         return DeviceView(
             serial=used.serial if used else phone.serial,

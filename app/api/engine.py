@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-
-class Engine(Protocol):
-    """The supervisor, as far as the API needs it; `status()` is a dataclass."""
-
-    def status(self) -> Any: ...
-
-    def log_lines(self, n: int | None = None) -> Sequence[str]: ...
-
-    async def restart(self) -> str: ...
+from app.api.ports import Engine
 
 
 def engine_routes(engine: Engine) -> APIRouter:

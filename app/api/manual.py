@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.api.ports import HandyDevice, Phones
 from app.request_body import RequestBody
-from app.tasks.ports import Fleet, Phone
 from app.tasks.runner import Runner
 
 Pixel = Annotated[int, Field(ge=0, le=20_000)]
 MAX_TEXT = 10_000
-
-
-class HandyDevice(Phone, Protocol):
-    """A phone with what only a person's hand needs."""
-
-    async def press(self, key: str) -> None:
-        """Raises InputError for an unknown key."""
 
 
 class TapInput(RequestBody):
@@ -83,16 +76,10 @@ Input = Annotated[
 ]
 
 
-class Hands(Fleet, Protocol):
-    """The fleet, whose phones have what a person's hand needs."""
-
-    async def get(self, serial: str) -> HandyDevice: ...
-
-
 class Hand:
     """Lends a phone for one input at a time."""
 
-    def __init__(self, fleet: Hands, runner: Runner) -> None:
+    def __init__(self, fleet: Phones, runner: Runner) -> None:
         self._fleet = fleet
         self._runner = runner
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from typing import Any, Protocol
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, Request
@@ -20,10 +20,11 @@ from starlette.requests import ClientDisconnect
 
 from app.api.access import CALLER
 from app.api.media_urls import complaint_about
+from app.api.ports import Calls, Engine
 from app.api.relayed_headers import from_engine, to_engine
 from app.api.usage import UsageReader
 from app.errors import AppError, EngineBusy, EngineNotReady, EngineTimeout, EngineUnreachable
-from app.kept_connection import send as send_kept
+from app.http_client import send as send_kept
 
 GET_ROUTES = ("/v1/models",)
 POST_ROUTES = (
@@ -58,27 +59,6 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 
 
-class _Status(Protocol):
-    @property
-    def kind(self) -> str | None: ...
-
-
-class EnginePort(Protocol):
-    """What the passthrough needs of the engine."""
-
-    async def ensure_ready(self) -> str:
-        """The base URL without `/v1`; raises an `AppError`."""
-
-    def status(self) -> _Status:
-        """`kind` is "remote" for an engine that is not ours."""
-
-
-class Calls(Protocol):
-    """The turns in which the engine is asked, tasks included."""
-
-    def hold(self, caller: str, *, pin: bool = True) -> AbstractAsyncContextManager[int | None]: ...
-
-
 class Passthrough:
     """Owns the connections to the engine.
 
@@ -90,7 +70,7 @@ class Passthrough:
 
     def __init__(
         self,
-        engine: EnginePort,
+        engine: Engine,
         calls: Calls,
         *,
         count: Callable[[str, Mapping[str, int]], None] = lambda caller, tokens: None,

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from app import __version__
+from app.api.ports import Calls, Engine, OpenTasks
 from app.errors import DeviceError
+from app.tasks.ports import Fleet
 
 WORKS = ("ready", "sleeping")
 """States of an engine that answers the next request without a start."""
-
-
-class Engine(Protocol):
-    def status(self) -> Any: ...
-
-
-class Fleet(Protocol):
-    async def list(self) -> Sequence[Any]: ...
-
-
-class Tasks(Protocol):
-    def open_tasks(self) -> Mapping[str, int]:
-        """How many tasks are in each state that is not an end."""
-
-
-class Calls(Protocol):
-    @property
-    def running(self) -> int: ...
-
-    @property
-    def waiting(self) -> int: ...
 
 
 class Operations:
     """What `/readyz` and `/metrics` look at."""
 
     def __init__(
-        self, engine: Engine, fleet: Fleet, tasks: Tasks, calls: Calls, registry: CollectorRegistry
+        self,
+        engine: Engine,
+        fleet: Fleet,
+        tasks: OpenTasks,
+        calls: Calls,
+        registry: CollectorRegistry,
     ) -> None:
         self._calls = calls
         self._engine = engine

@@ -25,10 +25,10 @@ from typing import Self
 
 import httpx
 
-from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.capture import Kind
 from app.adb.device import Device
 from app.adb.screen import Frame
+from app.adb.typing.adb_keyboard import ADB_KEYBOARD
 from app.errors import CommandFailed, DeviceTimeout, InputError
 
 COUNT = 20

@@ -28,7 +28,7 @@ from app.agent.prompt import load_prompt
 from app.bench.taps import FIRST_SEED
 from app.bench.targets import targets
 from app.errors import EngineRequestFailed, EngineUnreachable, ModelError
-from app.http_body import bearer
+from app.http_client import bearer
 from app.llm.checkpoint import Checkpoint
 from app.llm.client import refusal
 from app.llm.engine import Engine

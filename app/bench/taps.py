@@ -19,7 +19,6 @@ from typing import Literal
 from app.agent.actions import Tap
 from app.agent.execute import to_pixels
 from app.agent.step import Attempt, Observation
-from app.asking import client_of, equipment_of
 from app.bench.report import marked
 from app.bench.targets import KINDS, Shown, targets
 from app.errors import ConfigError
@@ -27,6 +26,7 @@ from app.llm.engine import Engine
 from app.settings import Settings
 from app.tasks.equipment import Equipment
 from app.tasks.models import Task
+from app.wiring import client_of, equipment_of
 
 FIRST_SEED = 7000
 """Phones that the demo model was not trained on: training uses seeds from a million on."""

@@ -23,17 +23,17 @@ from app.agent.dialects import dialect_named
 from app.agent.history import History
 from app.agent.ports import Message
 from app.agent.prompt import load_prompt
-from app.asking import sampling_of
 from app.bench.stub_engine import stub_engine
 from app.bench.taps import FIRST_SEED
 from app.bench.targets import Shown, targets
 from app.errors import ConfigError, EngineRequestFailed
-from app.http_body import bearer
+from app.http_client import bearer
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.launch import choose_kind
 from app.llm.status import EngineKind
 from app.settings import EngineSettings, Settings
+from app.wiring import sampling_of
 
 NGRAM = ("--spec-type", "ngram-simple")
 """llama-server's speculation without a second model: what stands after the same tokens in the

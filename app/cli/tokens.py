@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from app.access_tokens import RIGHTS, Tokens, webhook_secret
 from app.cli.options import Config, Json
 from app.cli.show import Terminal, print_json, shown
 from app.settings import load_settings
-from app.tokens import RIGHTS, Tokens, webhook_secret
 
 tokens_app = typer.Typer(
     help="Make and revoke access tokens for a service that others can reach.",

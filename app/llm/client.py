@@ -22,8 +22,7 @@ from app.errors import (
     EngineTimeout,
     EngineUnreachable,
 )
-from app.http_body import IDENTITY, bearer, is_compressed, read_start, read_whole
-from app.kept_connection import send
+from app.http_client import IDENTITY, bearer, is_compressed, read_start, read_whole, send
 from app.llm.reply import Completion, Piece, from_engine, whole_characters
 from app.llm.sse import SseParser
 

@@ -11,7 +11,7 @@
 
 An engine that ends by itself is started again at the next request, after a pause that doubles from
 crash to crash. One that runs out of GPU memory is started again at once with the next cheaper
-settings (app/llm/thrift.py), which the log and the status say aloud.
+settings (app/llm/fallback.py), which the log and the status say aloud.
 
 All mutable state belongs to the owner task; the public methods send it messages, and the processes
 report to it by message too. So nobody ever checks the state and then acts on it: callers use
@@ -30,11 +30,11 @@ from datetime import UTC, datetime
 
 from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.llm.failure import OUT_OF_MEMORY, diagnose
+from app.llm.fallback import MemoryFallback
 from app.llm.launch import Running, bring_up, choose_kind
 from app.llm.log import LogRing
 from app.llm.stage import stage_of
 from app.llm.status import EngineFault, EngineKind, EngineState, EngineStatus
-from app.llm.thrift import Thrift
 from app.settings import EngineSettings
 
 STATUS_LOG_LINES = 20
@@ -100,7 +100,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._thrift = Thrift(settings)
+        self._fallback = MemoryFallback(settings)
         self._crashes = 0
         self._log = LogRing()
         self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
@@ -181,7 +181,7 @@ class Engine:
             since=self._since,
             error=_fault(error) if error else None,
             stage=stage_of(self._log.lines()) if self._state is EngineState.STARTING else "",
-            adjusted=self._thrift.changes,
+            adjusted=self._fallback.changes,
             log_tail=self._log.lines(STATUS_LOG_LINES),
         )
 
@@ -266,7 +266,7 @@ class Engine:
             if _FELL_ASLEEP in line or _WOKE_UP in line:
                 self._inbox.put_nowait(_Asleep(number, _FELL_ASLEEP in line))
 
-        for change in self._thrift.changes:
+        for change in self._fallback.changes:
             self._log.add(f"phonepilot: out of memory before; started with {change}")
         start = self._start(kind, watch_for_sleep)
         task = asyncio.create_task(start, name="engine-start")
@@ -279,7 +279,7 @@ class Engine:
             pause = min(FIRST_PAUSE_S * 2 ** (self._crashes - 1), LONGEST_PAUSE_S)
             self._log.add(f"phonepilot: {self._crashes} crashes in a row, waiting {pause:g} s")
             await asyncio.sleep(pause)
-        return await bring_up(self._thrift.settings, kind, self._log, on_line)
+        return await bring_up(self._fallback.settings, kind, self._log, on_line)
 
     def _report_end(self, number: int, task: asyncio.Task[Running] | asyncio.Task[int]) -> None:
         message = _Ended(number, task)
@@ -290,7 +290,7 @@ class Engine:
             running = run.starting.result()
         except EngineError as exc:
             self._run = None
-            if exc.reason == OUT_OF_MEMORY and self._thrift.take_less():
+            if exc.reason == OUT_OF_MEMORY and self._fallback.take_less():
                 assert self._kind is not None
                 self._begin(self._kind, run.waiters)
                 return
@@ -315,7 +315,7 @@ class Engine:
         self._run = None
         healthy = time.monotonic() - run.ready_at >= HEALTHY_S
         self._crashes = 1 if healthy else self._crashes + 1
-        less = failure.reason == OUT_OF_MEMORY and self._thrift.take_less()
+        less = failure.reason == OUT_OF_MEMORY and self._fallback.take_less()
         if less:
             self._crashes = 0  # what it died of is put right
         error = EngineUnreachable(
@@ -336,7 +336,7 @@ class Engine:
 
     async def _stop(self) -> None:
         self._crashes = 0
-        self._thrift.forget()
+        self._fallback.forget()
         if self._run is not None:
             self._enter(EngineState.STOPPING)
             await self._end_run()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from app.errors import EngineStartFailed, EngineUnreachable
-from app.http_body import IDENTITY, bearer, read_whole
+from app.http_client import IDENTITY, bearer, read_whole
 from app.llm.reply import from_engine
 
 POLL_S = 0.1

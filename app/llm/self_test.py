@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import httpx
 
 from app.errors import EngineStartFailed
-from app.http_body import IDENTITY, bearer, read_start
+from app.http_client import IDENTITY, bearer, read_start
 from app.llm.client import ERROR_S, MAX_ERROR_BYTES, refusal
 from app.settings import EngineSettings
 

@@ -18,7 +18,7 @@ from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
 from app.agent.prompt import load_prompt
 from app.agent.reader import Reader
-from app.agent.verify import FreshLook, JudgeLook, SecondLook
+from app.agent.second_look import FreshLook, JudgeLook, SecondLook
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
 

@@ -207,11 +207,11 @@ class LocalQueue:
             if granted.done() and not granted.cancelled():
                 self._give_back(granted.result().phone)  # granted, and never used
             raise
-        finally:
+        finally:  # without an await: a cancel here would lose the phone that was granted
             self._granted.pop(ticket.task_id, None)
             self._line.remove(ticket.task_id)
             if not self._line:
-                await self._nobody_waits()
+                self._nobody_waits()
 
     def _deal_soon(self) -> None:
         """Give each free phone to the first who waits for it, after a look at what is free where
@@ -286,7 +286,7 @@ class LocalQueue:
         self._deal(free)
         return _LOOK_AGAIN_S
 
-    async def _nobody_waits(self) -> None:
+    def _nobody_waits(self) -> None:
         """Leave nothing behind, and believe nothing of now when somebody waits again."""
         asking, self._asking = self._asking, {}
         for job in asking.values():
@@ -295,4 +295,4 @@ class LocalQueue:
             timer.cancel()
         self._resting.clear()
         self._phone_of.clear()
-        await self._looking.close()
+        self._looking.stop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR
 
 if TYPE_CHECKING:
-    from app.virtual_phone.phone import Phone
+    from app.virtual_phone.surface import Surface
 
 HOLD_MS = 500  # ViewConfiguration.getLongPressTimeout()
 TOUCH_SLOP = 24
@@ -16,7 +16,7 @@ PAGE_SWIPE = 150
 Point = tuple[float, float]
 
 
-def tap(phone: Phone, x: float, y: float) -> None:
+def tap(phone: Surface, x: float, y: float) -> None:
     spot = next((s for s in phone.scene().at(x, y) if s.on_tap), None)
     phone.log("tap", x=x, y=y, spot=f"{spot.kind}:{spot.name}" if spot else "")
     if spot and spot.on_tap and phone.state.power.awake:
@@ -24,7 +24,7 @@ def tap(phone: Phone, x: float, y: float) -> None:
     phone.changed()
 
 
-def swipe(phone: Phone, start: Point, end: Point, duration_ms: int) -> None:
+def swipe(phone: Surface, start: Point, end: Point, duration_ms: int) -> None:
     """From one point to another; on the spot and slow, it is a long press."""
     (x1, y1), (x2, y2) = start, end
     phone.log("swipe", x1=x1, y1=y1, x2=x2, y2=y2, duration_ms=duration_ms)
@@ -46,7 +46,7 @@ def swipe(phone: Phone, start: Point, end: Point, duration_ms: int) -> None:
     phone.changed()
 
 
-def _press_on(phone: Phone, at: Point, duration_ms: int) -> None:
+def _press_on(phone: Surface, at: Point, duration_ms: int) -> None:
     spots = phone.scene().at(*at)
     if duration_ms >= HOLD_MS:
         act = next((s.on_hold for s in spots if s.on_hold), None)
@@ -56,7 +56,7 @@ def _press_on(phone: Phone, at: Point, duration_ms: int) -> None:
         act(*at)
 
 
-def _sideways(phone: Phone, start: Point, end: Point) -> None:
+def _sideways(phone: Surface, start: Point, end: Point) -> None:
     ui = phone.state.ui
     if phone.at_home:
         if abs(end[0] - start[0]) >= PAGE_SWIPE:
@@ -68,7 +68,7 @@ def _sideways(phone: Phone, start: Point, end: Point) -> None:
         drag(*end)
 
 
-def _scroll(phone: Phone, start: Point, by: float) -> None:
+def _scroll(phone: Surface, start: Point, by: float) -> None:
     scene = phone.scene()
     if scene.scrollable and scene.scrollable.contains(*start) and not phone.state.ui.dialog:
         route = phone.route()

@@ -14,10 +14,10 @@ from app.virtual_phone.toolkit.scene import Scene
 from app.virtual_phone.toolkit.screen import paint_navigation_bar, paint_status_bar
 
 if TYPE_CHECKING:
-    from app.virtual_phone.phone import Phone
+    from app.virtual_phone.surface import Surface
 
 
-def paint(phone: Phone) -> Scene:
+def paint(phone: Surface) -> Scene:
     """The screen as it is now, with the spots that act on `phone`."""
     state = phone.state
     look = theme(state.settings.dark_theme, state.look.accent)
@@ -40,7 +40,7 @@ def paint(phone: Phone) -> Scene:
     return scene
 
 
-def _paint_app(scene: Scene, phone: Phone) -> None:
+def _paint_app(scene: Scene, phone: Surface) -> None:
     screen = phone.roster.apps[phone.ui.foreground].screen(phone, phone.route())
     keyboard = _keyboard(phone) if phone.keyboard_shown else None
     bottom = keyboard.rect().top if keyboard else HEIGHT - NAVIGATION_BAR
@@ -53,7 +53,7 @@ def _paint_app(scene: Scene, phone: Phone) -> None:
         cover.paint(scene, phone)
 
 
-def _keyboard(phone: Phone) -> Keyboard | AdbKeyboardBar:
+def _keyboard(phone: Surface) -> Keyboard | AdbKeyboardBar:
     ui = phone.state.ui
     if phone.state.ime.current == ADB_KEYBOARD:
         return AdbKeyboardBar()

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from app.virtual_phone.display import HEIGHT, NAVIGATION_BAR, STATUS_BAR, WIDTH
+from app.virtual_phone.display import HEIGHT, WIDTH
 from app.virtual_phone.quirk_set import Quirks
 from app.virtual_phone.quirks import (
     DENSITY,
     OVERRIDE_DENSITY,
     OVERRIDE_SIZE,
     ROTATION,
-    SECURE,
     SIZE,
 )
 
 if TYPE_CHECKING:
-    from app.virtual_phone.phone import Phone
+    pass
 
 DPI = 420
 
@@ -91,21 +90,3 @@ class Panel:
         if (left, top, width, height) == (0, 0, WIDTH, HEIGHT):
             return x, y
         return (x - left) * WIDTH // width, (y - top) * HEIGHT // height
-
-
-def is_secret(phone: Phone) -> bool:
-    """Whether the app in front forbids screenshots (FLAG_SECURE)."""
-    secret = phone.quirks.get(SECURE)
-    return phone.foreground.package == secret or (secret == "all" and not phone.at_home)
-
-
-def capture(phone: Phone) -> Image.Image:
-    """What `screencap` gets: the picture of the display without what no program may see.
-
-    The window of a FLAG_SECURE app is black between the two bars, and nothing says so.
-    """
-    screen = phone.frame()
-    if is_secret(phone) and phone.state.power.awake and not phone.keyguard.showing:
-        screen = screen.copy()
-        screen.paste((0, 0, 0), (0, STATUS_BAR, WIDTH, HEIGHT - NAVIGATION_BAR))
-    return phone.panel.picture(screen)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from app.virtual_phone.apps.catalogue import APPS
 
 if TYPE_CHECKING:
-    from app.virtual_phone.phone import Phone
+    from app.virtual_phone.surface import Surface
 
 
-def scatter_about(phone: Phone, choose: random.Random) -> None:
+def scatter_about(phone: Surface, choose: random.Random) -> None:
     """Open, tap and scroll something; nothing that lasts is changed, but for the music."""
     place = choose.random()
     if place < 0.25:

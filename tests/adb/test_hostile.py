@@ -23,10 +23,10 @@ from app.adb.apps import AppTable
 from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.fleet import Fleet
-from app.adb.keyboard import Keyboard
-from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.server import AdbServer
 from app.adb.shell import MAX_TEXT, Completed, Shell, command_line
+from app.adb.typing.keyboard import Keyboard
+from app.adb.typing.saved_keyboard import SavedKeyboard
 from app.errors import AppNotFound, CommandFailed, DeviceError, InputError, TextRefused
 from tests.phones import PhoneProcess
 

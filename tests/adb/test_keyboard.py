@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.adb import keys
-from app.adb.arrival import Expected
 from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.fleet import Fleet
-from app.adb.keyboard import Keyboard
-from app.adb.look import Look
-from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.server import AdbServer
 from app.adb.shell import MAX_TEXT, Completed, Shell
+from app.adb.typing import keys
+from app.adb.typing.arrival import Expected
+from app.adb.typing.keyboard import Keyboard
+from app.adb.typing.look import Look
+from app.adb.typing.saved_keyboard import SavedKeyboard
 from app.errors import TextRefused
 from tests.phones import PhoneProcess
 

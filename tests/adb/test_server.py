@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,46 @@ async def test_ours_comes_back_when_it_ends_and_so_do_its_phones(
             await device.home()
         assert server.port == port
     assert not servers_on(port)
+
+
+async def test_ours_comes_back_though_its_temporary_folder_was_emptied(
+    tmp_path: Path,
+) -> None:
+    async with AdbServer(private=True, home=tmp_path) as server:
+        assert server._folder is not None
+        shutil.rmtree(server._folder.name)
+        with contextlib.suppress(DeviceError):
+            server.client().query("host:kill", Deadline(5))
+        async with asyncio.timeout(20):
+            while True:
+                await asyncio.sleep(0.1)
+                with contextlib.suppress(DeviceError):
+                    await asyncio.to_thread(server.client().query, "host:version", Deadline(2))
+                    break
+
+
+async def test_the_watch_over_ours_survives_a_launch_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AdbServer(private=True, home=tmp_path) as server:
+        launch, failed = server._launch, asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def no_room(*_: object) -> None:
+            loop.call_soon_threadsafe(failed.set)
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(server, "_launch", no_room)
+        with contextlib.suppress(DeviceError):
+            server.client().query("host:kill", Deadline(5))
+        async with asyncio.timeout(20):
+            await failed.wait()
+            monkeypatch.setattr(server, "_launch", launch)
+            while True:
+                await asyncio.sleep(0.1)
+                with contextlib.suppress(DeviceError):
+                    await asyncio.to_thread(server.client().query, "host:version", Deadline(2))
+                    break
 
 
 async def test_a_server_that_is_stopped_stays_stopped(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from app.adb import setup
-from app.adb.adb_keyboard import ADB_KEYBOARD
 from app.adb.connection import Deadline, ExactClient
 from app.adb.device import Device
 from app.adb.fleet import Fleet
 from app.adb.server import AdbServer
 from app.adb.shell import Shell
+from app.adb.typing.adb_keyboard import ADB_KEYBOARD
 from app.cli.main import app
 from app.cli.phones import with_fleet
 from app.errors import DeviceBusy, DeviceUnauthorized, InputError

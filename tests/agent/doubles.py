@@ -15,16 +15,9 @@ from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Message
+from app.agent.screen import ShownText
 from app.agent.step import Answer, Question, StepRecord
-from app.errors import AppError
-
-
-@dataclass(frozen=True)
-class ShownText:
-    text: str
-    box: tuple[int, int, int, int]
-    password: bool = False
-    focused: bool = False
+from app.errors import AppError, ScreenshotUnavailable
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ class RememberingDevice:
     screens: list[bytes] = field(default_factory=list)
     """What the next screenshots show; the last one stays."""
     app: App = App()
-    texts: list[ShownText] = field(default_factory=list)
+    texts: Sequence[ShownText] | None = None
 
     async def _call(self, name: str, *arguments: object) -> None:
         self.calls.append((name, *arguments))
@@ -79,7 +72,9 @@ class RememberingDevice:
             return PlainFrame(content=f"after {len(self.calls)} calls".encode())
         return PlainFrame(content=self.screens.pop(0) if self.screens[1:] else self.screens[0])
 
-    async def shown_texts(self) -> list[ShownText]:
+    async def shown_texts(self) -> Sequence[ShownText]:
+        if self.texts is None:
+            raise ScreenshotUnavailable("the phone did not report the text on its screen")
         return self.texts
 
     async def current_app(self) -> App:

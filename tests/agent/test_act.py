@@ -12,8 +12,8 @@ from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.guard import Category, Guard
 from app.agent.ports import Nobody
 from app.agent.reader import Reader
+from app.agent.second_look import JudgeLook
 from app.agent.step import Answer, Question
-from app.agent.verify import JudgeLook
 from app.errors import DeviceLocked, EngineTimeout, InputRefused
 from tests.agent.doubles import App, RememberingDevice, Scene, ScriptedChat, ScriptedPerson
 

@@ -12,8 +12,8 @@ from app.agent.actions import Action
 from app.agent.guard import Guard, Scene
 from app.agent.guard.thought import LOOKED_AT
 from app.agent.guard.tokens import normalise
-from app.asking import categories_of
 from app.settings import load_settings
+from app.wiring import categories_of
 from tests.agent.guard_table import HOLD, MUST_ASK, MUST_NOT_ASK, RIGHT, TAP, UP, Case, text
 
 SHIPPED = categories_of(load_settings(environ={}))

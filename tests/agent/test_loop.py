@@ -23,7 +23,7 @@ from app.errors import (
     EngineUnreachable,
     InputRefused,
 )
-from tests.agent.doubles import RememberingDevice, Scene, ScriptedChat, ScriptedPerson, Told
+from tests.agent.doubles import App, RememberingDevice, Scene, ScriptedChat, ScriptedPerson, Told
 
 TAP = '<think>I tap.</think><answer>do(action="Tap", element=[500,250])</answer>'
 DONE = '<think>It is on.</think><answer>finish(message="Bluetooth is on.")</answer>'
@@ -100,7 +100,7 @@ async def test_handing_over_is_no_success() -> None:
 async def test_a_tap_that_the_model_calls_sensitive_is_not_done() -> None:
     scene = Scene(ScriptedChat('do(action="Tap", element=[1,1], message="Pay 20")'))
     outcome = await scene.run()
-    assert outcome.reason == "refused" and "Pay 20" in outcome.message
+    assert outcome.reason == "refused" and "Tap at 1, 1" in outcome.message
     assert scene.device.calls == []
 
 
@@ -232,3 +232,16 @@ async def test_a_phone_that_comes_back_and_wants_the_person_waits_for_them() -> 
     outcome = await scene.run()
     assert [question.kind for question in person.asked] == ["take_over"]
     assert outcome.reason == "finished"
+
+
+async def test_somebody_elses_time_out_is_not_the_time_budget() -> None:
+    class Slow(RememberingDevice):
+        async def current_app(self) -> App:
+            raise TimeoutError("a socket")
+
+    with pytest.raises(TimeoutError, match="a socket"):
+        await Scene(ScriptedChat(DONE), Slow()).run()
+
+
+async def test_the_time_budget_ends_a_task() -> None:
+    assert (await Scene(ScriptedChat()).run(timeout_s=0.05)).reason == "time_budget"

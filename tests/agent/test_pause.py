@@ -14,8 +14,9 @@ from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.guard import Category, Guard
 from app.agent.ports import Message
 from app.agent.reader import Reader
+from app.agent.second_look import JudgeLook
 from app.agent.step import Answer, Question, StepRecord
-from app.agent.verify import JudgeLook
+from app.errors import DeviceOffline
 from tests.agent.doubles import (
     App,
     Notebook,
@@ -211,3 +212,28 @@ async def test_feedback_survives_a_pause() -> None:
     scene.conduct.control.resume()
     assert (await asyncio.wait_for(running, SOON)).reason == "finished"
     assert "could not be used" in str(chat.requests[-1][-1]["content"])
+
+
+async def test_a_pause_while_the_phone_is_away_waits_and_counts_as_one_drop() -> None:
+    class Away(RememberingDevice):
+        def __init__(self) -> None:
+            super().__init__(faults={"screenshot": DeviceOffline("device phone is offline")})
+            self.waiting, self.back = asyncio.Event(), asyncio.Event()
+
+        async def wait_ready(self, timeout_s: float) -> None:
+            self.waits += 1
+            self.waiting.set()
+            await self.back.wait()
+            self.faults.clear()
+
+    device, conduct = Away(), Conduct()
+    running = asyncio.create_task(Scene(ScriptedChat(DONE), device, conduct=conduct).run())
+    async with asyncio.timeout(SOON):
+        for _ in range(5):  # more often than the phone may drop off
+            await device.waiting.wait()
+            await conduct.control.pause()
+            device.waiting.clear()
+            conduct.control.resume()
+        await device.waiting.wait()
+        device.back.set()
+        assert (await running).reason == "finished"

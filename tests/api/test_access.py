@@ -18,13 +18,13 @@ from mcp.client.streamable_http import streamable_http_client
 from starlette.routing import BaseRoute, Route
 from typer.testing import CliRunner
 
+from app.access_tokens import RIGHTS, Tokens
 from app.api.access import OPEN, right_for
 from app.api.guard import LOOPBACK, refusal
 from app.cli.main import app
 from app.errors import ConfigError, InputError
 from app.main import check_access, create_app
 from app.settings import load_settings
-from app.tokens import RIGHTS, Tokens
 from tests.e2e.conftest import service_environment, service_process
 
 SECRET = re.compile(r"pp_[\w-]{43}")

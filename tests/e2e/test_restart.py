@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import STOP_S, Stack, service_process, wait_until_ready
+from tests.e2e.scripted_engine import scripted_engine
 from tests.phones import PhoneProcess, phone_process
 
 KILLS = int(os.environ.get("PHONEPILOT_TEST_KILLS", "5"))
@@ -93,3 +95,35 @@ def test_stopped_politely_it_goes_on_too(tmp_path: Path) -> None:
         assert [task["restarts"] for task in found] == [1, 0]  # the second one had not begun
         done = taps(phone, before)
         assert len(set(done)) == len(done), done
+
+
+def test_an_answer_to_a_question_of_before_a_restart_counts_for_nothing(tmp_path: Path) -> None:
+    """An old "I unlocked it" must not allow what is asked after the restart."""
+    take = 'do(action="Take_over", message="Unlock it")'
+
+    def asked(url: str, task: str) -> dict[str, Any]:
+        with httpx.stream("GET", f"{url}/tasks/{task}/events", timeout=60, trust_env=False) as s:
+            for line in s.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "data" and (found := json.loads(value).get("question")):
+                    return dict(found)
+        raise AssertionError("it asked nothing")
+
+    with phone_process() as phone, scripted_engine() as engine:
+        engine.habit = [take]
+        config = tmp_path / "restart.toml"
+        config.write_text(f'[engine]\nurl = "{engine.url}"\n', encoding="utf-8")
+        options, folder = ("-c", str(config)), tmp_path / "data"
+        with service_process(folder, *options, kind="remote") as (url, process):
+            stack = Stack(url, phone, process)
+            stack.post("/devices/connect", {"address": phone.serial}).raise_for_status()
+            body = {"goal": "Turn on Bluetooth", "confirm": "ask"}
+            task = stack.post("/tasks", body).json()["id"]
+            before = asked(url, task)["number"]
+            process.kill()
+        with service_process(folder, *options, kind="remote") as (url, _):
+            after = asked(url, task)["number"]
+            assert after > before
+            reply = {"allow": True, "question": before}
+            answer = httpx.post(f"{url}/tasks/{task}/reply", json=reply, trust_env=False)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "no_open_question")

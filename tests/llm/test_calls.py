@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.llm.calls import Calls
+from app.llm.slots import Calls
 
 
 async def slot_of(calls: Calls, caller: str) -> int | None:

@@ -16,7 +16,7 @@ from supervised import Supervised, engine_process, image_message
 
 import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
-from app.http_body import bearer
+from app.http_client import bearer
 from app.llm.client import ChatClient, Sampling
 from app.llm.status import EngineKind, EngineState
 from app.settings import EngineSettings

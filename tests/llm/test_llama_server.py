@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from app.errors import EngineStartFailed
-from app.http_body import bearer
+from app.http_client import bearer
 from app.llm.engine import Engine
 from app.llm.status import EngineKind, EngineState
 from app.settings import EngineSettings, load_settings

@@ -19,16 +19,17 @@ from fastapi import FastAPI, Response
 from scripted_server import Script, serve
 from supervised import Supervised, image_message
 
+from app.access_tokens import Tokens
 from app.api import openai as passthrough_module
 from app.api.access import Access
 from app.api.limits import Rate
-from app.api.openai import EnginePort, Passthrough
+from app.api.openai import Passthrough
+from app.api.ports import Engine as EnginePort
 from app.errors import EngineStartFailed
-from app.http_body import bearer
-from app.llm.calls import Calls
+from app.http_client import bearer
 from app.llm.engine import Engine
+from app.llm.slots import Calls
 from app.settings import EngineSettings
-from app.tokens import Tokens
 
 SSE = b'data: {"choices": [] }\n\n: ping\r\n\r\ndata: \xe6\x89\x93\xe5\xbc\x80\n\ndata: [DONE]\n\n'
 CHAT = "/v1/chat/completions"

@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from app.errors import ConfigError, DeviceOffline
-from app.tasks.database import Database, deliveries
+from app.agent.step import Question
+from app.errors import ConfigError, DeviceOffline, KeyReused, NoOpenQuestion
+from app.tasks.database import Database, deliveries, keys
 from app.tasks.equipment import Equipment
 from app.tasks.metrics import TaskMetrics
-from app.tasks.new_task import NewTask
+from app.tasks.models import OpenQuestion, Status
+from app.tasks.new_task import NewTask, Reply
+from app.tasks.person import Person
 from app.tasks.queue import LocalQueue
 from app.tasks.retention import Limits, Retention
 from app.tasks.run import Surroundings
@@ -243,3 +246,62 @@ async def test_no_secret_stays_of_a_task_that_could_not_be_made(
     with pytest.raises(ConfigError):
         await scene.runner.submit(new)
     assert scene.runner.open_tasks() == {}
+
+
+async def test_a_submit_that_is_cancelled_leaves_nothing_behind(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on, save = asyncio.Event(), asyncio.Event(), scene.store.save_task
+
+    async def slow(*records: TaskRecord) -> None:
+        writing.set()
+        await go_on.wait()
+        await save(*records)
+
+    monkeypatch.setattr(scene.store, "save_task", slow)
+    submit = asyncio.create_task(scene.runner.submit(NewTask(goal="Open Notes"), "key"))
+    await writing.wait()
+    submit.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await submit
+    monkeypatch.undo()
+    assert await scene.store.unfinished() == []
+    assert scene.runner.open_tasks() == {}
+    scene.chat._script.append(FINISH)
+    again = await scene.runner.submit(NewTask(goal="Something else"), "key")  # the key is free
+    assert (await scene.runner.wait(again.id, 10)).status == "succeeded"
+
+
+async def test_the_same_key_with_another_secret_is_another_request(scene: Scene) -> None:
+    def wish(secret: str) -> NewTask:
+        fields = {"goal": "Sign in with {{secret:bank}}", "secrets": {"bank": secret}}
+        return NewTask.model_validate(fields)
+
+    first = await scene.runner.submit(wish("hunter2"), "key")
+    assert (await scene.runner.submit(wish("hunter2"), "key")).id == first.id
+    with pytest.raises(KeyReused):
+        await scene.runner.submit(wish("hunter3"), "key")
+    rows = await scene.database.call(lambda c: c.execute(keys.select()).all())
+    assert all("hunter" not in str(row) for row in rows)
+    await scene.runner.cancel(first.id)
+
+
+async def test_an_answer_that_was_accepted_is_never_counted_as_none() -> None:
+    """At the very moment in which the time runs out."""
+    told: list[OpenQuestion | None] = []
+
+    async def announce(question: OpenQuestion | None, status: Status) -> None:
+        told.append(question)
+
+    for delay in (0.0, 0.005, 0.0099, 0.01, 0.0101, 0.02):
+        person = Person(announce, 0.01)
+        asking = asyncio.create_task(person.ask(Question("confirmation", "May I?")))
+        await asyncio.sleep(delay)
+        try:
+            person.reply(Reply(allow=True))
+        except NoOpenQuestion:
+            assert not (await asking).allowed
+        else:
+            assert (await asking).allowed

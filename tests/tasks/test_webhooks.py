@@ -16,14 +16,13 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from app.access_tokens import webhook_secret
 from app.errors import InputError
 from app.tasks import webhooks as webhooks_module
 from app.tasks.database import Database, deliveries
-from app.tasks.models import Task
 from app.tasks.new_task import NewTask
 from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
-from app.tokens import webhook_secret
 
 
 @dataclass
@@ -84,7 +83,7 @@ async def running(database: Database, secret: str) -> AsyncIterator[Webhooks]:
     await webhooks.close()
 
 
-def task(url: str | None) -> Task:
+def task(url: str | None) -> TaskRecord:
     return TaskRecord(
         id="07", goal="Open “Notes”", device="a", status="succeeded", max_steps=5, timeout_s=60,
         lang="en", created_at=datetime.now(UTC), callback_url=url,
@@ -268,3 +267,23 @@ async def test_what_is_told_anew_while_the_old_is_sent_is_not_lost(
         await hook.until(2)
         await until(lambda: _is_empty(database))
     assert [json.loads(body)["data"]["message"] for _, body in hook.got] == ["", "ended once more"]
+
+
+async def test_a_receiver_that_is_slow_delays_nobody_else(database: Database, secret: str) -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        waiting.append(writer)
+        await reader.read()
+
+    waiting: list[asyncio.StreamWriter] = []
+    slow = await asyncio.start_server(never, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}/"
+    async with slow, receiver() as hook, running(database, secret) as webhooks:
+        for number in range(40):
+            late = task(url).model_copy(update={"id": f"slow{number}"})
+            await webhooks.tell("task.ended", late)
+        async with asyncio.timeout(5):  # less than one of them may take
+            await webhooks.tell("task.ended", task(hook.url))
+            await hook.until(1)
+    assert 0 < len(waiting) <= 2
+    for writer in waiting:
+        writer.close()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.history import History
-from app.http_body import bearer
+from app.http_client import bearer
 from app.llm.engine import Engine
 from app.settings import load_settings
 from training.prompt import prompt_text

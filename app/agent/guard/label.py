@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.agent.guard.grammar import AFTER_CJK, AGREEING, NOT_CJK, PLACES, TAILS, UNSPACED
+from app.agent.guard.grammar import AFTER_CJK, AGREEING, NOT, NOT_CJK, PLACES, TAILS, UNSPACED
 from app.agent.guard.phrases import Entry, Phrases
-from app.agent.guard.tokens import normalise, words
+from app.agent.guard.tokens import normalise, spelt_out, words
 
 MAX_LABEL = 200
 """Characters of a label that are looked at; a button says less."""
@@ -22,7 +22,9 @@ class Label:
 
     def __init__(self, text: str, phrases: Phrases) -> None:
         self._phrases = phrases
-        lines = [words(normalise(line)) for line in text[:MAX_LABEL].split("\n")[:_LINES]]
+        lines = [
+            words(spelt_out(normalise(line))) for line in text[:MAX_LABEL].split("\n")[:_LINES]
+        ]
         self._lines = [line for line in lines if line]
         self.digits = bool(self._lines) and all(len(w) == 1 and w.isdigit() for w in self._lines[0])
 
@@ -30,6 +32,22 @@ class Label:
     def known(self) -> bool:
         """Whether it says anything: an icon or an arrow does not."""
         return bool(self._lines)
+
+    @property
+    def clear(self) -> bool:
+        """Whether it is short enough to be understood: a page of text on a button is not."""
+        return self.known and len(self._lines[0]) <= (_MANY if self._lines[0][0].isascii() else 30)
+
+    def holds(self, owner: str) -> Entry | None:
+        """The entry of one list that stands anywhere in it: enough where money is."""
+        for line in self._lines[:1]:
+            for match in self._phrases.find(line):
+                plain = match.form == "base" and not _names_place(line[match.end :])
+                denied = any(word in NOT for word in line[: match.start])
+                unspaced = "".join(line[match.end :]).startswith(AFTER_CJK)
+                if match.entry.owner == owner and plain and not denied and not unspaced:
+                    return match.entry
+        return None
 
     @property
     def agrees(self) -> bool:

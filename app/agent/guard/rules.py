@@ -129,6 +129,8 @@ class _Look:
     def _touching(self, category: Category, place: str, *, loose: bool) -> Finding | None:
         if entry := self.label.entry_of(category.name, loose=loose):
             return _by(category, entry, "the label")
+        if place and (entry := self.label.holds(category.name)):
+            return _by(category, entry, "the label")
         agrees = self.label.agrees
         if agrees and (entry := self.nearby.entry_of(category.name, known=False)):
             return _by(category, entry, "the text beside it")
@@ -139,7 +141,7 @@ class _Look:
         known = self.label.known and not agrees
         if entry := self.said.entry_of(category.name, known=known):
             return _by(category, entry, "what the model says")
-        return _at(category, place) if place and not known else None
+        return _at(category, place) if place and not (known and self.label.clear) else None
 
     def _caption(self, category: Category) -> Entry | None:
         """The entry that stands beside an icon."""

@@ -117,7 +117,7 @@ def _slid_cjk(texts: Sequence[str]) -> bool:
 
 
 def _strength(clause: Clause, match: Match, touches: frozenset[str]) -> Strength | None:
-    if clause.question:
+    if clause.question or match.open_end:  # an open end belongs to buttons in certain apps
         return None
     if match.entry.language in grammar.UNSPACED and clause.words[match.start].text >= "\u2e80":
         strength = _unspaced(clause.words, match)

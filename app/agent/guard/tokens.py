@@ -31,7 +31,6 @@ _SHORTENED = (
 _END = re.compile(
     r",(?=\D|$)(?!\s*(?:um|damit|afin|pour|para|to)\b)|\.(?=\D|$)|[!?;:\n(){}\[\]。！？；：，、…—–|]"
 )
-_MARKS = ("LATIN", "GREEK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,16 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def clauses(text: str) -> list[Clause]:
-    """The clauses of a normalised text; a stop inside quotation marks ends none."""
+def spelt_out(text: str) -> str:
+    """English contractions in full: don't, I'll."""
     for pattern, plain in _SHORTENED:
         text = pattern.sub(plain, text)
+    return text
+
+
+def clauses(text: str) -> list[Clause]:
+    """The clauses of a normalised text; a stop inside quotation marks ends none."""
+    text = spelt_out(text)
     found: list[Clause] = []
     row: list[Word] = []
     at = 0

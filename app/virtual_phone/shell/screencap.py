@@ -13,8 +13,8 @@ import struct
 
 from PIL import Image
 
-from app.virtual_phone.panel import capture
 from app.virtual_phone.quirks import DROP_SCREENCAP, SLOW_SCREENCAP
+from app.virtual_phone.secure_window import capture
 from app.virtual_phone.shell.call import Call, LinkDrop
 from app.virtual_phone.shell.displays import displays
 from app.virtual_phone.shell.versions import version

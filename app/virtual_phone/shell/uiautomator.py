@@ -8,7 +8,7 @@ from __future__ import annotations
 from xml.sax.saxutils import quoteattr
 
 from app.virtual_phone.display import HEIGHT, WIDTH
-from app.virtual_phone.panel import is_secret
+from app.virtual_phone.secure_window import is_secret
 from app.virtual_phone.shell.call import Call
 from app.virtual_phone.toolkit.scene import Spot
 

@@ -8,7 +8,7 @@ that Appium's `app-commands` and `lockmgmt` and adbutils' `shell` look for).
 
 from __future__ import annotations
 
-from app.virtual_phone.panel import is_secret
+from app.virtual_phone.secure_window import is_secret
 from app.virtual_phone.shell.call import Call
 from app.virtual_phone.shell.packages import component, user_of
 from app.virtual_phone.shell.versions import version

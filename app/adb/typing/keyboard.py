@@ -16,14 +16,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.adb import keys, parse
-from app.adb.adb_keyboard import ADB_KEYBOARD, Swallowed, send_by_cursor, send_by_pictures
-from app.adb.arrival import ASK, POLL_S, Expected, ask
+from app.adb import parse
 from app.adb.connection import Deadline
-from app.adb.emptying import empty_field
-from app.adb.look import Looking
-from app.adb.saved_keyboard import SavedKeyboard
 from app.adb.shell import Shell
+from app.adb.typing import keys
+from app.adb.typing.adb_keyboard import ADB_KEYBOARD, Swallowed, send_by_cursor, send_by_pictures
+from app.adb.typing.arrival import ASK, POLL_S, Expected, ask
+from app.adb.typing.emptying import empty_field
+from app.adb.typing.look import Looking
+from app.adb.typing.saved_keyboard import SavedKeyboard
 from app.errors import CommandFailed, DeviceError, TextRefused
 
 log = logging.getLogger(__name__)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 
-from app.adb import keys, parse
-from app.adb.arrival import CURSOR_CELLS, Expected, ask
+from app.adb import parse
 from app.adb.connection import Deadline
-from app.adb.look import Looking
 from app.adb.shell import Shell
+from app.adb.typing import keys
+from app.adb.typing.arrival import CURSOR_CELLS, Expected, ask
+from app.adb.typing.look import Looking
 from app.errors import CommandFailed, TextRefused
 
 _MOST = 5000

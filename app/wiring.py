@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from app.agent.guard import Category
 from app.agent.ports import Message, ReplyStream
-from app.llm.calls import Calls
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
+from app.llm.slots import Calls
 from app.settings import Settings, load_guard
 from app.tasks.equipment import Equipment
 

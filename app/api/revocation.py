@@ -16,7 +16,7 @@ CHECK_S = 1.0
 """How long a stream may outlive its token."""
 
 
-class Watched:
+class RevocableStream:
     """One request; `is_good` says whether its token still is. `refusal` makes the answer where it
     is no longer before one has begun."""
 

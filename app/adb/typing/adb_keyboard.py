@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 
 from app.adb import parse
-from app.adb.arrival import ARRIVE_S, ASK, REPLACE_S, Expected, Pictures
 from app.adb.connection import Deadline
-from app.adb.look import Looking
 from app.adb.shell import Shell, lines
+from app.adb.typing.arrival import ARRIVE_S, ASK, REPLACE_S, Expected, Pictures
+from app.adb.typing.look import Looking
 from app.errors import TextRefused
 
 ADB_KEYBOARD = "com.android.adbkeyboard/.AdbIME"

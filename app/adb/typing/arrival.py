@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from app.adb import parse
 from app.adb.connection import Deadline
-from app.adb.look import Look, Looking
 from app.adb.shell import Shell
+from app.adb.typing.look import Look, Looking
 from app.errors import TextRefused
 
 ARRIVE_S = 1.0

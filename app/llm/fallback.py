@@ -11,7 +11,7 @@ from app.settings import EngineSettings
 logger = logging.getLogger(__name__)
 
 
-class Thrift:
+class MemoryFallback:
     """`settings` are those of the next start; `changes` says what is less in them, step by step."""
 
     def __init__(self, configured: EngineSettings) -> None:

@@ -1,0 +1,1 @@
+"""What types text on a phone, and makes sure that it has arrived."""
