@@ -193,7 +193,7 @@ def test_the_api_key_comes_from_the_named_variable_and_stays_hidden() -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings().engine.port = 1  # type: ignore[misc]
+        Settings().engine.port = 1
 
 
 def test_own_apps_replace_and_extend_the_shipped_ones(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ async def test_the_keyboard_comes_back_when_typing_is_abandoned(
         ) -> Completed:
             if "ADB_INPUT_B64" in str(commands):
                 deadline.abandon()
-            return super().run(*commands, deadline=deadline, limit=limit)  # type: ignore[arg-type]
+            return super().run(*commands, deadline=deadline, limit=limit)
 
     shell = Abandoning(adb_server.client(), virtual_phone.serial)
     with pytest.raises(Exception, match="no answer"):
