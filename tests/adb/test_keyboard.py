@@ -448,7 +448,7 @@ async def test_hostile_text_arrives_character_for_character(
     await open_note(device)
     shell = Shell(adb_server.client(), virtual_phone.serial)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(HOSTILE)
     def check(text: str) -> None:
         if "\0" in text:

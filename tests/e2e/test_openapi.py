@@ -74,7 +74,7 @@ def test_whatever_is_sent_is_answered_as_described(
 
 def send(cases: SearchStrategy[Any]) -> None:
     @given(cases)
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     def holds(case: Any) -> None:
         _stay_here(case)
         answer = case.call(timeout=60)
