@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +19,31 @@ from app.errors import AppError, InputError, ServiceRefused, ServiceUnreachable
 TIMEOUT_S = 30.0
 TOKEN_VARIABLE = "PHONEPILOT_TOKEN"
 """Environment variable with the access token of a service that asks for one."""
+
+
+RESUME_S = 60.0
+"""How long a broken stream of events is tried again."""
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)
+SILENCE_S = 45.0
+"""Three signs of life that did not come mean that the connection is dead."""
+_GATEWAY = (502, 503, 504)
+"""What a proxy says while the service behind it is away."""
+
+
+@dataclass
+class _Place:
+    """How far a stream has been read: the number of the last event, and the last step."""
+
+    number: str = ""
+    step: int = 0
+
+    def is_new(self, kind: str, data: dict[str, Any]) -> bool:
+        """False for a step that was told before: old events have new numbers after a restart."""
+        if kind != "step":
+            return True
+        is_new = int(data["number"]) > self.step
+        self.step = max(self.step, int(data["number"]))
+        return is_new
 
 
 class ServiceClient:
@@ -70,18 +97,56 @@ class ServiceClient:
         return size
 
     async def events(self, task_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """(kind, data) of everything that happens to a task, until its end."""
-        path = f"/tasks/{task_id}/events"
-        async with self._translated(), self._http.stream("GET", path, timeout=None) as response:
+        """(kind, data) of everything that happens to a task, until its end.
+
+        A stream that breaks off is taken up again where it was, also after a restart of the
+        service; for a minute, then ServiceUnreachable is raised.
+        """
+        clock = asyncio.get_running_loop().time
+        place, heard, tries = _Place(), clock(), 0
+        while True:
+            try:
+                async for kind, data in self._stream(task_id, place):
+                    heard, tries = clock(), 0
+                    yield kind, data
+                    if kind == "end":
+                        return
+                why = "the stream of events ended early"
+            except ServiceUnreachable as exc:
+                why = exc.message
+            if clock() - heard > RESUME_S:
+                raise ServiceUnreachable(why)
+            await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+            tries += 1
+
+    async def _stream(
+        self, task_id: str, place: _Place
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """What one connection brings from a place on, which is moved along."""
+        path, headers = f"/tasks/{task_id}/events", {"Last-Event-ID": place.number}
+        limits = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
+        async with (
+            self._translated(),
+            self._http.stream(
+                "GET", path, timeout=limits, headers=headers if place.number else None
+            ) as response,
+        ):
+            if response.status_code in _GATEWAY:
+                raise ServiceUnreachable(f"{self.url} answers with {response.status_code}")
             if not response.is_success:
                 raise _refused(await response.aread())
-            kind = ""
+            kind = number = ""
             async for line in response.aiter_lines():
                 name, _, value = line.partition(": ")
                 if name == "event":
                     kind = value
+                elif name == "id":
+                    number = value
                 elif name == "data":
-                    yield kind, json.loads(value)
+                    data = json.loads(value)
+                    place.number = number
+                    if place.is_new(kind, data):
+                        yield kind, data
 
     async def call(
         self, method: str, path: str, body: dict[str, Any] | None = None

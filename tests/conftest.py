@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from app.adb.apps import AppTable
 from app.adb.device import Device
@@ -17,10 +17,15 @@ from app.adb.fleet import Fleet
 from app.adb.server import AdbServer, find_binary
 from tests.phones import PhoneProcess, phone_process
 
+# No deadlines by the clock: a test must not fail because the machine does something else as well.
 # Locally each run tries other examples; in CI a failure must mean a change, so the examples stay.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile(
+    "phonepilot",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("phonepilot")
 
 # Whoever starts us in the background has us ignore SIGINT, and every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -32,7 +32,7 @@ def is_gone(pid: int) -> bool:
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return True
     except psutil.TimeoutExpired:
-        return process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     return True
 
 

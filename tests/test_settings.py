@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 import app
@@ -18,12 +21,15 @@ from app.errors import ConfigError
 from app.settings import (
     AppsSettings,
     GuardSettings,
+    ModelsSettings,
     Settings,
     configs_folder,
     load_apps,
     load_guard,
+    load_models,
     load_settings,
 )
+from scripts.config_schema import render, schema
 
 PACKAGE = Path(app.__file__).parent
 
@@ -193,7 +199,7 @@ def test_the_api_key_comes_from_the_named_variable_and_stays_hidden() -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Settings().engine.port = 1  # type: ignore[misc]
+        Settings().engine.port = 1
 
 
 def test_own_apps_replace_and_extend_the_shipped_ones(tmp_path: Path) -> None:
@@ -323,3 +329,48 @@ def test_a_file_of_junk_never_raises_anything_else(
         load(path)
     except ConfigError as exc:
         assert str(path) in exc.message
+
+
+def test_the_schema_is_that_of_the_settings() -> None:
+    there = (configs_folder() / "schema.json").read_text(encoding="utf-8")
+    again = "python scripts/config_schema.py > configs/schema.json"
+    assert there == render(), f"make it anew: {again}"
+    described = json.loads(there)["$defs"]["ServiceSettings"]["properties"]["auth"]
+    assert described["enum"] == ["auto", "always"]
+    assert "access token" in described["description"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(configs_folder().glob("*.toml")), ids=lambda path: path.stem
+)
+def test_every_shipped_file_is_as_the_schema_says(path: Path) -> None:
+    of_its_own: dict[str, Callable[[], object]] = {
+        "apps": lambda: load_apps(AppsSettings(file=path)),
+        "guard": lambda: load_guard(GuardSettings(file=path)),
+        "models": lambda: load_models(ModelsSettings(file=path)),
+    }
+    if path.stem in of_its_own:
+        assert of_its_own[path.stem]()
+    else:
+        Draft202012Validator(schema()).validate(tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[servic]\nport = 1",
+        "[service]\nprot = 1",
+        "[service]\nport = 70000",
+        "[service]\nport = '1'",
+        "[service]\nauth = 'never'",
+        "[service]\nallowed_hosts = 'me'",
+        "[engine]\napi_key = 'x'",
+        "[engine]\ngpu_layers = 'some'",
+        "[adb]\nreturn_timeout_s = 0",
+    ],
+)
+def test_the_schema_refuses_what_the_settings_refuse(text: str, tmp_path: Path) -> None:
+    assert list(Draft202012Validator(schema()).iter_errors(tomllib.loads(text)))
+    (tmp_path / "wrong.toml").write_text(text)
+    with pytest.raises(ConfigError):
+        load_settings([tmp_path / "wrong.toml"], environ={})

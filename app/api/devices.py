@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from app.api.event_stream import event_stream
 from app.api.live_screen import BOUNDARY, MAX_FPS, LiveScreens
 from app.api.manual import Hand, Input
 from app.api.ports import Phones, RoutedPhone
@@ -77,10 +78,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
     )
     async def follow_devices() -> StreamingResponse:
         """A server-sent event `change` at once, and whenever GET /devices may answer otherwise."""
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            _sse(fleet.changes()), media_type="text/event-stream", headers=headers
-        )
+        return event_stream(_sse(fleet.changes()))
 
     @router.post("/connect")
     async def connect(address: Address) -> dict[str, str]:
@@ -140,6 +138,6 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
     return router
 
 
-async def _sse(changes: AsyncIterator[None]) -> AsyncIterator[str]:
+async def _sse(changes: AsyncIterator[None]) -> AsyncGenerator[str]:
     async for _ in changes:
         yield "event: change\ndata: {}\n\n"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import IO, Annotated
 
 from fastapi import APIRouter, Header
 from fastapi import Path as PathParameter
 from fastapi.responses import Response, StreamingResponse
 
+from app.api.event_stream import event_stream
 from app.api.tasks import TaskId
 from app.errors import InputError
 from app.events import Event
@@ -67,10 +68,7 @@ def record_routes(reading: Reading) -> APIRouter:
         """Server-sent events until the task ends; resumes after `Last-Event-ID`."""
         after = _event_number(last_event_id)
         await reading.get(task_id)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            _sse(reading.events(task_id, after)), media_type="text/event-stream", headers=headers
-        )
+        return event_stream(_sse(reading.events(task_id, after)))
 
     return router
 
@@ -89,7 +87,7 @@ def _event_number(text: str | None) -> int:
     return int(text)
 
 
-async def _sse(events: AsyncIterator[Event]) -> AsyncIterator[str]:
+async def _sse(events: AsyncIterator[Event]) -> AsyncGenerator[str]:
     async for event in events:
         data = json.dumps(event.data, ensure_ascii=False)
         yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n"

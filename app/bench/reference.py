@@ -29,8 +29,8 @@ class Checkpoint:
     def __init__(self, folder: str, half: bool) -> None:
         # All that is needed lies in the checkpoint.
         os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        import torch  # type: ignore[import-not-found]
-        import transformers  # type: ignore[import-not-found]
+        import torch
+        import transformers
 
         config = transformers.AutoConfig.from_pretrained(folder)
         self._sees = hasattr(config, "vision_config")

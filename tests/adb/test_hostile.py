@@ -54,7 +54,6 @@ HOME = "org.phonepilot.launcher"
 many, many_halves = (
     settings(
         max_examples=max(5, EXAMPLES // share),
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
     )

@@ -125,7 +125,7 @@ async def test_the_keyboard_comes_back_when_typing_is_abandoned(
         ) -> Completed:
             if "ADB_INPUT_B64" in str(commands):
                 deadline.abandon()
-            return super().run(*commands, deadline=deadline, limit=limit)  # type: ignore[arg-type]
+            return super().run(*commands, deadline=deadline, limit=limit)
 
     shell = Abandoning(adb_server.client(), virtual_phone.serial)
     with pytest.raises(Exception, match="no answer"):
@@ -448,7 +448,7 @@ async def test_hostile_text_arrives_character_for_character(
     await open_note(device)
     shell = Shell(adb_server.client(), virtual_phone.serial)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(HOSTILE)
     def check(text: str) -> None:
         if "\0" in text:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.adb.connection import Deadline, ExactClient
@@ -93,7 +93,7 @@ def test_ten_megabytes_arrive_whole_by_both_ways(shell: Shell, old_shell: Shell)
     assert old_shell.run(["screencap"], deadline=Deadline(20)).stdout == framed.stdout
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.lists(HOSTILE, min_size=1, max_size=4))
 def test_hostile_arguments_arrive_byte_for_byte(shell: Shell, args: list[str]) -> None:
     result = shell.run(["echo", "-n", "--", *args], deadline=Deadline(10))

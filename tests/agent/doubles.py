@@ -35,6 +35,9 @@ class PlainFrame:
     def jpeg(self, max_side: int, quality: int = 80) -> bytes:
         return b"jpeg " + self.content
 
+    def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> PlainFrame:
+        return replace(self, content=b"masked " + self.content)
+
     def fingerprint(self) -> bytes:
         return self.content
 

@@ -10,6 +10,7 @@ import pytest
 from app.agent.conduct import Conduct
 from app.agent.step import Answer
 from app.errors import (
+    AppError,
     AppNotFound,
     CommandFailed,
     ContextOverflow,
@@ -157,14 +158,14 @@ async def test_a_tap_that_was_cut_off_is_not_repeated_and_the_model_is_told() ->
 
 async def test_a_phone_that_stays_away_is_lost() -> None:
     offline = DeviceOffline("offline")
-    faults = {"tap": DeviceDisconnected("gone"), "wait_ready": offline}
+    faults: dict[str, AppError] = {"tap": DeviceDisconnected("gone"), "wait_ready": offline}
     scene = Scene(ScriptedChat(TAP, DONE), RememberingDevice(faults=faults))
     outcome = await scene.run()
     assert (outcome.reason, outcome.error) == ("device_lost", offline)
 
 
 async def test_a_phone_that_drops_off_at_every_look_is_lost() -> None:
-    faults = {"screenshot": DeviceDisconnected("gone")}
+    faults: dict[str, AppError] = {"screenshot": DeviceDisconnected("gone")}
     scene = Scene(ScriptedChat(DONE), RememberingDevice(faults=faults))
     assert (await scene.run()).reason == "device_lost"
     assert scene.device.waits == 3

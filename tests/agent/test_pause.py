@@ -218,12 +218,12 @@ async def test_a_pause_while_the_phone_is_away_waits_and_counts_as_one_drop() ->
     class Away(RememberingDevice):
         def __init__(self) -> None:
             super().__init__(faults={"screenshot": DeviceOffline("device phone is offline")})
-            self.waiting, self.back = asyncio.Event(), asyncio.Event()
+            self.waiting, self.returned = asyncio.Event(), asyncio.Event()
 
         async def wait_ready(self, timeout_s: float) -> None:
             self.waits += 1
             self.waiting.set()
-            await self.back.wait()
+            await self.returned.wait()
             self.faults.clear()
 
     device, conduct = Away(), Conduct()
@@ -235,5 +235,5 @@ async def test_a_pause_while_the_phone_is_away_waits_and_counts_as_one_drop() ->
             device.waiting.clear()
             conduct.control.resume()
         await device.waiting.wait()
-        device.back.set()
+        device.returned.set()
         assert (await running).reason == "finished"

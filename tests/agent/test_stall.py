@@ -35,7 +35,7 @@ def test_the_same_action_on_the_same_screen() -> None:
 
 
 def test_two_screens_in_turn() -> None:
-    rounds = [(A, TAP), (B, Back())] * IN_TURN
+    rounds: list[tuple[bytes, Action]] = [(A, TAP), (B, Back())] * IN_TURN
     assert "to and fro" in after(*rounds, screen=A)
     assert after(*rounds[:-1], screen=B) == ""
     assert after(*rounds, screen=bytes([9]) * 960) == ""
@@ -43,7 +43,12 @@ def test_two_screens_in_turn() -> None:
 
 def test_a_list_that_is_searched_by_going_in_and_out_is_no_stall() -> None:
     """The way back is the same each time, the way in is not."""
-    past = [(A, Tap(element=(5, 1))), (B, Back()), (A, Tap(element=(5, 2))), (B, Back())]
+    past: list[tuple[bytes, Action]] = [
+        (A, Tap(element=(5, 1))),
+        (B, Back()),
+        (A, Tap(element=(5, 2))),
+        (B, Back()),
+    ]
     past += [(A, Tap(element=(5, 3))), (B, Back())]
     assert after(*past, screen=A) == ""
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 from starlette.routing import BaseRoute, Route
 from typer.testing import CliRunner
 
@@ -130,7 +131,9 @@ async def test_a_tool_asks_for_the_right_of_its_route(
             Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
         ):
             answer = await client.call_tool(tool, arguments)
-            return str(answer.content[0].text)
+            said = answer.content[0]
+            assert isinstance(said, TextContent)
+            return said.text
 
     assert "devices" in await call("read", "list_devices")
     for tool, arguments in (

@@ -83,7 +83,8 @@ async def test_all_who_watch_share_each_picture_and_each_size_of_it() -> None:
     screens = LiveScreens(get, phone_of)
 
     async def watch(serial: str, max_side: int, fps: float) -> list[bytes]:
-        async with aclosing(screens.watch(serial, max_side, fps)) as parts:
+        watching: Any = screens.watch(serial, max_side, fps)
+        async with aclosing(watching) as parts:
             return [await anext(parts) for _ in range(4)]
 
     async with asyncio.timeout(20):

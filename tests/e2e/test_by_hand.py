@@ -74,8 +74,8 @@ class Hand:
         """To a place on the picture, in thousandths."""
         box = await self.visit.phone.locator(".screen").bounding_box()
         assert box
-        x, y = place
-        x, y = box["x"] + box["width"] * x / 1000, box["y"] + box["height"] * y / 1000
+        right, down = place
+        x, y = box["x"] + box["width"] * right / 1000, box["y"] + box["height"] * down / 1000
         await self.page.mouse.move(x, y, **options)
 
     async def tap(self, place: list[int]) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -143,6 +147,70 @@ def command(scene: Scene, *argv: str, code: int = 0) -> str:
 )
 def test_what_a_typed_line_means(kind: str, line: str, answer: dict[str, Any] | None) -> None:
     assert read_answer(kind, line) == answer
+
+
+@contextmanager
+def cutting_proxy(target: str, cuts: int) -> Iterator[tuple[str, list[str]]]:
+    """(URL, first lines of what was asked) of a proxy that cuts so many streams of events short."""
+    asked: list[str] = []
+    host, port = urlsplit(target).hostname, urlsplit(target).port
+
+    def forward(client: socket.socket) -> None:
+        with client, socket.create_connection((host, port)) as service:
+            request = b""
+            while not (found := re.search(rb"\r\n\r\n", request)):
+                request += client.recv(65536)
+            length = re.search(rb"(?i)content-length: (\d+)", request)
+            while length and len(request) < found.end() + int(length[1]):
+                request += client.recv(65536)
+            asked.append(request.partition(b"\r\n")[0].decode())
+            is_stream = b"/events " in request.partition(b"\r\n")[0]
+            left = 900 if is_stream and sum("/events " in line for line in asked) <= cuts else 10**9
+            service.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            with contextlib.suppress(OSError):
+                while left > 0 and (piece := service.recv(min(left, 4096))):
+                    client.sendall(piece)
+                    left -= len(piece)
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=forward, args=(client,))
+            thread.start()
+            threads.append(thread)
+
+    threads: list[threading.Thread] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        door = threading.Thread(target=serve)
+        door.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+    for thread in [door, *threads]:
+        thread.join(10)
+
+
+def test_a_task_is_followed_over_a_connection_that_breaks(scene: Scene) -> None:
+    scene.engine.replies = [OPEN_SETTINGS, TAP, DONE]
+    with cutting_proxy(scene.stack.url, cuts=4) as (url, asked):
+        done = subprocess.run(
+            [*PHONEPILOT, "run", "Turn on Bluetooth", "--confirm", "allow", "--json", "--url", url],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    steps = [line["number"] for line in lines if line["event"] == "step"]
+    assert steps == [1, 2, 3]
+    assert lines[-1]["event"] == "end"
+    assert sum("/events " in line for line in asked) == 5
 
 
 def test_the_person_at_the_terminal_is_asked_again_until_the_answer_is_plain(scene: Scene) -> None:

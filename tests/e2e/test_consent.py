@@ -17,9 +17,9 @@ import pytest
 from app.adb.server import AdbServer
 from app.virtual_phone.phone import Phone
 from app.virtual_phone.quirk_set import Quirks
-from tests.e2e.conftest import service_process
+from tests.e2e.conftest import Stack, service_process
 from tests.e2e.scripted_engine import scripted_engine
-from tests.e2e.test_questions import PATIENCE_S, Scene, Stack
+from tests.e2e.test_questions import PATIENCE_S, Scene
 from tests.phones import phone_process
 
 SEED = 7

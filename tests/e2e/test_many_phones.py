@@ -29,6 +29,20 @@ GROWTH = 1.25
 the twins are full; each frame that leaks is 8 MB."""
 
 
+def tap(x: int, y: int) -> Move:
+    return Move(lambda device: device.tap(x, y), lambda phone: phone.tap(x, y))
+
+
+def swipe(x: int, y: int, x2: int, y2: int) -> Move:
+    return Move(
+        lambda device: device.swipe(x, y, x2, y2, 300), lambda phone: phone.swipe(x, y, x2, y2, 300)
+    )
+
+
+def launch(package: str) -> Move:
+    return Move(lambda device: device.launch(package), lambda phone: phone.launch(package))
+
+
 @dataclass(frozen=True)
 class Move:
     """One action on the real way and the same on the twin."""
@@ -45,15 +59,12 @@ def moves(choose: random.Random) -> Iterator[Move]:
         package = choose.choice(("com.android.settings", "org.phonepilot.notes"))
         yield choose.choice(
             (
-                Move(lambda d, x=x, y=y: d.tap(x, y), lambda p, x=x, y=y: p.tap(x, y)),
-                Move(lambda d, x=x, y=y: d.tap(x, y), lambda p, x=x, y=y: p.tap(x, y)),
-                Move(
-                    lambda d, x=x, y=y, x2=x2, y2=y2: d.swipe(x, y, x2, y2, 300),
-                    lambda p, x=x, y=y, x2=x2, y2=y2: p.swipe(x, y, x2, y2, 300),
-                ),
+                tap(x, y),
+                tap(x, y),
+                swipe(x, y, x2, y2),
                 Move(lambda d: d.back(), lambda p: p.press_key(KEY_BACK)),
                 Move(lambda d: d.home(), lambda p: p.press_key(KEY_HOME)),
-                Move(lambda d, q=package: d.launch(q), lambda p, q=package: p.launch(q)),
+                launch(package),
                 Move(lambda d: d.screenshot(), lambda p: None),
             )
         )

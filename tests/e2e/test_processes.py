@@ -57,7 +57,7 @@ def kept_demo(folder: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, o
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
+    return list(psutil.Process(pid).children(recursive=True))
 
 
 def wait_until_gone(processes: list[psutil.Process]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from supervised import Supervised
-from tiny_glm4v import ModelPair, write_pair
 
 from app.settings import EngineSettings
+from tests.llm.supervised import Supervised
+from tests.llm.tiny_glm4v import ModelPair, write_pair
 
 FAKE_SERVER = Path(__file__).with_name("fake_llama_server.py")
 

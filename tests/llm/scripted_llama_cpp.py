@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_glm4v import ModelPair
+from tests.llm.tiny_glm4v import ModelPair
 
 CONVERTER = """
 import argparse, os, sys, time

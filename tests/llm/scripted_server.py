@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ class Script:
     from 1, end without an answer. `pause_s` is how long it takes to have each chunk.
     """
 
-    chunks: Sequence[bytes] = ()
+    chunks: Iterable[bytes] = ()
     status: str = "200 OK"
     content_type: str = "text/event-stream"
     hang: bool = False

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_server import Script, serve
 
 from app.errors import (
     ContextOverflow,
@@ -33,6 +32,7 @@ from app.llm.client import (
 )
 from app.llm.reply import Completion, Piece, from_engine
 from app.llm.sse import LONGEST_EVENT, SseParser
+from tests.llm.scripted_server import Script, serve
 
 SAMPLING = Sampling(temperature=0.0, top_p=0.85, frequency_penalty=0.2, max_tokens=64)
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -340,7 +340,7 @@ def said(**delta: str) -> bytes:
 async def test_a_reply_without_end_is_cut_as_if_it_had_reached_its_limit(
     field: str, text: str, pieces: int
 ) -> None:
-    async with serve(Script(itertools.repeat(said(**{field: text})))) as script:  # type: ignore[arg-type]
+    async with serve(Script(itertools.repeat(said(**{field: text})))) as script:
         chat = client(script)
         came, completion = await read(chat)
         await chat.aclose()
@@ -369,7 +369,7 @@ async def test_a_reply_of_as_many_pieces_as_were_asked_for_is_not_cut() -> None:
     ids=["line", "event", "events without text"],
 )
 async def test_a_stream_without_end_that_says_nothing_is_left(chunk: bytes, complaint: str) -> None:
-    async with serve(Script(itertools.repeat(chunk))) as script:  # type: ignore[arg-type]
+    async with serve(Script(itertools.repeat(chunk))) as script:
         chat = client(script)
         with pytest.raises(EngineRequestFailed, match=complaint):
             await read(chat)
@@ -377,7 +377,7 @@ async def test_a_stream_without_end_that_says_nothing_is_left(chunk: bytes, comp
 
 
 async def test_pings_without_end_are_no_progress() -> None:
-    async with serve(Script(itertools.repeat(b":\n\n"), pause_s=0.01)) as script:  # type: ignore[arg-type]
+    async with serve(Script(itertools.repeat(b":\n\n"), pause_s=0.01)) as script:
         chat = client(script, idle_timeout_s=0.3)
         with pytest.raises(EngineHung):
             await read(chat)
@@ -388,7 +388,7 @@ async def test_pings_without_end_are_no_progress() -> None:
 @pytest.mark.parametrize("encoding", ["", "Content-Encoding: gzip\r\n"])
 async def test_an_answer_that_is_no_reply_is_read_up_to_a_limit(status: str, encoding: str) -> None:
     bomb = gzip.compress(bytes(2**26)) if encoding else b"x" * 65_536
-    answer = Script(itertools.repeat(bomb), status, "text/html", headers=encoding)  # type: ignore[arg-type]
+    answer = Script(itertools.repeat(bomb), status, "text/html", headers=encoding)
     async with serve(answer) as script:
         chat = client(script)
         tracemalloc.start()

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import psutil
 import pytest
-from scripted_llama_cpp import Scripted, write_scripted
-from tiny_glm4v import ModelPair
 from typer.testing import CliRunner, Result
 
 from app.cli.main import app
 from app.errors import AppError, InputError, ModelError
 from app.settings import load_settings
+from tests.llm.scripted_llama_cpp import Scripted, write_scripted
+from tests.llm.tiny_glm4v import ModelPair
 
 DEADLINE_S = 20.0
 

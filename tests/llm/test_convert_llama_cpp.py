@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from supervised import Supervised, image_message
 from typer.testing import CliRunner, Result
 
 from app.bench.fidelity import GOAL
@@ -24,6 +23,7 @@ from app.llm.client import ChatClient, Sampling
 from app.llm.describe import describe
 from app.llm.quantise import TYPES
 from app.settings import EngineSettings
+from tests.llm.supervised import Supervised, image_message
 
 LLAMA_CPP = os.environ.get("PHONEPILOT_TEST_LLAMA_CPP", "")
 PYTHON = os.environ.get("PHONEPILOT_TEST_TORCH_PYTHON", "")

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from supervised import Supervised, engine_process, image_message
 
 import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
@@ -20,6 +19,7 @@ from app.http_client import bearer
 from app.llm.client import ChatClient, Sampling
 from app.llm.status import EngineKind, EngineState
 from app.settings import EngineSettings
+from tests.llm.supervised import Supervised, engine_process, image_message
 
 Supervise = Callable[[EngineSettings], Supervised]
 Fake = Callable[..., EngineSettings]
@@ -86,7 +86,7 @@ async def test_the_engines_port_demands_the_key_of_this_start(
     supervise: Supervise, real: EngineSettings
 ) -> None:
     supervised = supervise(real)
-    engine, keys = supervised.engine, []
+    engine, keys = supervised.engine, list[str]()
     for _ in range(2):
         url, key = await engine.ensure_ready(), engine.api_key()
         async with httpx.AsyncClient(base_url=url, trust_env=False) as http:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_llama_server import HELP
 
 from app.llm.command import (
     embedded_command,
@@ -18,6 +17,7 @@ from app.llm.command import (
 )
 from app.llm.cores import engine_threads
 from app.settings import EngineSettings
+from tests.llm.fake_llama_server import HELP
 
 MODEL = Path("/models/m.gguf")
 MMPROJ = Path("/models/p.gguf")

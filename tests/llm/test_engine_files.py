@@ -10,8 +10,6 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from supervised import Supervised, image_message
-from tiny_glm4v import ModelPair, write_pair
 
 from app.errors import EngineStartFailed
 from app.llm.client import ChatClient, Sampling
@@ -19,6 +17,8 @@ from app.llm.files import check_files
 from app.llm.gguf import read_header
 from app.llm.status import EngineState
 from app.settings import EngineSettings
+from tests.llm.supervised import Supervised, image_message
+from tests.llm.tiny_glm4v import ModelPair, write_pair
 
 Supervise = Callable[[EngineSettings], Supervised]
 Change = Callable[[EngineSettings, Path], EngineSettings]
@@ -99,6 +99,10 @@ def other_pair(settings: EngineSettings, folder: Path) -> EngineSettings:
     return settings.model_copy(update={"mmproj": folder / "wide.gguf"})
 
 
+def no_gguf(_: Path, new: Path) -> None:
+    new.write_bytes(b"PK\3\4" * 50)
+
+
 CASES: dict[str, tuple[Change, str, str]] = {
     "model missing": (with_key("model", Path("/nowhere/m.gguf")), "file_missing", "engine.model"),
     "projector missing": (
@@ -109,7 +113,7 @@ CASES: dict[str, tuple[Change, str, str]] = {
     "truncated data": (with_file("model", cut(0.6)), "file_truncated", "again"),
     "truncated head": (with_file("model", cut(0.01)), "file_truncated", "again"),
     "no GGUF": (
-        with_file("model", lambda _, new: new.write_bytes(b"PK\3\4" * 50) and None),
+        with_file("model", no_gguf),
         "not_gguf",
         "Safetensors",
     ),

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_glm4v import ModelPair
 from typer.testing import CliRunner
 
 from app.cli.main import app
@@ -26,6 +25,7 @@ from app.llm.memory import (
     usable,
 )
 from app.settings import ModelsSettings, load_models, load_settings
+from tests.llm.tiny_glm4v import ModelPair
 
 AUTOGLM = catalogue_shapes(
     next(

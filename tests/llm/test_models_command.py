@@ -9,7 +9,6 @@ from pathlib import Path
 
 import gguf
 import pytest
-from tiny_glm4v import ModelPair
 from typer.testing import CliRunner, Result
 
 from app.cli.main import app
@@ -18,6 +17,7 @@ from app.llm.catalogue import measured, record
 from app.llm.describe import FILE_TYPES, describe
 from app.llm.files import check_files
 from app.settings import PULLED_FILE, PulledModel, Settings, configs_folder, load_settings
+from tests.llm.tiny_glm4v import ModelPair
 
 NAME = "autoglm-phone-9b"
 KNOWN = ["autoglm-phone-9b", "glm-4.1v-9b-thinking", "glm-4.6v-flash", "glm-edge-v-2b"]

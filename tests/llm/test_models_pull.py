@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hub_server import REPOSITORY, REVISION, Hub, hub_of
-from tiny_glm4v import ModelPair
 
 from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm import hub as hub_module
@@ -25,6 +23,8 @@ from app.llm.catalogue import PART, alone
 from app.llm.hub import HubFile, Listing
 from app.llm.pull import choose, pull, quantisation
 from app.settings import PULLED_FILE, load_pulled, load_settings
+from tests.llm.hub_server import REPOSITORY, REVISION, Hub, hub_of
+from tests.llm.tiny_glm4v import ModelPair
 
 MODEL, MMPROJ = "Tiny-Q4_K_S.gguf", "mmproj-Tiny-f16.gguf"
 NAME = "glm-4.6v-flash"

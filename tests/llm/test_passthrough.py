@@ -16,8 +16,6 @@ import openai
 import pytest
 import uvicorn
 from fastapi import FastAPI, Response
-from scripted_server import Script, serve
-from supervised import Supervised, image_message
 
 from app.access_tokens import Tokens
 from app.api import openai as passthrough_module
@@ -30,6 +28,8 @@ from app.http_client import bearer
 from app.llm.engine import Engine
 from app.llm.slots import Calls
 from app.settings import EngineSettings
+from tests.llm.scripted_server import Script, serve
+from tests.llm.supervised import Supervised, image_message
 
 SSE = b'data: {"choices": [] }\n\n: ping\r\n\r\ndata: \xe6\x89\x93\xe5\xbc\x80\n\ndata: [DONE]\n\n'
 CHAT = "/v1/chat/completions"
@@ -54,6 +54,12 @@ class FixedEngine:
         if not self.url:
             await asyncio.Event().wait()
         return self.url
+
+    async def restart(self) -> str:
+        return await self.ensure_ready()
+
+    def log_lines(self, n: int | None = None) -> list[str]:
+        return []
 
     def status(self) -> _Status:
         return _Status(self.kind)

@@ -8,6 +8,7 @@ the tests does not need. KIND is glm4v (the family of AutoGLM-Phone-9B), glm4v_m
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -58,7 +59,7 @@ def write_tokenizer(folder: Path) -> dict[str, int]:
     return {name: tokenizer.token_to_id(name) for name in SPECIALS}
 
 
-def text_part(tokens: dict[str, int]) -> dict:
+def text_part(tokens: dict[str, int]) -> dict[str, Any]:
     return {
         "vocab_size": len(tokens) + 257,
         "hidden_size": WIDTH,
@@ -73,7 +74,7 @@ def text_part(tokens: dict[str, int]) -> dict:
     }
 
 
-def vision_part() -> dict:
+def vision_part() -> dict[str, Any]:
     return {
         "depth": 2,
         "hidden_size": WIDTH,

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.agent.dialects.autoglm import AUTOGLM
@@ -92,7 +92,7 @@ class Tags(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(max_examples=60)
 @given(st.text(), st.text())
 def test_no_text_becomes_markup(tmp_path: Path, text: str, more: str) -> None:
     text = text.encode("utf-8", "ignore").decode()

@@ -19,7 +19,7 @@ from app.tasks.cron import trigger
 from app.tasks.database import Database
 from app.tasks.models import Task
 from app.tasks.new_task import NewTask
-from app.tasks.schedules import Change, NewSchedule, Schedule, Schedules
+from app.tasks.schedules import Change, NewSchedule, Schedule, ScheduleRecord, Schedules
 
 NOW = datetime.now(UTC)
 
@@ -155,7 +155,7 @@ async def test_it_runs_when_its_time_comes(scene: tuple[Schedules, Tasks]) -> No
         await tasks.news.wait()
 
 
-async def restarted(database: Database, away: Schedule) -> int:
+async def restarted(database: Database, away: ScheduleRecord) -> int:
     """How many tasks are given by a service that starts when a schedule was last seen to then."""
     tasks = Tasks()
     schedules = Schedules(database, tasks)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.agent.screen import ShownText
 from app.errors import (
     CommandFailed,
     DeviceDisconnected,
@@ -30,6 +31,7 @@ class Shown:
     box: Box = (0, 0, 10, 10)
     password: bool = False
     focused: bool = False
+    clickable: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TellingDevice(RememberingDevice):
         default_factory=lambda: [Shown("••", password=True, focused=True)]
     )
 
-    async def shown_texts(self) -> list[Shown]:
+    async def shown_texts(self) -> Sequence[ShownText]:
         if self.shown is None:
             raise ScreenshotUnavailable("not told")
         return self.shown
@@ -61,7 +63,7 @@ class TellingDevice(RememberingDevice):
 
 
 def discreet(device: TellingDevice, *, anywhere: bool = False) -> DiscreetDevice:
-    return DiscreetDevice(device, {"bank": Secret(SECRET, anywhere)})  # type: ignore[arg-type]
+    return DiscreetDevice(device, {"bank": Secret(SECRET, anywhere)})
 
 
 async def test_the_placeholder_is_replaced_on_the_way_to_the_phone() -> None:
@@ -139,7 +141,7 @@ async def test_what_cannot_be_looked_through_is_not_shown() -> None:
 
 async def test_a_text_that_moves_while_the_picture_is_taken_is_not_shown() -> None:
     class Moving(TellingDevice):
-        async def shown_texts(self) -> list[Shown]:
+        async def shown_texts(self) -> Sequence[ShownText]:
             self.calls.append(("looked",))
             return [Shown(SECRET, (0, len(self.calls), 9, 9), True, True)]
 
@@ -163,7 +165,7 @@ async def test_a_picture_that_was_begun_before_the_secret_was_typed_is_looked_th
 
 async def test_what_an_earlier_run_may_have_typed_is_painted_over_from_the_first_look() -> None:
     device = TellingDevice(shown=[Shown(SECRET, (1, 1, 2, 2))])
-    phone = DiscreetDevice(device, {"bank": Secret(SECRET, True)}, typed=True)  # type: ignore[arg-type]
+    phone = DiscreetDevice(device, {"bank": Secret(SECRET, True)}, typed=True)
     assert (await phone.screenshot()).boxes == ((1, 1, 2, 2),)  # type: ignore[attr-defined]
 
 
@@ -245,6 +247,6 @@ async def test_what_the_rules_and_others_read_of_the_screen_holds_no_secret() ->
 @given(st.text(), st.text(min_size=1))
 async def test_only_the_placeholder_is_replaced(text: str, secret: str) -> None:
     device = TellingDevice()
-    phone = DiscreetDevice(device, {"x": Secret(secret, True)})  # type: ignore[arg-type]
+    phone = DiscreetDevice(device, {"x": Secret(secret, True)})
     await phone.type_text(f"{text}{{{{secret:x}}}}")
     assert device.calls[-1] == ("type_text", text + secret)

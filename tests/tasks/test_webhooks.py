@@ -164,7 +164,7 @@ async def test_an_unreachable_one_waits_and_is_no_fault(database: Database, secr
         await webhooks.tell("task.ended", task("http://127.0.0.1:1/"))
 
         async def tried() -> bool:
-            return (await left(database))[0].body["attempts"] == 1
+            return bool((await left(database))[0].body["attempts"] == 1)
 
         await until(tried)
 
@@ -203,7 +203,7 @@ async def test_one_that_fails_oddly_does_not_end_the_others(
         await webhooks.tell("task.ended", odd)
 
         async def tried() -> bool:
-            return (await left(database))[0].body["attempts"] == 1
+            return bool((await left(database))[0].body["attempts"] == 1)
 
         await until(tried)
         await webhooks.tell("task.ended", task(hook.url))

@@ -44,12 +44,13 @@ def test_the_same_seed_gives_the_same_screens_and_another_gives_others() -> None
 def test_cells_say_what_the_eye_sees() -> None:
     phone = Phone(9)
     phone.launch("com.android.settings")
-    seen = {NAMES[number] for number in cells(phone).flat}
+    seen = {NAMES[int(number)] for number in cells(phone).flat}
     for spot in phone.scene().spots:
         if spot.kind == "switch" and spot.rect.height > HEIGHT / ROWS:
             assert f"switch:{spot.name}:{spot.value}" in seen
     phone.press_key(3)
-    labels = {NAMES[n].removeprefix("icon:") for n in cells(phone).flat if "icon:" in NAMES[n]}
+    names = [NAMES[int(number)] for number in cells(phone).flat]
+    labels = {name.removeprefix("icon:") for name in names if "icon:" in name}
     assert labels == {spot.name for spot in phone.scene().spots if spot.kind == "icon"}
 
 

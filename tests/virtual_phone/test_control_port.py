@@ -50,7 +50,7 @@ def test_the_screen(virtual_phone: PhoneProcess) -> None:
 def test_nobody_without_the_token(
     virtual_phone: PhoneProcess, path: str, token: str | None
 ) -> None:
-    headers = {} if token is None else {"Authorization": token.encode()}
+    headers = {} if token is None else {b"Authorization": token.encode()}
     url = virtual_phone.control + path
     answer = httpx.request("GET", url, headers=headers, trust_env=False)
     assert answer.status_code == 401

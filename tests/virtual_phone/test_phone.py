@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -508,10 +510,10 @@ TOUCHES = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.lists(TOUCHES, max_size=15))
 def test_any_touches_leave_a_phone_that_shows_a_screen(
-    seed: int, touches: list[tuple[object, ...]]
+    seed: int, touches: list[tuple[Any, ...]]
 ) -> None:
     phone = Phone(seed)
     for kind, *arguments in touches:

@@ -253,7 +253,7 @@ TOUCHES = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.lists(TOUCHES, max_size=12))
 def test_any_touches_leave_a_phone_that_shows_a_screen(
     seed: int, touches: list[tuple[str, object]]

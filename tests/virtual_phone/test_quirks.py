@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -138,16 +139,22 @@ def test_the_shown_clock(seconds: int, clock: str) -> None:
 
 def test_the_control_port(virtual_phone: PhoneProcess) -> None:
     assert virtual_phone.change_quirks({}) == {}
-    given = {"rotation": 90, "slow-shell": 0.5, "displays": True, "size": "720x1600"}
+    given: dict[str, str | float | None] = {
+        "rotation": 90,
+        "slow-shell": 0.5,
+        "displays": True,
+        "size": "720x1600",
+    }
     wanted = {"rotation": "90", "slow-shell": "0.5", "displays": "2", "size": "720x1600"}
     assert virtual_phone.change_quirks(given) == wanted
-    for bad in (
+    wrong: tuple[Any, ...] = (
         {"rotation": None, "size": "x"},
         {"nope": None},
         {"android": 13},
         ["size"],
         {"a": {}},
-    ):
+    )
+    for bad in wrong:
         assert virtual_phone.http.post("/quirks", json=bad).status_code == 422
     answer = virtual_phone.http.post("/quirks", json={"nope": 1}).json()
     assert answer["error"] == "unknown quirk 'nope'"
