@@ -25,7 +25,7 @@ test-llama-server: .venv/ready-dev ## the engine's and the converter's tests wit
 	@server=$$(PYTHON="$(CURDIR)/$(PY)" scripts/llama_server.sh) && \
 		tools=$$(PYTHON="$(CURDIR)/$(PY)" scripts/convert_tools.sh) && \
 		env $$tools PHONEPILOT_TEST_LLAMA_SERVER="$$server" $(PY) -m pytest \
-		tests/llm tests/agent/test_grammar.py $(ARGS)
+		tests/llm tests/agent/dialects/test_grammar.py $(ARGS)
 
 check: .venv/ready-dev ## format, lint and types, as in CI
 	@$(PY) -m ruff format --check --quiet .

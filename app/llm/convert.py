@@ -101,7 +101,7 @@ def find_converter(
         )
     if not (llama_cpp / SCRIPT).is_file():
         raise ModelError(
-            f"{llama_cpp} is not a checkout of llama.cpp: it has no {SCRIPT} is not there",
+            f"{llama_cpp} is not a checkout of llama.cpp: {SCRIPT} is not there",
             "Give the folder of the sources; a folder of built programs does not hold it.",
         )
     return Converter(llama_cpp.resolve(), python, pre_tokenizer)

@@ -84,7 +84,7 @@ def test_crlf_and_several_data_lines() -> None:
 
 
 def test_a_line_without_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="line without end"):
+    with pytest.raises(ValueError, match="endless line"):
         SseParser().feed(b"data: " + b"x" * LONGEST_EVENT)
 
 
@@ -245,7 +245,7 @@ async def test_close_streams_breaks_a_reader_off() -> None:
         ),
         (Script([b"<html>"], status="502 Bad Gateway"), EngineRequestFailed, "answers 502"),
         (Script([b'{"error":"no"}'], status="400 Bad Request"), EngineRequestFailed, "no"),
-        (Script([STREAM[:300]]), EngineUnreachable, "broke off in the middle"),
+        (Script([STREAM[:300]]), EngineUnreachable, "closed the connection in the middle"),
         (Script([STREAM[:300]], broken=True), EngineUnreachable, "connection .* broke"),
         (Script([b"data: {nonsense\n\n"]), EngineRequestFailed, "not JSON"),
         (Script([b"data: [1]\n\n"]), EngineRequestFailed, "not a chat completion"),
@@ -362,8 +362,8 @@ async def test_a_reply_of_as_many_pieces_as_were_asked_for_is_not_cut() -> None:
 @pytest.mark.parametrize(
     ("chunk", "complaint"),
     [
-        (b"data: " + b"x" * 60_000, "line without end"),
-        (b"data: x\n" * 10_000, "without end"),
+        (b"data: " + b"x" * 60_000, "endless line"),
+        (b"data: x\n" * 10_000, "endless line"),
         (said() * 2_000, "without any text"),
     ],
     ids=["line", "event", "events without text"],

@@ -317,11 +317,11 @@ def test_what_is_needed_is_asked_for(scripted: Scripted, out: Path) -> None:
     env = {"LLAMA_CPP_PATH": "", "PATH": str(out)}
     assert "git clone" in error(models(*model, *output, env=env)).hint
     odd = ("--llama-cpp-path", str(scripted.checkpoint))
-    assert "no checkout" in error(models(*model, *output, *odd, env=env)).message
+    assert "not a checkout" in error(models(*model, *output, *odd, env=env)).message
     shutil.rmtree(scripted.folder / "build")
     done = models(*arguments(scripted, *output), env=env)
     assert "llama-quantize was not found" in error(done).message
-    assert "either" in error(models(*arguments(scripted))).message
+    assert "no destination" in error(models(*arguments(scripted))).message
     env = {"LLAMA_CPP_PATH": str(scripted.folder)}
     assert models(*model, *output, "--quantize", "f16", env=env).exit_code == 0
 
@@ -332,13 +332,13 @@ def test_what_is_needed_is_asked_for(scripted: Scripted, out: Path) -> None:
         (lambda folder: shutil.rmtree(folder), "is not a folder"),
         (lambda folder: (folder / "config.json").unlink(), "cannot be read"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "no JSON object"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "holds no weights"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "not a JSON object"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "contains no weights"),
         (
             lambda folder: (folder / "tokenizer_config.json").write_text(
                 '{"auto_map": {"AutoTokenizer": ["evil.Tokenizer", null]}}'
             ),
-            "Python code of its own",
+            "contains Python code",
         ),
     ],
 )
@@ -355,7 +355,7 @@ def test_what_is_no_checkpoint_is_refused(
 
 @pytest.mark.parametrize("name", ["{0}.gguf", "-x.gguf", "x", "a b.gguf", "x\n.gguf"])
 def test_odd_names_are_refused(scripted: Scripted, out: Path, name: str) -> None:
-    assert "no name for a GGUF file" in error(convert(scripted, out / name)).message
+    assert "not a valid name for a GGUF file" in error(convert(scripted, out / name)).message
 
 
 def test_a_name_that_says_something_else_is_refused(scripted: Scripted, out: Path) -> None:
@@ -366,7 +366,9 @@ def test_a_name_that_says_something_else_is_refused(scripted: Scripted, out: Pat
 
 @pytest.mark.parametrize("options", [("--quantize", "q9"), ("--mmproj", "q4_k_s")])
 def test_unknown_types_are_refused(scripted: Scripted, out: Path, options: tuple[str]) -> None:
-    assert "is no quantisation" in error(convert(scripted, out / "t.gguf", *options)).message
+    assert (
+        "is not a quantisation type" in error(convert(scripted, out / "t.gguf", *options)).message
+    )
     assert scripted.calls() == []
 
 

@@ -142,7 +142,7 @@ def test_a_pair_that_does_not_fit_is_told(folder: Path) -> None:
     )
     pair = json.loads(done.stdout)["pair"]
     assert pair["fits_together"] is False
-    assert "no vision projector" in pair["problem"]
+    assert "not a vision projector" in pair["problem"]
 
 
 def test_a_model_that_is_not_here_is_told_from_the_catalogue(data: Path) -> None:
@@ -232,7 +232,7 @@ def test_an_unknown_name_is_refused(data: Path) -> None:
     with pytest.raises(ConfigError, match="unknown model") as caught:
         loaded(data, model="model:autoglm-phone-9")
     assert "autoglm-phone-9b" in caught.value.hint
-    with pytest.raises(ConfigError, match="no name of a model"):
+    with pytest.raises(ConfigError, match="is not a model name"):
         loaded(data, model="model:../../etc")
 
 
