@@ -25,6 +25,7 @@ const HANDED_OVER = new Set(['take_over', 'question']);
 export class Stage {
   constructor() {
     this._phone = new PhoneView(byId('phone'));
+    /** @type {LiveScreen} */
     this._live = new LiveScreen((picture) => this._showLive(picture), (error) => this._showLiveError(error));
     this._hand = new Hand(byId('hand'), this._phone, () => this._live.film());
     this._pictures = 0;
