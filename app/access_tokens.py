@@ -86,7 +86,9 @@ class Tokens:
     def create(self, name: str, rights: Iterable[str]) -> str:
         """Make a token and return its secret, which is kept nowhere. Raises InputError."""
         if not _NAME.fullmatch(name):
-            raise InputError(f"{name[:80]!r} is no name", "Use letters, digits, dots, _ and -.")
+            raise InputError(
+                f"{name[:80]!r} is not a valid token name", "Use letters, digits, dots, _ and -."
+            )
         chosen = list(dict.fromkeys(rights))
         unknown = [right for right in chosen if right not in RIGHTS]
         if unknown or not chosen:
@@ -94,7 +96,9 @@ class Tokens:
             raise InputError(said, f"Rights: {', '.join(RIGHTS)}.")
         tokens = self.all()
         if any(token.name == name for token in tokens):
-            raise InputError(f"there is a token {name!r} already", "Revoke it first.")
+            raise InputError(
+                f"a token with this name already exists: {name!r} already", "Revoke it first."
+            )
         secret = PREFIX + secrets.token_urlsafe(32)
         new = Token(name, frozenset(chosen), _digest(secret), datetime.now(UTC))
         self._write([*tokens, new])
@@ -105,7 +109,7 @@ class Tokens:
         tokens = self.all()
         rest = [token for token in tokens if token.name != name]
         if len(rest) == len(tokens):
-            raise InputError(f"there is no token {name[:80]!r}")
+            raise InputError(f"no such token: {name[:80]!r}")
         self._write(rest)
 
     def _read(self) -> list[Token]:
@@ -114,7 +118,7 @@ class Tokens:
             read = [_Row.model_validate(row) for row in rows]
         except (OSError, ValueError, TypeError, ValidationError) as exc:
             raise ConfigError(
-                f"{self._path} holds no tokens: {exc}", "Move it away and make new ones."
+                f"{self._path} does not contain tokens: {exc}", "Move it away and make new ones."
             ) from exc
         return [Token(r.name, frozenset(r.rights), r.digest, r.created_at) for r in read]
 
@@ -145,7 +149,9 @@ def webhook_secret(path: Path) -> str:
         secret = path.read_text(encoding="utf-8").strip()
         base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (OSError, ValueError) as exc:
-        raise ConfigError(f"{path} holds no webhook secret: {exc}", "Move it away.") from exc
+        raise ConfigError(
+            f"{path} does not contain a webhook secret: {exc}", "Move it away."
+        ) from exc
     return secret
 
 

@@ -15,7 +15,7 @@ def device_address(address: str) -> str:
     match = _ADDRESS.fullmatch(address.strip())
     port = int(match[2] or DEFAULT_PORT) if match and len(match[2] or "") <= 5 else 0
     if match is None or not 1 <= port <= 65535:
-        raise InputError(f"{address!r} is no device address", "Give it as host or host:port.")
+        raise InputError(f"{address!r} is not a device address", "Give it as host or host:port.")
     return f"{match[1]}:{port}"
 
 

@@ -113,7 +113,7 @@ def launch(shell: Shell, package: str, deadline: Deadline) -> None:
     Raises AppNotFound when it is not installed, CommandFailed when the phone will not start it.
     """
     if not is_package(package):
-        raise AppNotFound(f"{package!r} is no package name")
+        raise AppNotFound(f"{package!r} is not a package name")
     resolve = ["cmd", "package", "resolve-activity", "--brief", *_LAUNCHER, package]
     component = parse.resolved_activity(shell.run(resolve, deadline=deadline).text)
     started: Completed | None = None
@@ -145,7 +145,7 @@ def _monkey(shell: Shell, package: str, deadline: Deadline) -> Completed:
 def stop(shell: Shell, package: str, deadline: Deadline) -> None:
     """End an app and its services. Raises AppNotFound for what is no package, CommandFailed."""
     if not is_package(package):
-        raise AppNotFound(f"{package!r} is no package name")
+        raise AppNotFound(f"{package!r} is not a package name")
     shell.run(["am", "force-stop", package], deadline=deadline).check("stopping the app")
 
 
@@ -155,14 +155,14 @@ def web_address(url: str) -> str:
     Everything else (`intent:`, `file:`, `tel:`, ...) could start more than a page.
     """
     if len(url) > MAX_URL or not _URL.fullmatch(url):
-        raise InputError("this is no http or https address", "Give it as https://host/path.")
+        raise InputError("not an http or https address", "Give it as https://host/path.")
     try:
         parts = urlsplit(url)
         valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
     if not valid or parts.username is not None or parts.password is not None:
-        raise InputError("this address has no proper host", "Give it as https://host/path.")
+        raise InputError("the address has no valid host", "Give it as https://host/path.")
     return url
 
 

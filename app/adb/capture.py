@@ -114,7 +114,9 @@ class Capture:
         if secure is False:
             return frame  # the phone says that this is no secret: the picture is black, and true
         if power.is_awake(shell, deadline) is False:
-            raise ScreenshotUnavailable("the screen stays off", "Look what keeps the phone asleep.")
+            raise ScreenshotUnavailable(
+                "the screen stays off", "Check what keeps the phone asleep."
+            )
         raise SecureScreen("the screen is black although the phone is awake and unlocked")
 
     def _find_displays(self, shell: Shell, deadline: Deadline) -> Displays:

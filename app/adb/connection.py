@@ -79,7 +79,7 @@ class Deadline:
 def check_serial(serial: str) -> None:
     """Raises InputError for what could be more than a serial in a request."""
     if not _SERIAL.fullmatch(serial):
-        raise InputError(f"{serial[:200]!r} is no device serial")
+        raise InputError(f"{serial[:200]!r} is not a device serial")
 
 
 def failure(text: str, serial: str | None = None) -> DeviceError:
@@ -181,7 +181,9 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         except UnicodeEncodeError as exc:
             raise InputError("a request cannot contain lone surrogates") from exc
         if len(request) > MAX_REQUEST:
-            raise InputError(f"request of {len(request)} bytes; adb takes at most {MAX_REQUEST}")
+            raise InputError(
+                f"the request has {len(request)} bytes; adb takes at most {MAX_REQUEST}"
+            )
         self._send(b"%04X" % len(request) + request)
         return self._check_status()
 
@@ -192,7 +194,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         if status == b"FAIL":
             raise failure(self.receive(), self.serial)
         raise AdbServerUnreachable(
-            f"what answers at {self.host}:{self.port} is no adb server ({status!r})"
+            f"what answers at {self.host}:{self.port} is not an adb server ({status!r})"
         )
 
     def receive(self) -> str:
@@ -202,7 +204,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
             raise failure(self.receive(), self.serial)
         if not LENGTH.fullmatch(digits):
             raise AdbServerUnreachable(
-                f"what answers at {self.host}:{self.port} is no adb server ({digits!r})"
+                f"what answers at {self.host}:{self.port} is not an adb server ({digits!r})"
             )
         return self.exactly(int(digits, 16)).decode("utf-8", "replace")
 

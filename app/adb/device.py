@@ -237,7 +237,7 @@ class Device:
         said = await self._run("looking", ["dumpsys", "window", "displays"])
         turned = parse.rotation(said.text)
         if turned is None:
-            raise DeviceError("the phone does not say how its screen is turned", "Look at it.")
+            raise DeviceError("the phone did not report the rotation of its screen", "Look at it.")
         return turned
 
     async def current_app(self) -> ForegroundApp:
@@ -256,7 +256,7 @@ class Device:
                 label = self._table.label(found.package)
                 return ForegroundApp(found.package, found.activity, label)
             await asyncio.sleep(_FOCUS_POLL_S)
-        raise DeviceError("the phone does not say which app is in front", "Look again.")
+        raise DeviceError("the phone did not report which app is in front", "Look again.")
 
     async def tap(self, x: int, y: int) -> None:
         await self._run("tap", ["input", "tap", *_numbers(x, y)])
@@ -381,5 +381,5 @@ class Device:
 def _numbers(*values: int) -> list[str]:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InputError(f"{value!r} is no coordinate: whole pixels from 0 on")
+            raise InputError(f"{value!r} is not a coordinate; use whole pixels from 0 up")
     return [str(value) for value in values]

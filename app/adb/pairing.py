@@ -29,7 +29,9 @@ async def pair(query: Callable[[str, float], Awaitable[str]], address: str, code
     """
     serial = device_address(address)
     if not _CODE.fullmatch(code):
-        raise InputError("a pairing code has six digits", "The phone shows it.")
+        raise InputError(
+            "a pairing code has six digits", "The phone shows it under Wireless debugging."
+        )
     if serial != address.strip():
         raise InputError(f"{address!r} has no port", "Give host:port as the phone shows it.")
     try:

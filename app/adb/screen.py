@@ -141,7 +141,7 @@ def decode_raw(data: bytes, taken_at: datetime | None = None) -> Frame:
         raise ScreenshotUnavailable(f"screenshot of {len(data)} bytes: {_excerpt(data)}")
     width, height, kind = _RAW_HEADER.unpack_from(data)
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and width * height <= _MAX_PIXELS):
-        raise ScreenshotUnavailable(f"no screenshot but: {_excerpt(data)}")
+        raise ScreenshotUnavailable(f"not a screenshot: {_excerpt(data)}")
     if kind not in _FORMATS:
         raise ScreenshotUnavailable(f"pixel format {kind:#x} is not supported")
     depth, layout = _FORMATS[kind]
@@ -163,7 +163,7 @@ def decode_png(data: bytes, taken_at: datetime | None = None, last: Frame | None
     """
     start = data.find(PNG_SIGNATURE, 0, 4096)
     if start < 0:
-        raise ScreenshotUnavailable(f"no screenshot but: {_excerpt(data)}")
+        raise ScreenshotUnavailable(f"not a screenshot: {_excerpt(data)}")
     data = bytes(data[start:])
     if last is not None and last.phone_png == data:
         return last.again(taken_at or datetime.now(UTC))
@@ -171,7 +171,7 @@ def decode_png(data: bytes, taken_at: datetime | None = None, last: Frame | None
         raise ScreenshotUnavailable("the screenshot ends too early")
     width, height = _PNG_SIZE.unpack_from(data, len(PNG_SIGNATURE) + 8)
     if not (0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and width * height <= _MAX_PIXELS):
-        raise ScreenshotUnavailable(f"no screenshot but a picture of {width}x{height}")
+        raise ScreenshotUnavailable(f"not a screenshot but a picture of {width}x{height}")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             pixels = image.convert("RGB")

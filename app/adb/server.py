@@ -51,7 +51,7 @@ def find_binary(configured: str = "") -> Path:
     if configured:
         found = shutil.which(configured)
         if found is None:
-            raise ConfigError(f"adb.binary: {configured} is no program", "Correct or remove it.")
+            raise ConfigError(f"adb.binary: {configured} is not a program", "Correct or remove it.")
         return Path(found)
     found = shutil.which("adb")
     if found is not None:
@@ -63,7 +63,7 @@ def find_binary(configured: str = "") -> Path:
         bundled = Path(spec.origin).parent / "binaries" / name
         if bundled.is_file():
             return bundled
-    raise ConfigError("no adb program was found", "Install Android's platform tools.")
+    raise ConfigError("no adb program found", "Install Android's platform tools.")
 
 
 def _free_port() -> int:

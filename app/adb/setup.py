@@ -99,7 +99,7 @@ def read_apk(path: Path) -> bytes:
     except OSError as exc:
         raise InputError(f"{path} cannot be read: {exc.strerror}") from exc
     if not data.startswith(_APK_MAGIC):
-        raise InputError(f"{path} is no APK file")
+        raise InputError(f"{path} is not an APK file")
     return data
 
 

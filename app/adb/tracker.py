@@ -37,7 +37,7 @@ async def read_frame(reader: asyncio.StreamReader) -> str:
     try:
         digits = await reader.readexactly(4)
         if not LENGTH.fullmatch(digits):
-            raise AdbServerUnreachable(f"the adb server sent no length ({digits!r})")
+            raise AdbServerUnreachable(f"the adb server sent an invalid length ({digits!r})")
         return (await reader.readexactly(int(digits, 16))).decode("utf-8", "replace")
     except (asyncio.IncompleteReadError, OSError) as exc:
         raise AdbServerUnreachable("the adb server closed the list of devices") from exc
@@ -143,7 +143,7 @@ class Tracker:
         if status == b"OKAY":
             return True
         if status != b"FAIL":
-            raise AdbServerUnreachable(f"what answers there is no adb server ({status!r})")
+            raise AdbServerUnreachable(f"what answers there is not an adb server ({status!r})")
         text = await read_frame(reader)
         if not self._with_models:
             raise failure(text)

@@ -44,7 +44,7 @@ def shown_texts(shell: Shell, deadline: Deadline) -> list[ShownText]:
         raise ScreenshotUnavailable(f"no list of texts: {exc.message}", exc.hint) from exc
     start = said.text.find("<?xml")
     if said.exit_code != 0 or start < 0:
-        raise ScreenshotUnavailable("the phone does not tell which texts are on its screen")
+        raise ScreenshotUnavailable("the phone did not report the text on its screen")
     return parse(said.text[start:])
 
 
@@ -52,7 +52,7 @@ def parse(document: str) -> list[ShownText]:
     """Raises ScreenshotUnavailable for what is no dump."""
     end = document.rfind("</hierarchy>")
     if end < 0 or "<!DOCTYPE" in document:  # a dump declares nothing, so no entity can grow
-        raise ScreenshotUnavailable("the phone's list of texts ends too early")
+        raise ScreenshotUnavailable("the phone's list of texts is incomplete")
     try:
         root = ElementTree.fromstring(document[: end + len("</hierarchy>")].encode())
     except ElementTree.ParseError as exc:

@@ -81,7 +81,7 @@ class Actor:
     def _misread(self, error: AppError | None) -> Next | Outcome:
         """The reply was no action: say so to the model once, then stop."""
         self._unreadable += 1
-        reason = error.message if error else "the reply holds no action"
+        reason = error.message if error else "the reply contains no action"
         if self._unreadable >= MAX_UNREADABLE:
             return Outcome("unparseable", f"The model's reply could not be used: {reason}.", error)
         return Next(self._policy.misread(reason))

@@ -35,7 +35,7 @@ def load_prompt(name: str, lang: str, today: date, own: Path | None = None) -> s
 def read_prompt(name: str, lang: str, own: Path | None = None) -> str:
     """The prompt as it is stored; raises ConfigError when there is none."""
     if not _NAME.fullmatch(name) or lang not in LANGUAGES:
-        raise ConfigError(f"{name[:80]!r} in {lang[:10]!r} is no prompt", f"{_hint(own)}")
+        raise ConfigError(f"{name[:80]!r} in {lang[:10]!r} is not a prompt", f"{_hint(own)}")
     imported = own / f"{name}.{lang}.md" if own else None
     if imported is not None and imported.is_file():
         try:
@@ -44,9 +44,7 @@ def read_prompt(name: str, lang: str, own: Path | None = None) -> str:
             raise ConfigError(f"{imported} cannot be read: {exc}", "Import it again.") from exc
     path = resources.files("app.agent") / "prompts" / f"{name}.{lang}.md"
     if not path.is_file():
-        raise ConfigError(
-            f"profile.prompt: there is no prompt {name!r} in language {lang!r}", _hint(own)
-        )
+        raise ConfigError(f"profile.prompt: no prompt {name!r} in language {lang!r}", _hint(own))
     return path.read_text(encoding="utf-8").strip()
 
 
@@ -71,10 +69,10 @@ def import_prompt(source: Path, name: str, lang: str, own: Path) -> str:
     """
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name[:80]!r} is no name for a prompt", "Use small letters, digits, - and _."
+            f"{name[:80]!r} is not a valid prompt name", "Use small letters, digits, - and _."
         )
     if lang not in LANGUAGES:
-        raise InputError(f"{lang[:10]!r} is no language of prompts", "Use en or zh.")
+        raise InputError(f"{lang[:10]!r} is not a language of prompts", "Use en or zh.")
     try:
         data = source.read_bytes()
         text = data.decode()
@@ -131,8 +129,8 @@ def _text_of(node: ast.expr, source: Path) -> str:
         case ast.Name(id=name) if "date" in name.lower() or "today" in name.lower():
             return "{date}"
     raise InputError(
-        f"{source}:{node.lineno}: this part of the prompt is computed",
-        "Save the prompt as a text file, with {date} where the date is to stand.",
+        f"{source}:{node.lineno}: this part of the prompt is computed at run time",
+        "Save the prompt as a text file, with {date} in place of the date.",
     )
 
 

@@ -91,5 +91,6 @@ def _rate(limit: str) -> RateLimitItem:
         return parse(limit)
     except ValueError as exc:
         raise ConfigError(
-            f"service.rate_limit: {limit!r} is no limit", 'Write "600/minute" or "20/second".'
+            f"service.rate_limit: {limit!r} is not a valid limit",
+            'Write "600/minute" or "20/second".',
         ) from exc

@@ -83,7 +83,7 @@ def _event_number(text: str | None) -> int:
     if not text:
         return 0
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise InputError("Last-Event-ID must be a number that this stream has sent")
+        raise InputError("Last-Event-ID must be an id that this stream has sent")
     return int(text)
 
 

@@ -101,5 +101,5 @@ def _place(cursor: str | None) -> tuple[str, str] | None:
         created_at, _, task_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         datetime.fromisoformat(created_at)
     except ValueError as exc:
-        raise InputError("this is no cursor of this list", "Begin without one.") from exc
+        raise InputError("invalid cursor", "Start again without one.") from exc
     return created_at, task_id

@@ -226,7 +226,7 @@ async def _reply(
     prompt = str((await _json(http, "POST", "/apply-template", messages)).get("prompt", ""))
     if question.image and (not marker or marker not in prompt):
         raise EngineRequestFailed(
-            "the engine does not tell where the picture stands in its prompt",
+            "the engine does not report where the picture is in its prompt",
             "This check needs a llama.cpp of 2026: engine.kind llama-server or embedded.",
         )
     body = messages | {
@@ -256,7 +256,7 @@ def _kept(answer: dict[str, Any], prompt: str, marker: str, image: str, file: Pa
         read = int(answer["usage"]["prompt_tokens"])
     except (KeyError, TypeError, ValueError) as exc:
         raise EngineRequestFailed(
-            "the engine does not tell the probabilities of its tokens",
+            "the engine does not report token probabilities",
             "This check needs a llama.cpp of 2026: engine.kind llama-server or embedded.",
         ) from exc
     file.write_bytes(told.tobytes())

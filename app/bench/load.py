@@ -180,5 +180,7 @@ async def _metrics(http: httpx.AsyncClient) -> dict[str, float]:
     rows = (line.rpartition(" ") for line in text.splitlines())
     found = {name: float(value) for name, _, value in rows if name in _METRICS}
     if len(found) < len(_METRICS):
-        raise ConfigError("the service tells no processor time here", "Run this on Linux.")
+        raise ConfigError(
+            "the service does not report processor time on this system", "Run this on Linux."
+        )
     return found

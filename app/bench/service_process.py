@@ -43,7 +43,7 @@ async def service_process(folder: Path, settings: Mapping[str, str]) -> AsyncIte
             line = await process.stdout.readline()
         found = _URL.search(line)
         if found is None:
-            raise ConfigError("the service did not start", "Its message stands above.")
+            raise ConfigError("the service did not start", "See its message above.")
         yield found.group().decode()
     finally:
         if process.returncode is None:

@@ -239,7 +239,7 @@ def _pace(
     prompt, reply = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
     if not first or not prompt or reply < 2 or ended <= first:
         raise EngineRequestFailed(
-            "the engine tells no timings, or replies with less than two tokens",
+            "the engine reports no timings, or its reply has fewer than two tokens",
             "This bench needs a llama.cpp: engine.kind llama-server or embedded.",
         )
     return Pace(

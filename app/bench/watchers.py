@@ -109,7 +109,7 @@ async def _readers(url: str, serial: str, watchers: int, followers: int) -> Asyn
     assert process.stdin and process.stdout
     try:
         if not await process.stdout.readline():
-            raise ConfigError("the watchers did not start", "Their message stands above.")
+            raise ConfigError("the watchers did not start", "See their message above.")
         yield
     finally:
         process.stdin.close()

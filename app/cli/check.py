@@ -119,11 +119,11 @@ def _files(
     if all(model.endswith(".gguf") for model in models):
         return [Path(model).expanduser() for model in models], mmproj
     if len(models) > 1:
-        raise InputError("give one name, or GGUF files")
+        raise InputError("give a model name or GGUF files")
     settings = load_settings(config or ())
     found = place(load_models(settings.models), settings.models_dir, models[0])
     if found.model is None:
         raise InputError(
-            f"{found.name} is not here", f"Get it: phonepilot models pull {found.name}."
+            f"{found.name} is not installed", f"Get it: phonepilot models pull {found.name}."
         )
     return [found.model], mmproj or found.mmproj

@@ -98,7 +98,7 @@ def convert(
     from app.settings import PulledModel
 
     if (output_path is None) == (name is None):
-        raise InputError("say where to: either --output-path or --name")
+        raise InputError("no destination: use --output-path or --name")
     checkpoint = read_checkpoint(model_path, trust_code=True)
     if (family := family_of(model_path)) is not None:
         _convert_family(family, checkpoint, output_path, quantize, json_)  # runs no code of it
@@ -189,7 +189,7 @@ def _convert_family(
         if kind and kind.lower() not in ("f16", "bf16"):
             raise InputError(
                 f"{family.name} is written in 16 bits and not as {kind}",
-                "llama-quantize knows only what llama.cpp converts.",
+                "llama-quantize only handles what llama.cpp converts.",
             )
     output_path.parent.mkdir(parents=True, exist_ok=True)
     need_space(output_path.parent, checkpoint.size, output_path.name)
@@ -229,7 +229,7 @@ def quantise(
     kind = known_type(to)
     target = output_path or file.with_name(f"{_bare(file.stem)}-{kind}.gguf")
     if target.exists():
-        raise InputError(f"{target} is there already", "Name another file with --output-path.")
+        raise InputError(f"{target} already exists", "Choose another file with --output-path.")
     image = find_image(llama_cpp_image) if llama_cpp_image else None
     quantizer = find_quantizer(llama_cpp_path, image)
     with Bars() as bars:

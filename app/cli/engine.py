@@ -104,7 +104,7 @@ def _card() -> tuple[str, int, int]:
     gpus = asyncio.run(find_gpus())
     if not gpus:
         raise InputError(
-            "no NVIDIA GPU was found on this computer", "Say how much memory one has: --vram 8GiB."
+            "no NVIDIA GPU was found on this computer", "Give the memory of a card: --vram 8GiB."
         )
     gpu = max(gpus, key=lambda found: found.free)
     return f"{gpu.name} ({_mib(gpu.free)} MiB free now)", gpu.total, gpu.free
@@ -152,7 +152,7 @@ def _as_json(chosen: Plan) -> dict[str, Any]:
 def _bytes(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"{text!r} is no size", "Write it as 8GiB or 8188MiB.")
+        raise InputError(f"{text!r} is not a size", "Write it as 8GiB or 8188MiB.")
     unit = (match[2] or "g").casefold()[0]
     return int(float(match[1]) * (1 << 30 if unit == "g" else 1 << 20))
 
@@ -160,7 +160,7 @@ def _bytes(text: str) -> int:
 def _pixels(text: str) -> tuple[int, int]:
     match = _SCREEN.fullmatch(text.strip().casefold())
     if match is None:
-        raise InputError(f"{text!r} is no screen size", "Write it as 1080x2400.")
+        raise InputError(f"{text!r} is not a screen size", "Write it as 1080x2400.")
     return int(match[1]), int(match[2])
 
 

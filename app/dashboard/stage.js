@@ -8,9 +8,6 @@ import { PhoneView } from './phone.js';
 import { deviceNote } from './status.js';
 import { stepTitle } from './words.js';
 
-/** Kinds of questions during which the service lets the person touch the phone. */
-const HANDED_OVER = new Set(['take_over', 'question']);
-
 /** @typedef {import('./types.js').Device} Device */
 /** @typedef {import('./types.js').StepRecord} StepRecord */
 /** @typedef {import('./session.js').Session} Session */
@@ -29,6 +26,8 @@ export class Stage {
     this._live = new LiveScreen((picture) => this._showLive(picture), (error) => this._showLiveError(error));
     this._hand = new Hand(byId('hand'), this._phone, () => this._live.film());
     this._pictures = 0;
+    /** What waits for an answer is drawn on the live screen. @type {{action: import('./types.js').Action|null, summary: string}} */
+    this._waiting = { action: null, summary: '' };
   }
 
   /** @param {View} view */
@@ -38,10 +37,11 @@ export class Stage {
     const step = stepInView(view);
     const asking = following && Boolean(session?.task.question);
     this._phone.setBusy(following && !asking && !byHand(view) && (step?.phase === 'looking' || step?.phase === 'thinking'));
-    if (!session || !step || byHand(view)) return this._updateLive(view, following);
+    const action = asking ? session?.task.question?.action ?? null : null;
+    this._waiting = { action, summary: action && step ? stepTitle(step) : '' };
+    if (!session || !step || byHand(view)) return this._updateLive(view, following, asking);
     this._lend(null);
-    if (asking) this._setMode('Waits for you', 'waits');
-    else this._setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
+    this._setMode(following ? 'Following' : 'Replay', following ? 'live' : 'replay');
     if (!step.screenshot) return this._phone.showNote({ icon: 'eye', title: 'No picture of this step', hint: 'The service keeps no screenshots.' });
     this._phone.show({
       key: `${session.task.id}/${step.number}`,
@@ -52,8 +52,8 @@ export class Stage {
     });
   }
 
-  /** @param {View} view @param {boolean} following */
-  _updateLive(view, following) {
+  /** @param {View} view @param {boolean} following @param {boolean} asking */
+  _updateLive(view, following, asking) {
     const { session, serial, devices } = view;
     const device = devices?.find((each) => each.serial === serial);
     const busy = Boolean(device?.task && device.task !== session?.task.id);
@@ -61,7 +61,8 @@ export class Stage {
     const still = !following || byHand(view);
     this._lend(device && !note && still && !busy ? serial : null);
     if (note) this._phone.showNote(note);
-    this._setMode(note || !device ? '' : 'Live', 'live');
+    if (asking) this._setMode('Waits for you', 'waits');
+    else this._setMode(note || !device ? '' : 'Live', 'live');
   }
 
   /** Show this phone as it is now, and let the person touch it; null for none. @param {string|null} serial */
@@ -83,7 +84,7 @@ export class Stage {
     this._pictures += 1;
     const key = `live/${this._pictures}`;
     const serial = this._live.serial ?? undefined;
-    return this._phone.show({ key, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true, serial });
+    return this._phone.show({ key, url: URL.createObjectURL(picture), label: 'The phone’s screen now', owned: true, serial, ...this._waiting });
   }
 
   /** @param {{message: string, hint?: string}} error */
@@ -95,7 +96,7 @@ export class Stage {
 /** Whether the task leaves the phone to the person: what it shows now counts, not what the model saw. @param {View} view */
 function byHand({ session, selected }) {
   const task = session?.task;
-  return selected === null && (task?.status === 'paused' || HANDED_OVER.has(task?.question?.kind ?? ''));
+  return selected === null && (task?.status === 'paused' || Boolean(task?.question));
 }
 
 /** @param {View} view @returns {StepRecord|null} */

@@ -69,7 +69,7 @@ async def phone_process(seed: int) -> AsyncIterator[PhoneControl]:
             said = f"the virtual phone did not start within {START_S:g} s"
             raise ConfigError(said, "Try again when this computer is less busy.") from exc
         if not line:
-            raise ConfigError("the virtual phone did not start", "Its message stands above.")
+            raise ConfigError("the virtual phone did not start", "See its message above.")
         ports = json.loads(line)
         yield PhoneControl(ports["adb"], ports["control"], token)
     finally:

@@ -63,7 +63,7 @@ def place(entries: Sequence[ModelEntry], models_dir: Path, name: str) -> Place:
         known = [entry.name for entry in entries]
         close = difflib.get_close_matches(name, known, n=1)
         guess = f"Did you mean {close[0]}? " if close else ""
-        raise InputError(f"no model is called {name!r}", f"{guess}Known: {', '.join(known)}.")
+        raise InputError(f"unknown model: {name!r}", f"{guess}Known: {', '.join(known)}.")
     parts = sum(part.stat().st_size for part in folder.glob(f"*{PART}"))
     return Place(name, folder, entry, pulled, parts)
 
@@ -90,7 +90,7 @@ def alone(folder: Path) -> Iterator[None]:
             yield
     except Timeout as exc:
         raise ModelError(
-            f"another command is at work on {folder.name}", "Wait until it has ended."
+            f"another command is using {folder.name}", "Wait for it to finish."
         ) from exc
     except OSError as exc:
         raise ModelError(f"{folder}: cannot be used: {exc.strerror or exc}") from exc
@@ -123,7 +123,7 @@ def verify(found: Place, on_progress: Progress) -> list[str]:
     """
     if found.model is None:
         raise InputError(
-            f"{found.name} is not here",
+            f"{found.name} is not installed",
             f"Get it: phonepilot models pull {found.name}, or models convert --name.",
         )
     wrong = []
@@ -186,7 +186,7 @@ def remove(found: Place) -> int:
     if found.is_shipped:
         raise InputError(f"{found.name} comes with phonepilot and stays")
     if not found.folder.is_dir():
-        raise InputError(f"nothing of {found.name} is here")
+        raise InputError(f"no files of {found.name} is here")
     size = sum(path.stat().st_size for path in found.folder.rglob("*") if path.is_file())
     try:
         with alone(found.folder):

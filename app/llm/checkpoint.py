@@ -42,14 +42,14 @@ def read_checkpoint(folder: Path, *, trust_code: bool = False) -> Checkpoint:
     if not weights:
         gguf = any(folder.glob("*.gguf"))
         raise InputError(
-            f"{folder} holds no weights (*.safetensors)",
+            f"{folder} contains no weights (*.safetensors)",
             "It holds GGUF files already." if gguf else "Download all files of the checkpoint.",
         )
     tokenizer = folder / "tokenizer_config.json"
     code = {**config, **(_json(tokenizer) if tokenizer.exists() else {})}.get("auto_map")
     if code and not trust_code:
         raise InputError(
-            "the checkpoint brings Python code of its own, which the converter would run",
+            "the checkpoint contains Python code, which the converter would run",
             "Read it; if you trust it, add --trust-code.",
         )
     names = config.get("architectures")
@@ -80,5 +80,5 @@ def _json(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {exc}", "Download all files of the checkpoint."
         ) from exc
     if not isinstance(value, dict):
-        raise InputError(f"{path} is no JSON object", "Download the checkpoint again.")
+        raise InputError(f"{path} is not a JSON object", "Download the checkpoint again.")
     return value

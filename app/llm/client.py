@@ -98,7 +98,7 @@ class ReplyStream:
                     self.completion.finish_reason = "length"
                     return
         if self.completion.finish_reason is None:
-            raise EngineUnreachable("the engine broke off in the middle of its reply")
+            raise EngineUnreachable("the engine closed the connection in the middle of its reply")
 
     def _pieces(self, data: str) -> list[Piece]:
         try:
@@ -190,7 +190,9 @@ class ChatClient:
                     said = await read_start(response, MAX_ERROR_BYTES, ERROR_S)
                     raise refusal(response.status_code, said)
                 if is_compressed(response):
-                    raise EngineRequestFailed("the engine compresses its reply unasked")
+                    raise EngineRequestFailed(
+                        "the engine compressed its reply without being asked to"
+                    )
                 yield ReplyStream(response, self._idle_timeout_s, sampling.max_tokens)
         except EngineHung:
             self._on_hang()
@@ -236,7 +238,7 @@ class ChatClient:
                     said = await read_whole(answer, MAX_ERROR_BYTES)
             found = from_engine(said)["input_tokens"]
         except (httpx.TimeoutException, TimeoutError) as exc:
-            raise EngineTimeout("the engine counted for too long") from exc
+            raise EngineTimeout("the engine took too long to count tokens") from exc
         except httpx.HTTPError as exc:
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
         except (ValueError, KeyError, TypeError):

@@ -101,7 +101,7 @@ def find_converter(
         )
     if not (llama_cpp / SCRIPT).is_file():
         raise ModelError(
-            f"{llama_cpp} is no checkout of llama.cpp: {SCRIPT} is not there",
+            f"{llama_cpp} is not a checkout of llama.cpp: it has no {SCRIPT} is not there",
             "Give the folder of the sources; a folder of built programs does not hold it.",
         )
     return Converter(llama_cpp.resolve(), python, pre_tokenizer)
@@ -151,7 +151,9 @@ def convert(
     """
     kind, projector = known_type(kind, (*TYPES, *DIRECT)), known_type(projector, PROJECTORS)
     if not _FILE_NAME.fullmatch(target.name):
-        raise InputError(f"{target.name!r} is no name for a GGUF file", "Name it MODEL.gguf.")
+        raise InputError(
+            f"{target.name!r} is not a valid name for a GGUF file", "Name it MODEL.gguf."
+        )
     if (said := quantisation(target.name)) not in ("", kind):
         raise InputError(f"{target.name} says {said} and would be {kind}", "Give --quantize.")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -155,5 +155,5 @@ def _config(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as exc:
         raise InputError(f"{folder} has no readable config.json: {exc}") from exc
     if not isinstance(config, dict):
-        raise InputError(f"{folder}/config.json is no object")
+        raise InputError(f"{folder}/config.json is not an object")
     return config

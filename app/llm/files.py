@@ -36,7 +36,7 @@ def _check_model(text: Header) -> None:
     if text.architecture == PROJECTOR:
         raise EngineStartFailed(
             "engine.model is a vision projector",
-            "It belongs into engine.mmproj; swap the two.",
+            "Set it as engine.mmproj; the two may be swapped.",
             reason="files_swapped",
         )
 
@@ -45,7 +45,7 @@ def _check_pair(text: Header, vision: Header) -> None:
     _check_model(text)
     if vision.architecture != PROJECTOR:
         raise EngineStartFailed(
-            f"engine.mmproj is no vision projector but a model ({vision.architecture})",
+            f"engine.mmproj is a model and not a vision projector ({vision.architecture})",
             "Projectors are the files named mmproj-*.gguf.",
             reason="projector_unreadable",
         )

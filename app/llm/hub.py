@@ -76,7 +76,7 @@ class _Bounded(httpx2.SyncByteStream):
         for chunk in self._body:
             size += len(chunk)
             if size > self._limit or time.monotonic() > self._until:
-                raise httpx2.ReadError("its answer has no end")
+                raise httpx2.ReadError("its answer is too long")
             yield chunk
 
     def close(self) -> None:
@@ -216,7 +216,7 @@ def _explained(repository: str) -> Iterator[None]:
             "Check HF_TOKEN." if status in (401, 403) else "Try again later.",
         ) from exc
     except OfflineModeIsEnabled as exc:
-        raise ModelError("HF_HUB_OFFLINE forbids to ask the hub", "Unset it.") from exc
+        raise ModelError("HF_HUB_OFFLINE forbids access to the hub", "Unset it.") from exc
     except httpx2.HTTPError as exc:
         raise ModelError(
             f"the hub cannot be reached, or the connection broke off: {exc}",
@@ -226,9 +226,9 @@ def _explained(repository: str) -> Iterator[None]:
     except OSError as exc:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "the disk is full" if full else f"the file could not be brought here: {exc}"
-        raise ModelError(what, "Give the command again, it goes on where it stopped.") from exc
+        raise ModelError(what, "Run the command again; it resumes where it stopped.") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ModelError(
-            f"what answers for the hub did not send a listing of {repository}",
-            "A proxy or a sign-in page of the network may stand in between.",
+            f"the server at the hub address did not send a listing of {repository}",
+            "A proxy or a sign-in page of the network may be in between.",
         ) from exc

@@ -117,7 +117,7 @@ def shapes_of(model: Header, projector: Header | None) -> Shapes:
     layers, heads = model.number("block_count"), model.number("attention.head_count")
     if not layers or not heads:
         raise ConfigError(
-            f"a file of the architecture {model.architecture!r} is no text model",
+            f"a file of the architecture {model.architecture!r} is not a text model",
             "engine.model and engine.mmproj may be swapped.",
         )
     each = model.number("embedding_length") // heads

@@ -46,14 +46,13 @@ def choose(listing: Listing, quant: str | None, projector: str | None) -> tuple[
     if not models:
         split = " in one piece" if len(files) > len(whole) else ""
         raise ModelError(
-            f"{listing.repository} holds no GGUF model{split}",
+            f"{listing.repository} has no GGUF model{split}",
             "Give another one with --repository, or convert the original: "
             "phonepilot models convert.",
         )
     if not projectors:
         raise ModelError(
-            f"{listing.repository} holds no projector (mmproj-*.gguf); without it the model is "
-            "blind",
+            f"{listing.repository} has no projector (mmproj-*.gguf); without it the model is blind",
             "Give another one with --repository, or convert the original: "
             "phonepilot models convert makes both.",
         )
@@ -78,11 +77,11 @@ def pull(
     EngineStartFailed for a pair that no engine could work with.
     """
     if not _REPOSITORY.fullmatch(repository):
-        raise InputError(f"{repository!r} is no repository", "Write it as OWNER/NAME.")
+        raise InputError(f"{repository!r} is not a repository name", "Write it as OWNER/NAME.")
     listing = list_files(repository, endpoint)
     chosen = choose(listing, quant, projector)
     if not re.fullmatch(r"[0-9a-f]{40}", listing.revision):
-        raise ModelError(f"the hub does not tell the revision of {repository}")
+        raise ModelError(f"the hub did not report the revision of {repository}")
     model, mmproj = (
         PulledFile(name=_name(file), size=file.size, sha256=file.sha256) for file in chosen
     )
@@ -114,7 +113,7 @@ def _fetch(
     if sha256_of(part, checking) != file.sha256:
         part.unlink()
         raise ModelError(
-            f"{name} arrived damaged: its checksum is not the hub's; it was thrown away",
+            f"{name} is damaged: its checksum differs from the hub's; it was deleted",
             "Give the command again. If it happens twice, something between here and the hub "
             "changes what it passes on.",
         )
@@ -151,7 +150,9 @@ def _checked(file: HubFile) -> HubFile:
             "Nothing was downloaded. Do not use this repository.",
         )
     if not re.fullmatch(r"[0-9a-f]{64}", file.sha256) or file.size <= 0:
-        raise ModelError(f"the hub tells no checksum or size of {name}", "Try another repository.")
+        raise ModelError(
+            f"the hub did not report a checksum or size of {name}", "Try another repository."
+        )
     return file
 
 

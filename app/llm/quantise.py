@@ -60,7 +60,7 @@ def find_quantizer(llama_cpp: Path | None, image: Image | None = None) -> Quanti
 def known_type(text: str, allowed: tuple[str, ...] = TYPES) -> str:
     """A quantisation as llama.cpp spells it; raises InputError."""
     if text.upper() not in allowed:
-        raise InputError(f"{text!r} is no quantisation", f"There are {', '.join(allowed)}.")
+        raise InputError(f"{text!r} is not a quantisation type", f"There are {', '.join(allowed)}.")
     return text.upper()
 
 

@@ -39,7 +39,7 @@ def open_checkpoint(folder: Path) -> Iterator[Mapping[str, Stored]]:
     """
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
-        raise InputError(f"{folder} holds no *.safetensors files", "Give a checkpoint's folder.")
+        raise InputError(f"{folder} contains no *.safetensors files", "Give a checkpoint's folder.")
     found: dict[str, Stored] = {}
     with ExitStack() as stack:
         for path in paths:
@@ -53,7 +53,7 @@ def open_checkpoint(folder: Path) -> Iterator[Mapping[str, Stored]]:
             for name, stored in tensors.items():
                 stack.callback(stored.data.release)
                 if name in found:
-                    raise InputError(f"{name} stands in two files of {folder}")
+                    raise InputError(f"{name} is in two files of {folder}")
                 found[name] = stored
             stack.callback(view.release)
         yield found
@@ -72,7 +72,7 @@ def _tensors(path: Path, view: memoryview) -> dict[str, Stored]:
             if name != "__metadata__"
         }
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise InputError(f"{path} is no whole safetensors file: {exc}") from exc
+        raise InputError(f"{path} is not a complete safetensors file: {exc}") from exc
 
 
 def _stored(name: str, entry: Mapping[str, object], data: memoryview) -> Stored:
@@ -86,5 +86,5 @@ def _stored(name: str, entry: Mapping[str, object], data: memoryview) -> Stored:
     for side in shape:
         count *= int(side)
     if not 0 <= begin <= end <= len(data) or end - begin != count * SIZES[kind]:
-        raise ValueError(f"{name} lies outside the file or has another size than its shape")
+        raise ValueError(f"{name} is outside the file, or its size does not match its shape")
     return Stored(kind, tuple(int(side) for side in shape), data[begin:end])

@@ -34,7 +34,7 @@ class SseParser:
             for line in (first, *lines):
                 self._take(line.removesuffix(b"\r"), events)
         if self._size + len(self._partial) > LONGEST_EVENT:
-            raise ValueError("the event stream has a line without end")
+            raise ValueError("the event stream has an endless line")
         return events
 
     def _take(self, line: bytes, events: list[str]) -> None:

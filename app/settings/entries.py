@@ -108,7 +108,7 @@ def load_pulled(models_dir: Path, name: str) -> PulledModel | None:
         TypeAdapter(ModelName).validate_python(name)
     except ValidationError as exc:
         raise ConfigError(
-            f"{name!r} is no name of a model", "`phonepilot models list` has them all."
+            f"{name!r} is not a model name", "`phonepilot models list` has them all."
         ) from exc
     record = models_dir / name / PULLED_FILE
     if not record.is_file():
@@ -117,7 +117,7 @@ def load_pulled(models_dir: Path, name: str) -> PulledModel | None:
         return PulledModel.model_validate(read_toml(record))
     except ValidationError as exc:
         raise ConfigError(
-            f"{record}: not what `models pull` wrote",
+            f"{record}: not written by `models pull`",
             f"Pull it again: phonepilot models pull {name}.",
         ) from exc
 

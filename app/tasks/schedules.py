@@ -94,7 +94,7 @@ class NewSchedule(RequestBody):
         if task.device is not None or task.follows is not None:
             raise ValueError("a schedule names its phones in `devices` and follows no task")
         if task.secrets:
-            raise ValueError("a schedule keeps no secrets; set PHONEPILOT_SECRET_NAME instead")
+            raise ValueError("a schedule cannot store secrets; set PHONEPILOT_SECRET_NAME instead")
         return task
 
     @model_validator(mode="after")
@@ -328,7 +328,7 @@ class Schedules:
         if last := schedule.last_tasks.get(device):
             with suppress(TaskNotFound):
                 if (await self._tasks.find(last)).status in OPEN:
-                    raise ScheduleOverlaps(f"task {last}, which it gave last, has not ended yet")
+                    raise ScheduleOverlaps(f"its last task, {last}, has not ended yet")
         # The same run given twice, as around a restart, makes one task.
         key = f"schedule {schedule.id} {due.isoformat()} {device}"
         task = schedule.wanted().task.model_copy(update={"device": device or None})

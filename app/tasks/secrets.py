@@ -126,7 +126,7 @@ class DiscreetDevice:
         guarded = not all(secret.anywhere for secret in used.values())
         if guarded and not await self._in_password_field():
             raise TextRefused(
-                "the field that has the focus is not one for passwords; a secret goes nowhere else",
+                "the focused field is not a password field, and secrets are typed nowhere else",
                 "Tap the password field first.",
             )
         self._typed |= {secret.value for secret in used.values()}
@@ -170,7 +170,7 @@ class DiscreetDevice:
             # What stands where must hold for the moment of the picture.
             if before is not None and before == await self._texts():
                 return frame.masked(before)
-        raise SecretUnguarded("the phone does not tell whether a secret is on its screen")
+        raise SecretUnguarded("the phone did not report whether a secret is on its screen")
 
     async def _texts(self) -> list[tuple[int, int, int, int]] | None:
         """The boxes to paint over; None when the phone does not tell."""

@@ -216,7 +216,7 @@ def test_a_task_is_followed_over_a_connection_that_breaks(scene: Scene) -> None:
 def test_the_person_at_the_terminal_is_asked_again_until_the_answer_is_plain(scene: Scene) -> None:
     scene.engine.replies = [OPEN_SETTINGS, SENSITIVE_TAP, DONE]
     with typist(scene, "run", "Turn on Bluetooth", "--confirm", "ask") as person:
-        person.wait_for("? Tap at 880, 273 in Settings?")
+        person.wait_for('? Tap at 880, 273 on "Bluetooth off" in Settings?')
         person.wait_for(ALLOW)
         person.type("perhaps\n")
         person.wait_for(ALLOW)
@@ -236,7 +236,7 @@ def test_what_was_typed_before_the_question_is_no_answer(scene: Scene) -> None:
         second.let.set()
         person.wait_for(ALLOW)
         person.type("n\n")
-        person.wait_for("failed Not allowed: Tap at 880, 273 in Settings?")
+        person.wait_for('failed Not allowed: Tap at 880, 273 on "Bluetooth off" in Settings?')
         assert person.end() == 1
     assert not scene.bluetooth()
 
@@ -335,7 +335,10 @@ def test_a_task_is_listed_shown_paused_answered_and_cancelled(scene: Scene) -> N
     assert command(scene, "tasks", "resume", task) == "It goes on.\n"
     scene.question(task)
     shown = command(scene, "tasks", "show", task)
-    assert "Open the app 'Settings'" in shown and "? Tap at 880, 273 in Settings?" in shown
+    assert (
+        "Open the app 'Settings'" in shown
+        and '? Tap at 880, 273 on "Bluetooth off" in Settings?' in shown
+    )
     listed = json.loads(command(scene, "tasks", "list", "--limit", "1", "--json"))["tasks"]
     assert [known["status"] for known in listed] == ["needs_confirmation"]
     late = command(scene, "tasks", "reply", task, "--allow", "--question", "9", code=1)

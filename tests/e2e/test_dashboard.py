@@ -358,9 +358,13 @@ async def test_a_confirmation_is_asked_where_it_would_touch_and_allowed(
     task = scene.start(OPEN_SETTINGS, SENSITIVE_TAP, DONE)
     await asked.open()
     card = page.get_by_label("Question")
-    await expect(card.get_by_role("heading", name="Tap at 880, 273 in Settings?")).to_be_focused()
+    await expect(
+        card.get_by_role("heading", name='Tap at 880, 273 on "Bluetooth off" in Settings?')
+    ).to_be_focused()
     await expect(page).to_have_title("(1) Waits for your OK: Turn on Bluetooth – phonepilot")
-    await expect(page.get_by_role("status")).to_contain_text("Tap at 880, 273 in Settings?")
+    await expect(page.get_by_role("status")).to_contain_text(
+        'Tap at 880, 273 on "Bluetooth off" in Settings?'
+    )
     await expect(card.get_by_role("timer")).to_have_text(re.compile(r"^(5:00|4:\d\d) left$"))
     await the_mark_lies_at(asked, BLUETOOTH)
     await expect(page.get_by_role("button", name="Pause")).to_be_hidden()
@@ -380,7 +384,7 @@ async def test_a_confirmation_is_asked_where_it_would_touch_and_allowed(
 
 
 async def the_mark_lies_at(visit: Visit, place: list[int]) -> None:
-    frame = visit.phone.get_by_alt_text("The phone’s screen at step 2, in Settings")
+    frame = visit.phone.get_by_alt_text("The phone’s screen now")
     await expect(frame).to_be_visible()
     dot = visit.phone.locator(".mark .dot")
     await expect(dot).to_have_count(1)

@@ -148,7 +148,7 @@ def test_what_is_allowed_is_done_and_nothing_before(scene: Scene) -> None:
     question = asked["question"]
     assert asked["status"] == "needs_confirmation"
     assert question["kind"] == "confirmation"
-    assert question["text"] == "Tap at 880, 273 in Settings?"
+    assert question["text"] == 'Tap at 880, 273 on "Bluetooth off" in Settings?'
     assert question["said"] == "Switch Bluetooth on?"
     assert question["action"]["element"] == BLUETOOTH
     assert datetime.fromisoformat(question["asked_at"]) > datetime.fromisoformat(
@@ -168,7 +168,7 @@ def test_a_refusal_ends_the_task_and_touches_nothing(scene: Scene) -> None:
     scene.reply(task, False).raise_for_status()
     ended = scene.end(task)
     assert (ended["status"], ended["stop_reason"]) == ("failed", "refused")
-    assert "Tap at 880, 273 in Settings?" in ended["message"]
+    assert 'Tap at 880, 273 on "Bluetooth off" in Settings?' in ended["message"]
     assert scene.touches() == []
 
 

@@ -376,7 +376,7 @@ def test_quantising_one_file(scripted: Scripted, tmp_path: Path, tiny_pair: Mode
     words = ("quantise", str(source), "--to", "q8_0", "--llama-cpp-path", str(scripted.folder))
     assert models(*words).exit_code == 0
     assert (tmp_path / "mmproj-Tiny-Q8_0.gguf").is_file()
-    assert "is there already" in error(models(*words)).message
+    assert "already exists" in error(models(*words)).message
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

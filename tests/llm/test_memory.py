@@ -104,7 +104,7 @@ def test_shapes_come_from_the_files(tiny_pair: ModelPair) -> None:
     assert shapes.weights + shapes.host_weights == data < tiny_pair.model.stat().st_size
     assert shapes.projector < tiny_pair.mmproj.stat().st_size
     assert shapes.kv_values > 0
-    with pytest.raises(ConfigError, match="is no text model"):
+    with pytest.raises(ConfigError, match="is not a text model"):
         shapes_of(projector, None)
 
 

@@ -216,7 +216,7 @@ def test_a_disk_that_fills_up_leaves_the_part(
 
 def test_a_repository_without_a_projector(hub: Hub, tmp_path: Path) -> None:
     del hub.files[MMPROJ]
-    with pytest.raises(ModelError, match="holds no projector") as caught:
+    with pytest.raises(ModelError, match="has no projector") as caught:
         get(hub, tmp_path)
     assert "models convert" in caught.value.hint
 
@@ -296,7 +296,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
 
 @pytest.mark.parametrize("repository", ["", "nobody", "a/b/c", "../b", 'a/b"', "a/b\n", "a/../b"])
 def test_what_is_no_repository_is_refused(tmp_path: Path, repository: str) -> None:
-    with pytest.raises(InputError, match="is no repository"):
+    with pytest.raises(InputError, match="is not a repository name"):
         pull(repository, tmp_path, Bars().tell)
 
 

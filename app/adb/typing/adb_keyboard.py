@@ -79,5 +79,5 @@ def _send(shell: Shell, text: str, clear: bool, deadline: Deadline) -> parse.Key
     for line in lines([*commands, ASK]):
         answer = shell.run(*line, deadline=deadline).check("typing").text
         if answer.count("Broadcast completed") < sum(command != ASK for command in line):
-            raise TextRefused(f"the phone did not take the text: {answer.strip()[:200]}")
+            raise TextRefused(f"the phone did not accept the text: {answer.strip()[:200]}")
     return parse.keyboard(answer)

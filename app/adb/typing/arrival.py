@@ -95,7 +95,7 @@ class Expected:
         arrived = cursor[0] - self.start
         if 0 <= arrived < self.least:
             raise TextRefused(
-                f"the field took only {arrived} of {self.length} characters",
+                f"the field accepted only {arrived} of {self.length} characters",
                 "It may have a maximum length: look at the field, and type a shorter text.",
             )
 

@@ -208,4 +208,4 @@ def _press(
     if cursor != expected.before:
         expected.check_length(cursor)
     elif told or cursor != (0, 0):
-        raise TextRefused("the field took nothing of the text", _LOOK_FIRST)
+        raise TextRefused("the field accepted none of the text", _LOOK_FIRST)

@@ -32,7 +32,7 @@ def text(arguments: Mapping[str, Value], key: str, *, required: bool = False) ->
     if not isinstance(value, str):
         raise ReplyUnparseable(f"{key} must be text")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ReplyUnparseable(f"{key} holds half a character")
+        raise ReplyUnparseable(f"{key} contains half a character")
     return value
 
 
@@ -84,4 +84,4 @@ def _number(value: Value, key: str) -> float:
             return float(value)
     except OverflowError:
         pass  # an integer of hundreds of digits is no number of ours
-    raise ReplyUnparseable(f"{key} must hold numbers")
+    raise ReplyUnparseable(f"{key} must contain numbers")

@@ -80,13 +80,13 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
     except CallError as exc:
         raise _unreadable(f"the action cannot be read: {exc}", truncated) from exc
     if not calls:
-        raise _unreadable("the reply holds no action", truncated)
+        raise _unreadable("the reply contains no action", truncated)
     last = calls[-1]
     if truncated and (call is None or tag != "final"):
         # The model had not come to its end: what stands last may be a thought about an action.
         raise ReplyTruncated("the reply was cut before its end")
     if call is None and last.name == "finish" and _amid_words(answer, last):
-        raise ReplyUnparseable("finish(...) stands in the middle of a sentence")
+        raise ReplyUnparseable("finish(...) is in the middle of a sentence")
     thought = thinking or answer[: calls[0].start]
     return Decision(plain_text(thought), answer[last.start : last.end], _build(last), text)
 
@@ -209,7 +209,7 @@ def _build(call: Call) -> Action:
         raise ReplyUnparseable("the reply names no action")
     builder = _BUILDERS.get(re.sub(r"[\s_]", "", name).casefold())
     if builder is None:
-        raise UnknownAction(f"there is no action {name[:80]!r}", f"Actions are: {_NAMES}.")
+        raise UnknownAction(f"unknown action {name[:80]!r}", f"Actions are: {_NAMES}.")
     return builder(arguments)
 
 

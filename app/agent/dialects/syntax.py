@@ -116,7 +116,7 @@ def _read_at(text: str, head: re.Match[str]) -> tuple[Call | None, int]:
     if head["json"]:
         return _read_json(text, head.start())
     if head["stray"]:
-        raise CallError(f"{head['stray']} stands outside a call")
+        raise CallError(f"{head['stray']} is outside a call")
     if _MEANT_AS_CALL.match(text, head.end()):
         call = _Reader(text, head.end()).read_call(head["call"], head.start())
         return call, call.end
