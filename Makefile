@@ -18,8 +18,8 @@ demo: .venv/ready ## a virtual phone, a real model, one task before your eyes
 serve: .venv/ready ## the service and its dashboard
 	@$(PY) -m app serve $(ARGS)
 
-test: ready ## all tests, end to end included
-	@$(PY) -m pytest $(ARGS)
+test: ready ## all tests, end to end included, and the lines of app/ that none of them reaches
+	@$(PY) -m pytest -p tests.reached $(ARGS)
 
 test-llama-server: .venv/ready-dev ## the engine's and the converter's tests with real binaries, built once
 	@server=$$(PYTHON="$(CURDIR)/$(PY)" scripts/llama_server.sh) && \
@@ -31,6 +31,7 @@ check: .venv/ready-dev ## format, lint and types, as in CI
 	@$(PY) -m ruff format --check --quiet .
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m mypy
+	@scripts/node_tools.sh --check
 
 ready: .venv/ready-dev ## install all that the tests need, and run nothing
 	@scripts/test_tools.sh

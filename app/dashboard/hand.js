@@ -47,7 +47,7 @@ export class Hand {
     const keys = [this._key('back', 'Back'), this._key('home', 'Home'), this._key('recents', 'Recents')];
     this._row = el('form', { class: 'hand-row', novalidate: true, hidden: true }, ...keys, this._text, this._send);
     this._text.addEventListener('input', () => this._fit());
-    this._row.addEventListener('submit', (event) => {
+    this._row.addEventListener('submit', (/** @type {Event} */ event) => {
       event.preventDefault();
       this._type();
     });
@@ -69,7 +69,7 @@ export class Hand {
 
   /** @param {string} key @param {string} label */
   _key(key, label) {
-    const press = (event) => this._do({ kind: 'key', key }, event.currentTarget);
+    const press = (/** @type {any} */ event) => this._do({ kind: 'key', key }, event.currentTarget);
     return el('button', { class: 'round', type: 'button', 'aria-label': label, title: label, onclick: press }, icon(key));
   }
 
@@ -156,7 +156,7 @@ export class Hand {
   /** @param {PointerEvent} event @returns {Place} the nearest one where it lies beside the picture */
   _place(event) {
     const box = this._phone.screen.getBoundingClientRect();
-    const part = (way, whole) => Math.min(Math.max(way / whole, 0), 1);
+    const part = (/** @type {number} */ way, /** @type {number} */ whole) => Math.min(Math.max(way / whole, 0), 1);
     return { x: part(event.clientX - box.left, box.width), y: part(event.clientY - box.top, box.height) };
   }
 
@@ -168,8 +168,10 @@ export class Hand {
 
   /** @param {Action} action drawn for a moment, to be seen where it went */
   _draw(action) {
+    const size = this._phone.liveSize(this._serial);
+    if (!size) return;
     const marks = svg('svg', { class: 'overlay touch', 'aria-hidden': 'true' });
-    drawAction(marks, action, this._phone.liveSize(this._serial), RING);
+    drawAction(marks, action, size, RING);
     this._phone.screen.append(marks);
     setTimeout(() => marks.remove(), FADE_MS);
   }

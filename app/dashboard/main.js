@@ -51,7 +51,7 @@ class Dashboard {
   async start() {
     addEventListener('hashchange', () => this.route());
     addEventListener('keydown', (event) => this.onKey(event));
-    byId('device').addEventListener('change', (event) => this.chooseDevice(event.target.value));
+    byId('device').addEventListener('change', (/** @type {any} */ event) => this.chooseDevice(event.target.value));
     document.addEventListener('visibilitychange', () => document.hidden || this.refresh());
     api.health().then(({ version }) => setText(byId('version'), version), () => {});
     this.route();

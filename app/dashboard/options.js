@@ -28,7 +28,7 @@ export class Options {
   }
 
   _appNames() {
-    return this._apps.value.split(',').map((name) => name.trim()).filter(Boolean);
+    return this._apps.value.split(',').map((/** @type {string} */ name) => name.trim()).filter(Boolean);
   }
 
   /** What is chosen shows while the fields are folded away, so that nothing is chosen unnoticed. */

@@ -41,7 +41,7 @@ function marks(action, height, size) {
  * @param {number} size
  */
 function touch(action, at, size) {
-  const circle = (name, r) => svg('circle', { class: name, cx: at.x, cy: at.y, r });
+  const circle = (/** @type {string} */ name, /** @type {number} */ r) => svg('circle', { class: name, cx: at.x, cy: at.y, r });
   const group = svg('g', { class: `mark ${action.kind}`, 'data-kind': action.kind });
   group.append(circle('wave', size), circle('halo', size), circle('ring', size));
   if (action.kind === 'double_tap') group.append(circle('ring inner', size * 0.62));
@@ -59,7 +59,7 @@ function swipe(from, to, size) {
   const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
   const [ux, uy] = [(to.x - from.x) / length, (to.y - from.y) / length];
   const head = size * 0.9;
-  const wing = (side) => `${to.x - head * ux + side * head * 0.7 * uy} ${to.y - head * uy - side * head * 0.7 * ux}`;
+  const wing = (/** @type {number} */ side) => `${to.x - head * ux + side * head * 0.7 * uy} ${to.y - head * uy - side * head * 0.7 * ux}`;
   const line = `M${from.x} ${from.y}L${to.x} ${to.y}`;
   const tip = `M${wing(1)}L${to.x} ${to.y}L${wing(-1)}`;
   const finger = svg('circle', { class: 'finger', cx: from.x, cy: from.y, r: size * 0.6 });

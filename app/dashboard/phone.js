@@ -59,6 +59,7 @@ export class PhoneView {
   showNote(note) {
     const key = JSON.stringify(note);
     if (!this._note.hidden && key === this._noteKey && !this._wanted) return;
+    /** @type {string|undefined} */
     this._noteKey = key;
     this._wanted = null;
     release(this._shown);
@@ -100,6 +101,7 @@ export class PhoneView {
   _drawMarks(action, summary) {
     const drawn = JSON.stringify([action, summary, this._size]);
     if (drawn === this._drawn) return;
+    /** @type {string|undefined} */
     this._drawn = drawn;
     drawAction(this._overlay, action, this._size);
     this._label.hidden = !action;

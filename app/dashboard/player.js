@@ -11,6 +11,7 @@ export class Player {
    *   `move` says whether there was such a step
    */
   constructor(root, actions) {
+    /** @param {string} name @param {string} label @param {() => void} onclick */
     const button = (name, label, onclick) => el('button', { type: 'button', class: 'round', 'aria-label': label, title: label, onclick }, icon(name));
     this._actions = actions;
     this._root = root;

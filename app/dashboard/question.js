@@ -65,7 +65,7 @@ export class QuestionCard {
     this._yes = el('button', { class: 'primary', type: 'submit' }, icon(words.icon), el('span', {}, words.yes));
     this._no = el('button', { class: 'stop', type: 'button', onclick: () => this._reply(false) }, words.no);
     this._text.addEventListener('input', () => this._fit());
-    this._text.addEventListener('keydown', (event) => this._onKey(event));
+    this._text.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => this._onKey(event));
     const form = el(
       'form',
       { novalidate: true },
@@ -73,7 +73,7 @@ export class QuestionCard {
       words.field && this._text,
       el('div', { class: 'question-buttons' }, this._yes, this._no),
     );
-    form.addEventListener('submit', (event) => {
+    form.addEventListener('submit', (/** @type {Event} */ event) => {
       event.preventDefault();
       this._reply(true);
     });

@@ -22,6 +22,7 @@ import { stepTitle } from './words.js';
 export class Stage {
   constructor() {
     this._phone = new PhoneView(byId('phone'));
+    /** @type {LiveScreen} */
     this._live = new LiveScreen((picture) => this._showLive(picture), (error) => this._showLiveError(error));
     this._hand = new Hand(byId('hand'), this._phone, () => this._live.film());
     this._pictures = 0;

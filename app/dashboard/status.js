@@ -32,6 +32,7 @@ export function renderEngine(engine) {
 /** @param {Engine|null} engine */
 function engineDetails(engine) {
   if (!engine) return [el('p', {}, 'The service does not answer.')];
+  /** @param {string} name @param {string|Node} value */
   const row = (name, value) => el('div', {}, el('dt', {}, name), el('dd', {}, value));
   return [
     el(

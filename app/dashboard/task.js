@@ -168,6 +168,7 @@ function elapsed(task) {
 
 /** What the column shows while no task is selected. */
 export function welcome() {
+  /** @param {string} name @param {string} title @param {string} text */
   const part = (name, title, text) => el('li', {}, icon(name), el('div', {}, el('strong', {}, title), el('span', {}, text)));
   return el(
     'div',

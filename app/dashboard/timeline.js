@@ -69,7 +69,7 @@ class StepCard {
     this._raw = el('pre', { tabindex: '0' });
     this._tokens = el('p', { class: 'tokens' });
     this._reply = el('details', { class: 'reply', hidden: true }, el('summary', {}, 'Model’s reply'), this._raw, this._tokens);
-    this._reply.addEventListener('click', (event) => event.stopPropagation());
+    this._reply.addEventListener('click', (/** @type {Event} */ event) => event.stopPropagation());
     this.root = el(
       'li',
       { class: 'step', 'data-step': number, onclick: () => onSelect(number) },
@@ -127,6 +127,7 @@ class StepCard {
   /** @param {string} name */
   _setSymbol(name) {
     if (this._symbolName === name) return;
+    /** @type {string|undefined} */
     this._symbolName = name;
     this._symbol.replaceChildren(icon(name));
   }

@@ -49,6 +49,7 @@ export const ASKING = {
   doubt: { title: 'Is the goal reached?', icon: 'check', yes: 'It is reached', no: 'It is not' },
 };
 
+/** @type {Record<string, string>} */
 const ACTION_ICONS = {
   tap: 'tap', double_tap: 'tap', long_press: 'tap', swipe: 'swipe', type: 'type', launch: 'launch', back: 'back',
   home: 'home', wait: 'wait', note: 'note', call_api: 'think', interact: 'hand', take_over: 'hand', finish: 'check',
