@@ -102,15 +102,15 @@ class Capture:
             return frame
         if power.is_awake(shell, deadline) is False:
             power.wake(shell, deadline)
-        end = time.monotonic() + _DARK_S
+        end = deadline.now() + _DARK_S
         secure = parse.secure(shell.run(["dumpsys", "window"], deadline=deadline).text)
         while True:
             frame = self.take(shell, deadline)
             if not frame.is_black():
                 return frame
-            if secure or time.monotonic() >= end:
+            if secure or deadline.now() >= end:
                 break
-            time.sleep(min(_POLL_S, deadline.left()))
+            deadline.pause(_POLL_S)
         if secure is False:
             return frame  # the phone says that this is no secret: the picture is black, and true
         if power.is_awake(shell, deadline) is False:

@@ -58,6 +58,14 @@ class Deadline:
             raise DeviceTimeout(f"no answer within {self.seconds:g} s")
         return left
 
+    def now(self) -> float:
+        """The clock by which waits under this deadline are measured, in seconds."""
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, not beyond the deadline; raises DeviceTimeout when it is over."""
+        time.sleep(min(seconds, self.left()))
+
     def watch(self, sock: socket.socket) -> None:
         with self._lock:
             self._sockets.add(sock)

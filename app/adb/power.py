@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from app.adb import parse
 from app.adb.connection import Deadline
 from app.adb.shell import Shell
@@ -38,5 +36,5 @@ def wake(shell: Shell, deadline: Deadline) -> None:
             return
         if attempt == 0:
             shell.run(["wm", "dismiss-keyguard"], deadline=deadline)
-        time.sleep(min(_POLL_S, deadline.left()))
+        deadline.pause(_POLL_S)
     raise DeviceLocked(f"device {shell.serial} is locked")

@@ -6,7 +6,6 @@ arrived; pictures say only that something did.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from app.adb import parse
@@ -72,19 +71,19 @@ class Expected:
         """The cursor once it is in its place, or where it has come to rest; `seen` is the first
         look. One that is no longer told counts as arrived."""
         still = self.before
-        end = time.monotonic() + (REPLACE_S if self.clear else ARRIVE_S)
+        end = deadline.now() + (REPLACE_S if self.clear else ARRIVE_S)
         while True:
             if seen.cursor is None:
                 return self.place, self.place
             # A selection may begin there: some fields complete what is typed.
             if seen.cursor[0] == self.place:
                 return seen.cursor
-            now = time.monotonic()
+            now = deadline.now()
             if seen.cursor != still:
                 still, end = seen.cursor, now + ARRIVE_S
             elif now >= end:
                 return seen.cursor
-            time.sleep(min(POLL_S, deadline.left()))
+            deadline.pause(POLL_S)
             seen = ask(shell, deadline)
 
     def check_length(self, cursor: Selection) -> None:
@@ -113,20 +112,20 @@ class Pictures:
         """Whether something was typed within `seconds`; True also when nothing could tell."""
         if self._before is None or not self._visible:
             return True
-        end = time.monotonic() + seconds
+        end = self._deadline.now() + seconds
         while True:
             now = self._look()
             if now is None or now.differs(self._before, wider_than=self._wider_than):
                 return True
-            if time.monotonic() >= end:
+            if self._deadline.now() >= end:
                 return False
-            time.sleep(min(POLL_S, self._deadline.left()))
+            self._deadline.pause(POLL_S)
 
     def _still(self) -> Look | None:
         """A look at a screen that no longer moves: the old keyboard may be sliding away."""
-        end = time.monotonic() + _STILL_S
+        end = self._deadline.now() + _STILL_S
         seen = self._look()
-        while seen is not None and time.monotonic() < end:
+        while seen is not None and self._deadline.now() < end:
             later = self._look()
             if later is None or not later.differs(seen, wider_than=CURSOR_CELLS):
                 return later

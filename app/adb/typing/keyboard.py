@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -167,14 +166,14 @@ def _survey(shell: Shell, deadline: Deadline) -> _Phone:
 
 def _await_keyboard(shell: Shell, state: parse.Keyboard, deadline: Deadline) -> parse.Keyboard:
     """Wait until ADBKeyboard serves the focused field; before that its broadcasts are lost."""
-    end = time.monotonic() + _SWITCH_S
+    end = deadline.now() + _SWITCH_S
     while True:
         serving = state.current in (ADB_KEYBOARD, None) and state.bound is not False
         if serving and state.shown is not False:
             return state
-        if time.monotonic() >= end:
+        if deadline.now() >= end:
             raise Swallowed("ADBKeyboard did not come up for this field", sent=False)
-        time.sleep(min(POLL_S, deadline.left()))
+        deadline.pause(POLL_S)
         state = ask(shell, deadline)
 
 
