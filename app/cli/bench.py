@@ -342,3 +342,24 @@ def bench_watchers(
     terminal.say(f"[bold]{''.join(f'{name:>12}' for name in names)}[/]")
     for row in rows:
         terminal.say("".join(f"{value:>12}" for value in asdict(row).values()))
+
+
+@bench_app.command("backlog", epilog="Example: `phonepilot bench backlog --tasks 10000`")
+def bench_backlog(
+    tasks: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks that wait.")] = 10_000,
+    json_: Json = False,
+) -> None:
+    """Measure what a long queue costs a start and a stop of the service."""
+    from dataclasses import asdict
+
+    from app.bench.backlog import measure
+
+    rows = [run_to_end(measure(waiting)) for waiting in (0, tasks)]
+    if json_:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    terminal = Terminal()
+    names = ("waiting", "start, s", "submit, s", "stop, s")
+    terminal.say(f"[bold]{''.join(f'{name:>12}' for name in names)}[/]")
+    for row in rows:
+        terminal.say("".join(f"{value:>12}" for value in asdict(row).values()))
