@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from app.api.access import caller_of, may_know
-from app.tasks.schedules import Change, NewSchedule, Schedule, ScheduleRecord, Schedules
+from app.tasks.schedule import Change, NewSchedule, Schedule, ScheduleRecord
+from app.tasks.schedules import Schedules
 
 
 def schedule_routes(schedules: Schedules) -> APIRouter:

@@ -19,7 +19,8 @@ from app.tasks.cron import trigger
 from app.tasks.database import Database
 from app.tasks.models import Task
 from app.tasks.new_task import NewTask
-from app.tasks.schedules import Change, NewSchedule, Schedule, ScheduleRecord, Schedules
+from app.tasks.schedule import Change, NewSchedule, Schedule, ScheduleRecord
+from app.tasks.schedules import Schedules
 
 NOW = datetime.now(UTC)
 

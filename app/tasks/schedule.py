@@ -1,0 +1,197 @@
+"""A schedule: what is asked for, how it is stored, how it is told.
+
+A stored one is read as far as it can be. One that no longer means anything is switched off and says
+why; the others are not affected.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from app.errors import RecordDamaged
+from app.request_body import RequestBody
+from app.tasks.cron import local_zone, trigger
+from app.tasks.models import Shown, TaskError
+from app.tasks.new_task import NewTask
+from app.tasks.stored import body_of
+
+log = logging.getLogger(__name__)
+
+Missed = Literal["skip", "run_once"]
+Serial = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class NewSchedule(RequestBody):
+    """A goal, and when it is to be given to which phones."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "nightly",
+                    "cron": "30 22 * * 1-5",
+                    "timezone": "Europe/Berlin",
+                    "task": {"goal": "Turn on Bluetooth"},
+                }
+            ]
+        },
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    cron: Annotated[str, Field(max_length=200)] = Field(
+        description="minute, hour, day, month, weekday; 0 and 7 are Sunday. With both a day and a "
+        "weekday either is enough, as for cron. `@daily` and its like work too."
+    )
+    timezone: Annotated[str, Field(max_length=80)] = Field(
+        default_factory=local_zone,
+        description="An IANA name, as Europe/Berlin; that of the service's computer if left out.",
+    )
+    task: NewTask
+    devices: list[Serial] = Field(
+        default=[],
+        max_length=100,
+        description="Phones that get the task, one each; `any` for whichever is free first. Left "
+        "out with only one phone.",
+    )
+    missed: Missed = Field(
+        default="skip",
+        description="What becomes of runs that the service was away for: none, or one when it is "
+        "back.",
+    )
+    enabled: bool = True
+
+    @field_validator("task")
+    @classmethod
+    def _free(cls, task: NewTask) -> NewTask:
+        if task.device is not None or task.follows is not None:
+            raise ValueError("a schedule names its phones in `devices` and follows no task")
+        if task.secrets:
+            raise ValueError("a schedule cannot store secrets; set PHONEPILOT_SECRET_NAME instead")
+        return task
+
+    @model_validator(mode="after")
+    def _comes(self) -> NewSchedule:
+        trigger(self.cron, self.timezone)
+        return self
+
+
+class Change(RequestBody):
+    """What is to be another way; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})
+
+    name: str | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    task: NewTask | None = None
+    devices: list[Serial] | None = None
+    missed: Missed | None = None
+    enabled: bool | None = None
+
+
+class Schedule(BaseModel):
+    """A schedule as it is told. `next_run_at` is null while it is off. `last_error` says what kept
+    a task from being made, or why the schedule is off."""
+
+    name: Shown
+    cron: str
+    timezone: str
+    task: dict[str, Any]
+    """The fields of POST /tasks that were given."""
+    devices: list[str] = []
+    missed: Missed = "skip"
+    enabled: bool = True
+    id: str
+    created_at: datetime
+    last_run_at: datetime | None = None
+    last_tasks: dict[str, str] = {}
+    """The last task of each entry of `devices`; of "" when there is none."""
+    last_error: TaskError | None = None
+    next_run_at: datetime | None = None
+
+
+class ScheduleRecord(Schedule):
+    """A schedule as it is stored: what another version wrote is read as far as it can be."""
+
+    armed_at: datetime
+    """Runs up to this time were seen to, or were before the schedule was changed."""
+    owner: str = ""
+    """The name of the access token that added it."""
+
+    def told(self, *, private: bool = False) -> Schedule:
+        """As others are told it; `private` adds what only its owner may know."""
+        task = self.task if private else {**self.task, "callback_url": None}
+        shown = Schedule.model_construct(
+            **{name: getattr(self, name) for name in Schedule.model_fields}
+        )
+        return shown.model_copy(update={"task": task})
+
+    def wanted(self) -> NewSchedule:
+        """What was asked for, checked anew. Raises ValidationError."""
+        fields = {name: getattr(self, name) for name in NewSchedule.model_fields}
+        return NewSchedule.model_validate(fields)
+
+
+def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
+    """The schedule of a row. One that cannot be read, or that no longer means anything, is off and
+    says why."""
+    body = body_of(row["body"])
+    try:
+        record = ScheduleRecord.model_validate(body)
+        record.wanted()
+    except ValidationError as exc:
+        why = exc.errors()[0]
+        place = ".".join(str(part) for part in why["loc"])
+        reason = f"{place}: {why['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        record = _switched_off(row, body if isinstance(body, dict) else {}, reason)
+    return with_next(record)
+
+
+def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> ScheduleRecord:
+    log.warning("schedule %s cannot be read and is switched off: %s", row["id"], why)
+    created_at = datetime.fromisoformat(row["created_at"])
+    error = RecordDamaged(
+        f"The schedule cannot be read: {why}"[:500],
+        "Change it with PATCH /schedules/{id}, or remove it.",
+    )
+    texts: dict[str, Any] = {
+        name: body[name] if isinstance(body.get(name), str) else ""
+        for name in ("name", "cron", "timezone", "owner")
+    }
+    return ScheduleRecord(
+        **texts,
+        task=body["task"] if isinstance(body.get("task"), dict) else {},
+        enabled=False,
+        id=row["id"],
+        created_at=created_at,
+        armed_at=created_at,
+        last_error=TaskError.of(error),
+    )
+
+
+def given_fields(body: NewSchedule | Change) -> dict[str, Any]:
+    """What was given, with the task as the fields that were given of it."""
+    fields = body.model_dump(exclude_none=True, exclude={"task"})
+    if body.task is not None:
+        fields["task"] = body.task.model_dump(mode="json", exclude_unset=True)
+    return fields
+
+
+def stored_body(record: ScheduleRecord) -> dict[str, Any]:
+    return record.model_dump(mode="json", exclude={"next_run_at"})
+
+
+def with_next(record: ScheduleRecord) -> ScheduleRecord:
+    record.next_run_at = next_run(record, datetime.now(UTC)) if record.enabled else None
+    return record
+
+
+def next_run(record: ScheduleRecord, after: datetime) -> datetime | None:
+    times = trigger(record.cron, record.timezone)
+    found: datetime | None = times.get_next_fire_time(None, after)
+    return found.astimezone(UTC) if found else None
