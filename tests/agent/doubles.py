@@ -87,13 +87,19 @@ class RememberingDevice:
         await self._call("double_tap", x, y)
 
     async def long_press(self, x: int, y: int, ms: int = 800) -> None:
-        await self._call("long_press", x, y)
+        await self._call("long_press", x, y, ms)
 
     async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
         await self._call("swipe", x1, y1, x2, y2)
 
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
+        await self._call("drag", x1, y1, x2, y2)
+
     async def type_text(self, text: str, clear: bool = True) -> None:
-        await self._call("type_text", text)
+        await self._call("type_text", text, *(() if clear else ("kept",)))
+
+    async def press(self, key: str) -> None:
+        await self._call("press", key)
 
     async def back(self) -> None:
         await self._call("back")
