@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from app.agent.actions import MAX_WAIT_S, Point
-from app.agent.dialects.base import Grid
+from app.agent.dialects.space import Space
 from app.agent.dialects.syntax import Value
 from app.errors import ActionOutOfBounds, ReplyUnparseable
 
@@ -43,8 +43,11 @@ def app(arguments: Mapping[str, Value]) -> str:
     return name
 
 
-def point(arguments: Mapping[str, Value], key: str, grid: Grid) -> Point:
-    """A point or the centre of a box, in thousandths. Raises ActionOutOfBounds for fractions."""
+def point(arguments: Mapping[str, Value], key: str, space: Space) -> Point:
+    """A point or the centre of a box, in thousandths.
+
+    Raises ActionOutOfBounds for a place outside the space, and for fractions of it.
+    """
     value = arguments.get(key)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
@@ -54,11 +57,13 @@ def point(arguments: Mapping[str, Value], key: str, grid: Grid) -> Point:
         raise ReplyUnparseable(f"{key} must be [x,y]")
     numbers = [_number(item, key) for item in value]
     if all(0 <= n <= 1 for n in numbers) and any(isinstance(item, float) for item in value):
-        raise ActionOutOfBounds(f"{key} must be in thousandths of the screen, not fractions")
+        unit = "pixels" if space.pixels else "thousandths of the screen"
+        raise ActionOutOfBounds(f"{key} must be in {unit}, not fractions")
     if len(numbers) == 4:
-        # Infinity, the sum of two huge sides, is beyond the edge like any other.
+        for corner in (numbers[:2], numbers[2:]):
+            space.point(*corner)  # raises for one that is not on the screen
         numbers = [(numbers[0] + numbers[2]) / 2, (numbers[1] + numbers[3]) / 2]
-    return grid.thousandths(numbers[0]), grid.thousandths(numbers[1])
+    return space.point(*numbers)
 
 
 def seconds(arguments: Mapping[str, Value], key: str) -> float:

@@ -10,6 +10,7 @@ from app.errors import ActionOutOfBounds
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+_UNKNOWN = 100_000
 _DECIMALS = 3
 """Of a thousandth: too little to confuse two pixels of any screen."""
 
@@ -40,6 +41,12 @@ class Space:
         part = (min(value, size - 1) + (0.5 if self.pixels else 0)) * 1000 / size
         rounded = round(part, _DECIMALS)
         return int(rounded) if rounded.is_integer() else rounded
+
+
+def pixels_of(sent: Size | None) -> Space:
+    """The pixels of a picture; of any picture where nobody knows its size any more."""
+    width, height = sent or (_UNKNOWN, _UNKNOWN)
+    return Space(width, height, pixels=True)
 
 
 def _shown(value: float) -> str:

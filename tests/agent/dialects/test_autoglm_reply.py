@@ -133,10 +133,6 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "app with spaces around": ('do(action="Launch", app="wechat ")', Launch(app="wechat")),
     "package name": ('do(action="Launch", app="com.tencent.mm")', Launch(app="com.tencent.mm")),
     # points
-    "box of huge numbers": (
-        'do(action="Tap", element=[0,9e307,0,9e307])',
-        Tap(element=(0, 999)),
-    ),
     "box becomes its centre": (
         'do(action="Tap", element=[100,200,300,400])',
         Tap(element=(200, 300)),
@@ -144,8 +140,11 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "point in a list": ('do(action="Tap", element=[[100,200]])', Tap(element=(100, 200))),
     "point as text": ('do(action="Tap", element="500, 501")', Tap(element=(500, 501))),
     "point as a tuple": ('do(action="Tap", element=(7,8))', Tap(element=(7, 8))),
-    "fractions of a thousandth": ('do(action="Tap", element=[500.4,9.6])', Tap(element=(500, 10))),
-    "beyond the edges": ('do(action="Tap", element=[1080,-5])', Tap(element=(999, 0))),
+    "fractions of a thousandth": (
+        'do(action="Tap", element=[500.4,9.6])',
+        Tap(element=(500.4, 9.6)),
+    ),
+    "the far edges": ('do(action="Tap", element=[1000,1000])', Tap(element=(999, 999))),
     "the corner": ('do(action="Tap", element=[0,0])', Tap(element=(0, 0))),
     # durations
     "wait short": ('do(action="Wait", duration="5 s")', Wait(seconds=5)),
@@ -326,6 +325,14 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
     ),
     "tap of truth": ('do(action="Tap", element=[True,5])', ReplyUnparseable),
     "tap in fractions": ('do(action="Tap", element=[0.5,0.5])', ActionOutOfBounds),
+    "tap in pixels": ('do(action="Tap", element=[540,1200])', ActionOutOfBounds),
+    "tap beyond the edges": ('do(action="Tap", element=[5,-5])', ActionOutOfBounds),
+    "swipe out of the screen": (
+        'do(action="Swipe", start=[500,500], end=[500,1100])',
+        ActionOutOfBounds,
+    ),
+    "box of huge numbers": ('do(action="Tap", element=[0,9e307,0,9e307])', ActionOutOfBounds),
+    "box with a corner outside": ('do(action="Tap", element=[0,0,1000,1100])', ActionOutOfBounds),
     "swipe without an end": ('do(action="Swipe", start=[1,2])', ReplyUnparseable),
     "wait of words": ('do(action="Wait", duration="a while")', ReplyUnparseable),
     "wait of an unknown unit": ('do(action="Wait", duration="5 parsecs")', ReplyUnparseable),
@@ -497,7 +504,7 @@ def quoted(text: str, quote: str = '"') -> str:
     return quote + text.replace("\\", "\\\\").replace(quote, "\\" + quote) + quote
 
 
-def coordinates(action: Action | AppError) -> list[int]:
+def coordinates(action: Action | AppError) -> list[float]:
     match action:
         case Tap(element=(x, y)) | DoubleTap(element=(x, y)) | LongPress(element=(x, y)):
             return [x, y]
@@ -515,7 +522,7 @@ def test_any_text_is_an_action_or_an_error_for_the_model(text: str, truncated: b
     if isinstance(found, Finish):
         _, answer = split_thinking(text)
         assert "finish(" in answer or "finish（" in answer or '"finish"' in answer
-    assert all(0 <= number <= 999 for number in coordinates(found))
+    assert all(0 <= number < 1000 for number in coordinates(found))
 
 
 @given(REPLIES)
@@ -574,7 +581,7 @@ def test_points_are_thousandths_or_refused(numbers: list[float]) -> None:
     ):
         found = outcome(reply)
         assert isinstance(found, Tap | PolicyError)
-        assert all(0 <= number <= 999 for number in coordinates(found))
+        assert all(0 <= number < 1000 for number in coordinates(found))
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(max_size=10)))
