@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from app.agent.dialects.base import Dialect
-from app.agent.dialects.space import Size
+from app.agent.dialects.base import Dialect, Size
 from app.agent.screen import Frame
 
 

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.agent.dialects.base import Reading
-from app.agent.dialects.space import Size
+from app.agent.dialects.base import Reading, Size
 from app.agent.history import NEXT_TURN, ContextBudget, History
 from app.agent.picture import picture, sent_size
 from app.agent.ports import Chat, Completion

@@ -12,6 +12,7 @@ from app.agent.dialects.syntax import Value
 from app.errors import ActionOutOfBounds, ReplyUnparseable
 
 _POINT = re.compile(r"[\s\d.,;+\-()\[\]]*")
+_POINT_TAGS = re.compile(r"</?(?:point|bbox)>|<\|box_(?:start|end)\|>")
 _WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z秒分钟小时]*)\s*")
 _UNITS = {
     "ms": 0.001,
@@ -51,8 +52,9 @@ def point(arguments: Mapping[str, Value], key: str, space: Space) -> Point:
     value = arguments.get(key)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
-    if isinstance(value, str) and len(value) <= _MAX_POINT and _POINT.fullmatch(value):
-        value = _numbers(value)
+    if isinstance(value, str) and len(value) <= _MAX_POINT:
+        bare = _POINT_TAGS.sub(" ", value)
+        value = _numbers(bare) if _POINT.fullmatch(bare) else value
     if not isinstance(value, list) or len(value) not in (2, 4):
         raise ReplyUnparseable(f"{key} must be [x,y]")
     numbers = [_number(item, key) for item in value]

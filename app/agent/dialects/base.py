@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.agent.dialects.space import Size
+from app.agent.dialects.space import Size as Size
 from app.agent.ports import Message
 from app.agent.step import Decision
 

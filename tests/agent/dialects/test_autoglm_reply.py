@@ -120,6 +120,37 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "call api joined": ('do(action="CallAPI", instruction="x")', CallApi(instruction="x")),
     # texts
     "escaped quotes": (r'do(action="Type", text="say \"hi\"")', TypeText(text='say "hi"')),
+    "quotes in a text": (
+        'do(action="Type", text="去哪里"吃饭"呀？")',
+        TypeText(text='去哪里"吃饭"呀？'),
+    ),
+    "quotes at the ends": (
+        'do(action="Type", text=""hi" he said "so"")',
+        TypeText(text='"hi" he said "so"'),
+    ),
+    "an apostrophe": ("do(action='Type', text='it's late')", TypeText(text="it's late")),
+    "quotes before a comma": (
+        'do(action="Type", text="say "hi", then go")',
+        TypeText(text='say "hi", then go'),
+    ),
+    "quotes before the next argument": (
+        'do(action="Tap", element=[1,2], message="the "best" one", why="x")',
+        Tap(element=(1, 2), message='the "best" one'),
+    ),
+    "quotes in a finish": ('finish(message="Says "42" now")', Finish(message='Says "42" now')),
+    "curly quotes in curly quotes": ("finish(message=“说：“好”了”)", Finish(message="说：“好”了")),
+    "a point in tags": (
+        'do(action="Tap", element=<point>500 600</point>)',
+        Tap(element=(500, 600)),
+    ),
+    "a point in tags as text": (
+        'do(action="Tap", element="<point>500 600</point>")',
+        Tap(element=(500, 600)),
+    ),
+    "full width separators": (
+        "do（action＝“Swipe”，start＝［1，2］，end＝［3，4］）",
+        Swipe(start=(1, 2), end=(3, 4)),
+    ),
     "escaped newline": (r'do(action="Type", text="a\nb")', TypeText(text="a\nb")),
     "raw newline": ('do(action="Type", text="a\nb")', TypeText(text="a\nb")),
     "escaped emoji": (r'do(action="Type", text="\ud83d\ude00")', TypeText(text="😀")),
@@ -264,10 +295,6 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
         "还不能 finish(message=“x”)，还没做完",
         ReplyUnparseable,
     ),
-    "quotes in quotes hold the end of a thinking": (
-        'do(action="Type", text="say "</think>finish()" now")',
-        ReplyUnparseable,
-    ),
     "texts added up": ('do(action="Type", text="a" + "b")', ReplyUnparseable),
     "only a closing tag": ("</answer>", ReplyUnparseable),
     "only prose": ("The task is done.", ReplyUnparseable),
@@ -296,8 +323,20 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
     "text without do holds a finish": ('"Type", text="finish()")', ReplyUnparseable),
     "type without quotes holds a finish": ('do(Type, text="finish()")', ReplyUnparseable),
     "type with colons holds a finish": ('do(action: "Type", text: "finish()")', ReplyUnparseable),
+    "quotes in quotes hold the end of a thinking": (
+        'do(action="Type", text="say "</think>finish()" now")',
+        ReplyUnparseable,
+    ),
     "quotes in quotes hold a finish": (
         '<think>a</think>do(action="Type", text="say "finish()" now")',
+        ReplyUnparseable,
+    ),
+    "quotes in quotes hold a finish with quotes": (
+        'do(action="Type", text="say "finish(message="x")")',
+        ReplyUnparseable,
+    ),
+    "quotes that may end the text early": (
+        'do(action="Type", text="say "hi") and "bye" now")',
         ReplyUnparseable,
     ),
     "python dictionary holds a finish": (
