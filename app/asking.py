@@ -86,7 +86,12 @@ def equipment_of(settings: Settings, client: ChatClient, calls: Calls | None = N
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
     return Equipment(
-        chat, profile, categories_of(settings), settings.agent.second_look, settings.prompts_dir
+        chat,
+        profile,
+        categories_of(settings),
+        settings.agent.second_look,
+        settings.prompts_dir,
+        engine.image_max_tokens,
     )
 
 

@@ -80,6 +80,11 @@ def seconds(arguments: Mapping[str, Value], key: str) -> float:
     return min(max(_number(value, key), 0.0), MAX_WAIT_S)
 
 
+def millis(arguments: Mapping[str, Value], key: str) -> int:
+    """A time to hold the finger, given in seconds; between 0.3 and 10 s."""
+    return round(min(max(seconds(arguments, key), 0.3), 10.0) * 1000)
+
+
 def _numbers(written: str) -> list[Value]:
     parts = re.findall(r"[-+]?\d+(?:\.\d+)?", written)
     return [float(part) if "." in part else int(part[:20]) for part in parts]

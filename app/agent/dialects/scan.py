@@ -45,12 +45,18 @@ class Scan(Generic[T]):
     """`thought` is all up to the last closing tag, `body` what follows it, with the calls in it.
 
     `begin` is where the body begins in the text. A reply that only thinks has the body "".
+    `quoted` are the calls that turned out to be thought, because a closing tag stood behind them.
     """
 
     thought: str
     body: str
     begin: int
     found: list[Found[T]]
+    quoted: list[Found[T]]
+
+
+BEGINS = r"(?:\A|(?<=</think>)|(?<=</thinking>)|(?<=</tink>))"
+"""Where a call may stand that nothing else marks: at the beginning of a reply or of its body."""
 
 
 def scan(text: str, head: str, read: Reader[T]) -> Scan[T]:
@@ -62,22 +68,24 @@ def scan(text: str, head: str, read: Reader[T]) -> Scan[T]:
     if opened := _BEGINS_WITH_THOUGHT.match(text):
         closed = _CLOSE.search(text, opened.end())
         if closed is None:
-            return Scan(text, "", len(text), [])
+            return Scan(text, "", len(text), [], [])
         begin = at = closed.end()
     found: list[Found[T]] = []
+    quoted: list[Found[T]] = []
     while match := pattern.search(text, at):
         if match["opens"]:
             closed = _CLOSE.search(text, match.end())
             at = closed.end() if closed else len(text)
         elif match["closes"]:
             begin = at = match.end()
+            quoted += found
             found.clear()
         else:
             call, at = read(text, match)
             found.append(Found(call, match.start(), at))
-            if len(found) > MAX_CALLS:
+            if len(found) + len(quoted) > MAX_CALLS:
                 raise CallError(f"more than {MAX_CALLS} calls")
-    return Scan(text[:begin], text[begin:], begin, found)
+    return Scan(text[:begin], text[begin:], begin, found, quoted)
 
 
 def readable(text: str, *, truncated: bool) -> None:

@@ -36,6 +36,7 @@ class ToolCall:
 
     name: str
     arguments: Fields
+    xml: bool = False
 
 
 def tool_calls(text: str) -> Scan[ToolCall]:
@@ -43,8 +44,12 @@ def tool_calls(text: str) -> Scan[ToolCall]:
     return scan(text, HEAD, _read)
 
 
-def first_of(text: str, found: list[Found[ToolCall]]) -> Found[ToolCall]:
+def first_of(text: str, scanned: Scan[ToolCall]) -> Found[ToolCall]:
     """The call that is done; raises ReplyUnparseable where one is only spoken of."""
+    if any(each.call.xml for each in scanned.quoted):
+        # XML has no quotes: what looks like thought may be a text that imitates the end of a call.
+        raise ReplyUnparseable("a tool call stands before the end of the thought")
+    found = scanned.found
     if not all(alone_on_its_line(text, each) for each in found):
         raise ReplyUnparseable("a tool call stands in the middle of a sentence")
     return found[0]
@@ -84,7 +89,7 @@ def _xml(text: str, function: re.Match[str]) -> tuple[ToolCall, int]:
     closed = _FUNCTION_END.match(text, at)
     if closed is None:
         raise CallError("the call is not closed")
-    return ToolCall(function[1], arguments), closed.end()
+    return ToolCall(function[1], arguments, xml=True), closed.end()
 
 
 def _value(text: str, start: int) -> tuple[str, int]:
