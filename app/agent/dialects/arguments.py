@@ -11,7 +11,9 @@ from app.agent.dialects.space import Space
 from app.agent.dialects.syntax import Value
 from app.errors import ActionOutOfBounds, ReplyUnparseable
 
-_POINT = re.compile(r"[\s\d.,;+\-()\[\]]*")
+_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_APART = r"[\s)\]]*(?:[,;]|\s)[\s(\[]*"
+_POINT = re.compile(rf"[\s(\[]*{_NUMBER}(?:{_APART}{_NUMBER}){{1,3}}[\s)\]]*")
 _POINT_TAGS = re.compile(r"</?(?:point|bbox)>|<\|box_(?:start|end)\|>")
 _WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z秒分钟小时]*)\s*")
 _UNITS = {
@@ -20,7 +22,7 @@ _UNITS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 60.0),
     **dict.fromkeys(("h", "hour", "hours", "小时"), 3600.0),
 }
-_MAX_POINT = 1_000
+_MAX_POINT = 200
 """Characters of a point that is written as a text."""
 
 
@@ -86,7 +88,7 @@ def millis(arguments: Mapping[str, Value], key: str) -> int:
 
 
 def _numbers(written: str) -> list[Value]:
-    parts = re.findall(r"[-+]?\d+(?:\.\d+)?", written)
+    parts = re.findall(_NUMBER, written)
     return [float(part) if "." in part else int(part[:20]) for part in parts]
 
 

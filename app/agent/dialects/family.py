@@ -97,7 +97,7 @@ class Family(ABC):
         return self.cells.tokens(width, height)
 
     def first(self, actions: Sequence[Action], *, quoted: bool) -> Action:
-        """The one of several actions that is done; `quoted` says that the thought holds some, too.
+        """The one of several actions that is done; `quoted` says that others are spoken of.
 
         Raises ReplyUnparseable for the end of a task that is not the plain end of its reply.
         """

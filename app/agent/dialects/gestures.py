@@ -36,4 +36,4 @@ def content_scroll(direction: object, start: Point | None = None) -> Swipe:
 
 
 def _inside(value: float, step: int) -> float:
-    return min(max(value, _EDGE), 1000 - _EDGE) if step else value
+    return round(min(max(value, _EDGE), 1000 - _EDGE), 3) if step else value

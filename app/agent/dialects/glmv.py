@@ -43,7 +43,7 @@ from app.errors import ReplyUnparseable, UnknownAction
 
 CELLS = PictureRule(cell=28, min_cells=8, max_cells=4096)
 _BOX = r"(?:\s|<\|begin_of_box\|>|```\w*)*(?=\{)"
-_HEAD = rf"(?:^[ \t*]*Action:[ \t*]*|{BEGINS}){_BOX}"
+_HEAD = rf"(?:(?:^|{BEGINS})[ \t*]*Action:[ \t*]*|{BEGINS}){_BOX}"
 _LABEL = re.compile(r"^[ \t*]*Action:", re.MULTILINE | re.IGNORECASE)
 _TAIL = re.compile(r"(?:\s|<\|end_of_box\|>|```|<\|user\|>)*")
 _LINES = re.compile(r"^\s*(Memory|Reason):", re.MULTILINE)
@@ -86,15 +86,15 @@ class GlmV(Family):
         call = calls[0]
         tail = _TAIL.match(text, call.end)
         rest = text[tail.end() if tail else call.end :]
-        if re.search(r"\w", rest):
+        if re.search(r"\w", plain(rest)):
             raise ReplyUnparseable("words stand behind the action")
         action = self.first([self._action(call.call, space)], quoted=bool(found.quoted))
         lead = text[found.begin : call.start]
         kept = _LINES.search(lead)
         memory = lead[kept.start() :].strip() if kept else ""
         written = text[call.start : call.end].strip()
-        written = written if _LABEL.match(written) else f"Action: {written}"
-        answer = f"{plain(memory)}\n{plain(written)}".strip()
+        written = plain(_LABEL.sub("", written, count=1))
+        answer = f"{plain(memory)}\nAction: {written}".strip()
         thought = plain(f"{found.thought}\n{lead[: kept.start()] if kept else lead}")
         return Decision(thought, answer, action, text)
 

@@ -7,6 +7,7 @@ import re
 from app.agent.dialects.scan import MAX_CALLS, Found, plain
 from app.agent.dialects.syntax import Call, CallError, named_call_at
 
+_SPACE = re.compile(r"(?:\s|```\w*)*")
 _HEAD = r"(?<![\w.])({names})\s*[(（]"
 
 
@@ -26,15 +27,27 @@ class CallReader:
         return Found(call, call.start, call.end)
 
     def calls_behind(self, text: str, position: int) -> list[Found[Call]]:
-        """The calls of known names from `position` on; raises CallError for a broken one."""
+        """The calls of known names that follow with nothing but space between them.
+
+        Raises CallError for a broken one.
+        """
         found: list[Found[Call]] = []
-        while head := self._head.search(text, position):
+        while head := self._head.match(text, _past_space(text, position)):
             call = named_call_at(text, head[1], head.start(), head.end())
             found.append(Found(call, call.start, call.end))
             position = call.end
             if len(found) > MAX_CALLS:
                 raise CallError(f"more than {MAX_CALLS} calls")
         return found
+
+    def mentioned(self, text: str, position: int) -> bool:
+        """Whether anything from `position` on looks like a call of a known name."""
+        return self._head.search(text, position) is not None
+
+
+def _past_space(text: str, position: int) -> int:
+    space = _SPACE.match(text, position)
+    return space.end() if space else position
 
 
 def words_behind(text: str, position: int) -> bool:

@@ -118,6 +118,13 @@ def _type(fields: Fields, space: Space) -> TypeText:
     )
 
 
+def _result(fields: Fields) -> str:
+    """Without it the reply may have been cut behind the name of the action."""
+    if not fields.get("return"):
+        raise ReplyUnparseable("COMPLETE needs the field return")
+    return fields["return"]
+
+
 def _slide(fields: Fields, space: Space) -> Swipe:
     start, end = (given.point(fields, key, space) for key in ("point1", "point2"))
     return Swipe(start=start, end=end)
@@ -136,7 +143,7 @@ _BUILDERS: dict[str, Callable[[Fields, Space], Action]] = {
     "HOT_KEY": lambda f, s: button(f.get("key") or f.get("value")),
     "BACK": lambda f, s: button("back"),
     "HOME": lambda f, s: button("home"),
-    "COMPLETE": lambda f, s: Finish(message=f.get("return") or f.get("value") or ""),
+    "COMPLETE": lambda f, s: Finish(message=_result(f)),
     "ABORT": lambda f, s: GiveUp(message=given.text(f, "value")),
 }
 _NAMES = ", ".join(_BUILDERS)

@@ -31,7 +31,7 @@ _MEANT_AS_CALL = re.compile(r"""\s*(?:\w+\s*(?:=(?!=)|＝)|["'“‘*{\[［]|[)�
 _PROSE = re.compile(r"""[^()（）"'“‘=＝]*[)）]""")
 _SPACED_PROSE = re.compile(r"""[^()（）"“=＝]*[)）]""")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_CHAINED = re.compile(r"\.\w|[\[(]")
+_CHAINED = re.compile(r"\.\w|\(|\[(?!EOS\])")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SPACE = re.compile(r"(?:\s|<\|(?:begin|end)_of_box\|>)*")
 _WORDS: dict[str, Value] = {

@@ -43,7 +43,8 @@ from app.agent.dialects.named_calls import CallReader, words_behind
 from app.agent.dialects.scan import BEGINS, Found, Scan, plain, scan, unreadable
 from app.agent.dialects.space import PictureRule, Space
 from app.agent.dialects.syntax import Call, CallError
-from app.agent.dialects.toolcall import ToolCall, first_of, tool_calls
+from app.agent.dialects.toolcall import HEAD as TOOL_CALL
+from app.agent.dialects.toolcall import ToolCall, first_of, read_call
 from app.agent.ports import Message
 from app.agent.step import Decision
 from app.errors import ReplyUnparseable, UnknownAction
@@ -51,6 +52,10 @@ from app.errors import ReplyUnparseable, UnknownAction
 _LEAD = r"(?:\s|```\w*)*"
 _THOUGHT = re.compile(r"^\s*Thought:\s*")
 SEED_CELLS = PictureRule(cell=28, min_cells=100, max_cells=5120)
+
+
+_Made = ToolCall | list[Found[Call]]
+"""What stands in a reply: a call in tags, or those behind a label."""
 
 
 @dataclass(frozen=True)
@@ -88,31 +93,40 @@ class Tars(Family):
 
     def decision(self, text: str, space: Space) -> Decision:
         try:
-            found = tool_calls(text)
-            return self._xml(text, found, space) if found.found else self._lines(text, space)
+            found = scan(text, _HEAD, _read)
         except CallError as exc:
             raise unreadable(exc) from exc
-
-    def _xml(self, text: str, found: Scan[ToolCall], space: Space) -> Decision:
-        first = first_of(text, found)
-        actions = [self._action(each.call.name, each.call.arguments, space) for each in found.found]
-        action = self.first(actions, quoted=bool(found.quoted))
-        thought = plain(f"{found.thought}\n{text[found.begin : first.start]}")
-        return Decision(thought, text[first.start : first.end], action, text)
-
-    def _lines(self, text: str, space: Space) -> Decision:
-        found = scan(text, _HEAD, _read)
+        if any(isinstance(each.call, ToolCall) for each in (*found.found, *found.quoted)):
+            return self._xml(text, found, space)
         if not found.found:
             raise ReplyUnparseable("no action stands behind Action:")
         if len(found.found) > 1:
             raise ReplyUnparseable("the reply holds several lines that begin with Action:")
         calls, begin = found.found[0].call, found.found[0].start
+        assert not isinstance(calls, ToolCall)
         first = calls[0]
         if len(calls) == 1 and words_behind(text, first.end):
             raise ReplyUnparseable("words stand behind the action")
         actions = [self._action(*_named(call.call), space) for call in calls]
-        action = self.first(actions, quoted=bool(found.quoted))
+        others = bool(found.quoted) or _READER.mentioned(text, found.found[0].end)
+        action = self.first(actions, quoted=others)
         thought = _THOUGHT.sub("", plain(f"{found.thought}\n{text[found.begin : begin]}"))
+        return Decision(thought, text[first.start : first.end], action, text)
+
+    def _xml(self, text: str, found: Scan[_Made], space: Space) -> Decision:
+        made = Scan(
+            found.thought,
+            found.body,
+            found.begin,
+            [_as_tool(each) for each in found.found],
+            [_as_tool(each) for each in found.quoted],
+        )
+        if not made.found:
+            raise ReplyUnparseable("the reply holds no call behind its thought")
+        first = first_of(text, made)
+        actions = [self._action(each.call.name, each.call.arguments, space) for each in made.found]
+        action = self.first(actions, quoted=bool(found.quoted))
+        thought = plain(f"{found.thought}\n{text[found.begin : first.start]}")
         return Decision(thought, text[first.start : first.end], action, text)
 
     def _action(self, name: str, arguments: Mapping[str, Any], space: Space) -> Action:
@@ -122,14 +136,23 @@ class Tars(Family):
         return builder(arguments, space)
 
 
-def _read(text: str, head: re.Match[str]) -> tuple[list[Found[Call]], int]:
-    """The call behind a label and all that follow it; they are read whole, so that no tag in their
-    texts counts."""
+def _read(text: str, head: re.Match[str]) -> tuple[_Made, int]:
+    """A tool call, or the calls behind a label with all that follow it; they are read whole, so
+    that no tag in their texts counts."""
+    if head["head"].startswith("<"):
+        return read_call(text, head)
     first = _READER.call_at(text, head.end())
     if first is None:
         raise CallError("no call stands behind Action:")
     calls = [first, *_READER.calls_behind(text, first.end)]
     return calls, calls[-1].end
+
+
+def _as_tool(found: Found[_Made]) -> Found[ToolCall]:
+    """Raises ReplyUnparseable for a call in a line beside one in tags."""
+    if not isinstance(found.call, ToolCall):
+        raise ReplyUnparseable("the reply writes its actions in two ways")
+    return Found(found.call, found.start, found.end)
 
 
 def _named(call: Call) -> tuple[str, Mapping[str, Any]]:
@@ -199,7 +222,8 @@ _BUILDERS: dict[str, Callable[[Arguments, Space], Action]] = {
 }
 _NAMES = ", ".join(_BUILDERS)
 _READER = CallReader(tuple(_BUILDERS))
-_HEAD = rf"^[ \t*]*Action:[ \t*]*{_LEAD}|{BEGINS}{_LEAD}(?=(?:{'|'.join(_BUILDERS)})\s*[(（])"
+_LABEL = rf"(?:^|{BEGINS})[ \t*]*Action:[ \t*]*{_LEAD}"
+_HEAD = rf"{TOOL_CALL}|{_LABEL}|{BEGINS}{_LEAD}(?=(?:{'|'.join(_BUILDERS)})\s*[(（])"
 
 TARS = Tars("ui-tars", "tars_mobile", QWEN2_CELLS, pictures=5, pixels=True, form="tars")
 DOUBAO = Tars("doubao-ui-tars", "tars_mobile", SEED_CELLS, pictures=5, form="tars")

@@ -41,7 +41,7 @@ class ToolCall:
 
 def tool_calls(text: str) -> Scan[ToolCall]:
     """The calls of a reply behind its thought. Raises CallError."""
-    return scan(text, HEAD, _read)
+    return scan(text, HEAD, read_call)
 
 
 def first_of(text: str, scanned: Scan[ToolCall]) -> Found[ToolCall]:
@@ -55,7 +55,8 @@ def first_of(text: str, scanned: Scan[ToolCall]) -> Found[ToolCall]:
     return found[0]
 
 
-def _read(text: str, head: re.Match[str]) -> tuple[ToolCall, int]:
+def read_call(text: str, head: re.Match[str]) -> tuple[ToolCall, int]:
+    """The call behind its tag, and where the closing tag ends; raises CallError."""
     begin = _BEGIN.match(text, head.end())
     at = begin.end() if begin else head.end()
     if function := _FUNCTION.match(text, at):
