@@ -61,9 +61,10 @@ class History:
 
     def prefix(self) -> list[Message]:
         """What the next request begins with, whatever the next screen shows."""
-        return [*self._messages("", None)[:-1], {"role": "user", "content": ""}]
+        screen: Part = {"type": "text", "text": ""}  # stands for it, in the turn that is left out
+        return [*self._messages("", screen)[:-1], {"role": "user", "content": ""}]
 
-    def _messages(self, text: str, picture: Part | None) -> list[Message]:
+    def _messages(self, text: str, picture: Part) -> list[Message]:
         gone = [f"({self._dropped} steps before these)"] if self._dropped else []
         record = [*gone, *self._record]
         said = Conversation(self._system, self._goal, self.exchanges, record)

@@ -15,6 +15,7 @@ from app.agent.ports import Chat, Completion
 from app.agent.step import Attempt, Observation
 from app.errors import (
     ContextOverflow,
+    EngineBrokeOff,
     EngineHung,
     EngineUnreachable,
     PolicyError,
@@ -80,7 +81,7 @@ class VisionPolicy:
         await self._foresee(text, png)
         try:
             completion, reading = await self._ask(attempt, request, on_thought)
-        except (EngineUnreachable, EngineHung) as exc:
+        except (EngineUnreachable, EngineBrokeOff, EngineHung) as exc:
             # Asking a model twice does no harm, and a supervised engine is started again for it.
             log.warning("the engine was lost, asking again: %s", exc.message)
             completion, reading = await self._ask(attempt, request, on_thought)
@@ -122,12 +123,16 @@ class VisionPolicy:
         reading = self._dialect.reading(request.size)
         messages = self._history.messages(request.text, request.png)
         async with self._chat.ask(messages, grammar=self._grammar) as reply:
-            async for piece in reply:
-                first = first or time.perf_counter()
-                if new := reading.feed(piece.text, reasoning=piece.reasoning):
-                    on_thought(new)
-                if _is_over(reading, reply.completion):
-                    break  # leaving the block closes the stream, and the engine stops
+            try:
+                async for piece in reply:
+                    first = first or time.perf_counter()
+                    if new := reading.feed(piece.text, reasoning=piece.reasoning):
+                        on_thought(new)
+                    if _is_over(reading, reply.completion):
+                        break  # leaving the block closes the stream, and the engine stops
+            except EngineBrokeOff:
+                if not reading.closed:
+                    raise
         done = time.perf_counter()
         attempt.timings_ms["first_token"] = ((first or done) - begun) * 1000
         attempt.timings_ms["request"] = (done - begun) * 1000

@@ -8,6 +8,7 @@ leaves the conversation once its turn is answered, so that a request holds exact
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -27,7 +28,7 @@ from app.agent.dialects.syntax import CallError
 from app.agent.dialects.thought import ThoughtStream
 from app.agent.ports import Message
 from app.agent.step import Decision
-from app.errors import PolicyError, ReplyTruncated
+from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
 
 RECORD_HEADING = "** Done so far **"
 _THOUGHT_ENDS = ("</think>", "<answer>", "do(action", "finish(message")
@@ -141,12 +142,15 @@ class AutoGlmReading:
         self._tagged = False
         self._thinks_again = False
         self._over_at = -1
+        self._only_reasoned = False
         self.examined = 0
         """Characters that were looked through for the action so far."""
 
     @property
     def text(self) -> str:
         answer = "".join(self._answer)
+        if self._only_reasoned:
+            return "".join(self._reasoning)
         if self._reasoning:
             # All of it is thought, whatever tags it quotes.
             return f"<think>{plain_text(''.join(self._reasoning))}</think>{answer}"
@@ -160,6 +164,14 @@ class AutoGlmReading:
     def behind(self) -> int:
         return self._length - self._over_at if self.over else 0
 
+    @property
+    def closed(self) -> bool:
+        try:
+            self._decision(truncated=True)
+        except (PolicyError, ReplyTruncated):
+            return False
+        return True
+
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
         (self._reasoning if reasoning else self._answer).append(piece)
         self._length += len(piece)
@@ -172,6 +184,18 @@ class AutoGlmReading:
         return piece if reasoning else self._shown.feed(piece)
 
     def decision(self, *, truncated: bool = False) -> Decision:
+        """A reply that came wholly as reasoning is read as one, if its action is its end."""
+        if self._reasoning and not truncated and not "".join(self._answer).strip():
+            reasoned = "".join(self._reasoning)
+            decision = parse_reply(reasoned, space=self._space)
+            behind = reasoned.rpartition(decision.answer)[2]
+            if re.search(r"\w", plain_text(behind)):
+                raise ReplyUnparseable("the reply goes on behind its action")
+            self._only_reasoned = True
+            return decision
+        return self._decision(truncated=truncated)
+
+    def _decision(self, *, truncated: bool) -> Decision:
         return parse_reply(self.text, truncated=truncated, space=self._space)
 
     def _may_be_over(self, piece: str, reasoning: bool) -> bool:

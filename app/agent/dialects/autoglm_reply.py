@@ -79,6 +79,10 @@ def parse_reply(text: str, *, truncated: bool = False, space: Space = THOUSANDTH
         calls = [call] if call else find_calls(answer)
     except CallError as exc:
         raise _unreadable(f"the action cannot be read: {exc}", truncated) from exc
+    if not calls and not truncated and (call := _behind_open_thought(text)):
+        return Decision(
+            plain_text(text[: call.start]), text[call.start : call.end], _build(call, space), text
+        )
     if not calls:
         raise _unreadable("the reply holds no action", truncated)
     last = calls[-1]
@@ -89,6 +93,21 @@ def parse_reply(text: str, *, truncated: bool = False, space: Space = THOUSANDTH
         raise ReplyUnparseable("finish(...) stands in the middle of a sentence")
     thought = thinking or answer[: calls[0].start]
     return Decision(plain_text(thought), answer[last.start : last.end], _build(last, space), text)
+
+
+def _behind_open_thought(text: str) -> Call | None:
+    """The `do(...)` that is the whole last line of a thought without end, made when the model
+    stopped. Never a finish: the model has not said that its thought is over."""
+    try:
+        calls = find_calls(text)
+    except CallError:
+        return None
+    if not calls or calls[-1].name != "do":
+        return None
+    last = calls[-1]
+    before = text[: last.start].rpartition("\n")
+    alone = before[1] and not before[2].strip() and not plain_text(text[last.end :])
+    return last if alone and _OPENS_WITH_THOUGHT.match(text) else None
 
 
 def holds_action(text: str) -> bool:

@@ -66,6 +66,10 @@ class Reading(Protocol):
     def behind(self) -> int:
         """Characters that came after the reply was over."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the reply shows by itself that it has come to its end."""
+
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
         """Take a piece of the reply and return what it adds to the thought, without tags.
 

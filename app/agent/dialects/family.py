@@ -35,7 +35,7 @@ class Family(ABC):
     `cells` says how a screen is resized, `pictures` how many of them a request holds. With `pixels`
     the model says where in pixels of the picture it was sent, otherwise in thousandths. With
     `answer_ends` an answer to the person is the end of the task. `form` names the grammar of its
-    replies, "" for none.
+    replies, "" for none, `closers` are what a reply ends with where its form has an end.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Family(ABC):
     pixels: bool = False
     answer_ends: bool = False
     form: str = ""
+    closers: tuple[str, ...] = ()
 
     def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
         """These models are not told the app in front. The goal stands where `messages` puts it."""
@@ -59,7 +60,7 @@ class Family(ABC):
     ) -> list[Message]: ...
 
     def reading(self, sent: Size | None = None) -> WholeReading:
-        return WholeReading(self.read, sent)
+        return WholeReading(self.read, sent, self.closers)
 
     def read(self, text: str, *, truncated: bool = False, sent: Size | None = None) -> Decision:
         readable(text, truncated=truncated)

@@ -267,10 +267,16 @@ _NAMES = (
     "terminate with a status"
 )
 
-QWEN = Qwen("qwen", "qwen_mobile", form="qwen")
-OWL = Qwen("gui-owl", "owl_mobile", form="qwen", pictures=5, answer_ends=True, layout="owl")
-MAI = Qwen(
-    "mai-ui", "mai_mobile", form="qwen", pictures=3, answer_ends=True, layout="turns",
-    thinks="thinking",
+_CLOSERS = ("</tool_call>",)
+QWEN = Qwen("qwen", "qwen_mobile", form="qwen", closers=_CLOSERS)
+OWL = Qwen(
+    "gui-owl", "owl_mobile", form="qwen", closers=_CLOSERS, pictures=5, answer_ends=True,
+    layout="owl",
 )  # fmt: skip
-FORGE = Qwen("mobileforge", "mobileforge", form="qwen", layout="turns", thinks="thinking")
+MAI = Qwen(
+    "mai-ui", "mai_mobile", form="qwen", closers=_CLOSERS, pictures=3, answer_ends=True,
+    layout="turns", thinks="thinking",
+)  # fmt: skip
+FORGE = Qwen(
+    "mobileforge", "mobileforge", form="qwen", closers=_CLOSERS, layout="turns", thinks="thinking"
+)

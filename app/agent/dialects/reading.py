@@ -25,7 +25,8 @@ class Read(Protocol):
 class WholeReading:
     """See `Reading`. It is over early only when it has become too long to be read."""
 
-    def __init__(self, read: Read, sent: Size | None) -> None:
+    def __init__(self, read: Read, sent: Size | None, closers: tuple[str, ...] = ()) -> None:
+        self._closers = closers
         self._read = read
         self._sent = sent
         self._shown = ThoughtStream("<think>", _ENDS)
@@ -50,6 +51,10 @@ class WholeReading:
     @property
     def behind(self) -> int:
         return self._length - MAX_REPLY if self.over else 0
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._closers) and plain(self.text).endswith(self._closers)
 
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
         (self._reasoning if reasoning else self._answer).append(piece)

@@ -227,4 +227,7 @@ _HEAD = rf"{TOOL_CALL}|{_LABEL}|{BEGINS}{_LEAD}(?=(?:{'|'.join(_BUILDERS)})\s*[(
 
 TARS = Tars("ui-tars", "tars_mobile", QWEN2_CELLS, pictures=5, pixels=True, form="tars")
 DOUBAO = Tars("doubao-ui-tars", "tars_mobile", SEED_CELLS, pictures=5, form="tars")
-SEED = Tars("seed", "seed_mobile", SEED_CELLS, pictures=3, xml=True, own_system=True)
+SEED = Tars(
+    "seed", "seed_mobile", SEED_CELLS, pictures=3, closers=("tool_call>",), xml=True,
+    own_system=True,
+)  # fmt: skip

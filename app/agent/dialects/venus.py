@@ -164,4 +164,4 @@ _NAMES = (
 )
 _READER = CallReader(tuple(_BUILDERS))
 
-VENUS = Venus("ui-venus", "venus_mobile", form="venus")
+VENUS = Venus("ui-venus", "venus_mobile", form="venus", closers=("</conclusion>",))

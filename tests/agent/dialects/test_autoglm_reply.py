@@ -452,6 +452,37 @@ def test_nothing_quoted_is_executed(text: str, action: Action) -> None:
     assert parse_reply(text).action == action
 
 
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ('<think>I go back.\ndo(action="Back")', Back()),
+        ('<think>I go back.\n\n  do(action="Tap", element=[1,2])\n<|user|>', Tap(element=(1, 2))),
+        ('<think>do(action="Home")?\nNo.\ndo(action="Back")', Back()),
+    ],
+)
+def test_a_thought_without_end_whose_last_line_is_an_action(text: str, action: Action) -> None:
+    assert parse_reply(text).action == action
+    assert not holds_action(text)
+    with pytest.raises(ReplyTruncated):
+        parse_reply(text, truncated=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<think>It is on.\nfinish(message="x")',
+        '<think>I could do(action="Back")',
+        '<think>\ndo(action="Back") or not',
+        '<think>\ndo(action="Back")\nno',
+        '<think>do(action="Type", text="a\ndo(action="Back")',
+        '<think>do(element=\ndo(action="Back")',
+    ],
+)
+def test_any_other_thought_without_end_is_no_action(text: str) -> None:
+    with pytest.raises(ReplyUnparseable):
+        parse_reply(text)
+
+
 def test_the_corpus_of_odd_replies_is_large() -> None:
     assert len(LENIENT) + len(HOSTILE) + len(REFUSED) >= 150
 
