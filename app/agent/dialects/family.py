@@ -22,8 +22,8 @@ from app.agent.ports import Message
 from app.agent.step import Decision
 from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
 
-QWEN3_CELLS = PictureRule(cell=32, min_cells=64, max_cells=4096)
-"""Qwen3-VL and what is made from it; 4096 is where llama.cpp would shrink a picture."""
+QWEN3_CELLS = PictureRule(cell=32, min_cells=1024, max_cells=4096)
+"""Qwen3-VL and what is made from it: below 1024 it points badly, beyond 4096 llama.cpp shrinks."""
 QWEN2_CELLS = PictureRule(cell=28, min_cells=100, max_cells=4096)
 RECORD_HEADING = "Done so far:"
 
