@@ -65,19 +65,19 @@ class Profile(Protocol):
 @dataclass(frozen=True)
 class Equipment:
     """Builds it. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
-    unless a task allows them all; `image_max_tokens` is where the engine would shrink a picture."""
+    unless a task allows them all; `image_max_tokens` tells where the engine shrinks a picture."""
 
     chat: Callable[[str], Chat]
     profile: Profile
     categories: Sequence[Category] = ()
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
-    image_max_tokens: int = 0
+    image_max_tokens: Callable[[], int] = lambda: 0
 
     @property
     def dialect(self) -> Dialect:
         """Raises ConfigError for one that is not known."""
-        return dialect_of(self.profile, self.image_max_tokens)
+        return dialect_of(self.profile, self.image_max_tokens())
 
     def policy(
         self,

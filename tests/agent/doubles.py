@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from app.agent.conduct import Conduct
 from app.agent.dialects.autoglm import AUTOGLM
+from app.agent.dialects.base import Dialect
 from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
@@ -215,12 +216,15 @@ class Scene:
     notebook: Notebook = field(default_factory=Notebook)
     goal: str = "Turn on Bluetooth"
     feedback: bool = True
-
+    dialect: Dialect = AUTOGLM
     conduct: Conduct = field(default_factory=Conduct)
 
     async def run(self, max_steps: int = 10, timeout_s: float = 30) -> Outcome:
         policy = VisionPolicy(
-            self.chat, History(AUTOGLM, "system", self.goal), (252, 560), feedback=self.feedback
+            self.chat,
+            History(self.dialect, "system", self.goal),
+            (252, 560),
+            feedback=self.feedback,
         )
         limits = Limits(max_steps, timeout_s)
         return await run_loop(self.device, policy, self.notebook, limits, self.conduct)
