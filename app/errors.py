@@ -367,6 +367,14 @@ class EngineUnreachable(EngineError):
     default_hint = "Check the engine's URL and its log (GET /engine/log)."
 
 
+class EngineBrokeOff(EngineError):
+    """The answer ended without a word that the reply is whole."""
+
+    code = "engine_broke_off"
+    status = 502
+    default_hint = "Check the engine's log, and a proxy in front of it."
+
+
 class EngineTimeout(EngineError):
     code = "engine_timeout"
     status = 504

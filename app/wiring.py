@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from app.agent.guard import Category
@@ -76,8 +76,14 @@ def calls_of(settings: Settings) -> Calls:
     return Calls(limit, pinned=local and limit == slots)
 
 
-def equipment_of(settings: Settings, client: ChatClient, calls: Calls | None = None) -> Equipment:
-    """What tasks are built from, as the service builds them."""
+def equipment_of(
+    settings: Settings,
+    client: ChatClient,
+    calls: Calls | None = None,
+    image_max_tokens: Callable[[], int] | None = None,
+) -> Equipment:
+    """What tasks are built from, as the service builds them; `image_max_tokens` as the engine runs
+    with it, which may be less than configured once memory ran out."""
     engine, profile = settings.engine, settings.profile
     sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
     context = engine.context // engine.parallel
@@ -86,7 +92,12 @@ def equipment_of(settings: Settings, client: ChatClient, calls: Calls | None = N
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
     return Equipment(
-        chat, profile, categories_of(settings), settings.agent.second_look, settings.prompts_dir
+        chat,
+        profile,
+        categories_of(settings),
+        settings.agent.second_look,
+        settings.prompts_dir,
+        image_max_tokens or (lambda: engine.image_max_tokens),
     )
 
 

@@ -163,8 +163,8 @@ def act(phone: Phone, advice: Advice) -> None:
             raise ValueError(f"the oracle does not use {action.kind}")
 
 
-def _pixels_at(point: tuple[int, int]) -> tuple[int, int]:
-    return point[0] * WIDTH // 1000, point[1] * HEIGHT // 1000
+def _pixels_at(point: tuple[float, float]) -> tuple[int, int]:
+    return int(point[0] * WIDTH / 1000), int(point[1] * HEIGHT / 1000)
 
 
 def screens(seed: int) -> Iterator[Screen]:

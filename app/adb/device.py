@@ -44,7 +44,8 @@ _FOCUS_POLLS = 5
 
 # android.view.KeyEvent
 KEYS: dict[str, int] = {
-    "home": 3, "back": 4, "volume_up": 24, "volume_down": 25, "power": 26, "tab": 61,
+    "home": 3, "back": 4, "volume_up": 24, "volume_down": 25, "power": 26, "camera": 27,
+    "tab": 61,
     "space": 62, "enter": 66, "delete": 67, "menu": 82, "search": 84, "page_up": 92,
     "page_down": 93, "escape": 111, "move_home": 122, "move_end": 123, "recents": 187,
     "sleep": 223, "wakeup": 224,

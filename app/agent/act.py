@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import time
 
-from app.agent.actions import Action, CallApi, Finish, Interact, Note, TakeOver, Wait
+from app.agent.actions import (
+    Action,
+    Answer,
+    CallApi,
+    Finish,
+    GiveUp,
+    Interact,
+    Note,
+    TakeOver,
+    Wait,
+)
 from app.agent.claim import Claims
 from app.agent.conduct import Conduct
 from app.agent.consent import Consent
@@ -18,6 +28,9 @@ from app.errors import AppError, AppNotFound, CommandFailed, DeviceError, TextRe
 
 MAX_UNREADABLE = 2
 """Replies in a row that hold no usable action before the task stops: one repair is asked for."""
+
+MAX_ANSWERS = 10
+"""Answers of one task that its last message repeats."""
 
 TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
 
@@ -33,6 +46,8 @@ class Actor:
         self._claims = Claims(policy, conduct)
         self._notes = Notes(conduct)
         self._unreadable = 0
+        self._answers: list[str] = []
+        """What the model has told the person so far."""
 
     async def act(self, step: StepRecord) -> Next | Outcome:
         """Do what the step decided, and say what comes next.
@@ -47,7 +62,12 @@ class Actor:
             return Outcome("dry_run", f"Nothing was done. The next action: {action.describe()}.")
         match action:
             case Finish():
-                return await self._claims.judge(step, action)
+                return await self._claims.judge(step, self._with_answers(action))
+            case GiveUp():
+                return Outcome("gave_up", action.message or "The model gave up.")
+            case Answer():
+                self._answers = [*self._answers, action.message][-MAX_ANSWERS:]
+                return Next("The person has read your answer. Finish if all is done.", action)
             case TakeOver() | Interact():
                 return await self._hand_over(action)
             case Note():
@@ -77,6 +97,13 @@ class Actor:
                 await work
         finally:
             step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
+
+    def _with_answers(self, action: Finish) -> Finish:
+        """The end of a task whose result was told before: the last message repeats it."""
+        told = [text for text in self._answers if text not in action.message]
+        if not told:
+            return action
+        return Finish(message="\n".join([*told, action.message]).strip())
 
     def _misread(self, error: AppError | None) -> Next | Outcome:
         """The reply was no action: say so to the model once, then stop."""

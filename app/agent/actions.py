@@ -1,7 +1,8 @@
-"""What a model may ask for, as types. Coordinates are thousandths of the screen, 0 to 999.
+"""What a model may ask for, as types, whatever dialect it speaks.
 
-The names and fields follow the AutoGLM-Phone protocol: `do(action="Tap", element=[x,y])` becomes
-`Tap`, `finish(message="...")` becomes `Finish`.
+Coordinates are thousandths of the screen, from 0 to below 1000. They are whole numbers where the
+model counts in thousandths, and have up to three decimals where it counts in something finer, such
+as the pixels of the picture it was sent; so every pixel of a screen has a coordinate of its own.
 """
 
 from __future__ import annotations
@@ -10,9 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Coordinate = Annotated[int, Field(ge=0, le=999)]
+Coordinate = Annotated[int | float, Field(ge=0, lt=1000)]
 Point = tuple[Coordinate, Coordinate]
 MAX_WAIT_S = 30.0
+KeyName = Literal[
+    "enter", "recents", "menu", "delete", "volume_up", "volume_down", "power", "camera"
+]
+"""The keys that a model may press besides back and home."""
+Millis = Annotated[int, Field(ge=300, le=10_000)]
 
 
 class _Action(BaseModel):
@@ -37,8 +43,11 @@ class DoubleTap(_Action):
 
 
 class LongPress(_Action):
+    """`ms` is how long the finger stays."""
+
     kind: Literal["long_press"] = "long_press"
     element: Point
+    ms: Millis = 800
 
     def describe(self) -> str:
         return f"Long press {_at(self.element)}"
@@ -53,12 +62,40 @@ class Swipe(_Action):
         return f"Swipe from {_place(self.start)} to {_place(self.end)}"
 
 
-class TypeText(_Action):
-    kind: Literal["type"] = "type"
-    text: str
+class Drag(_Action):
+    """Holds what lies at `start` before it moves, unlike a swipe."""
+
+    kind: Literal["drag"] = "drag"
+    start: Point
+    end: Point
 
     def describe(self) -> str:
-        return f"Type {self.text!r}"
+        return f"Drag from {_place(self.start)} to {_place(self.end)}"
+
+
+class TypeText(_Action):
+    """Types into the focused field, or into the one at `element`, which is tapped first.
+
+    `clear` empties the field before, `submit` presses Enter behind the text.
+    """
+
+    kind: Literal["type"] = "type"
+    text: str
+    clear: bool = True
+    submit: bool = False
+    element: Point | None = None
+
+    def describe(self) -> str:
+        where = f" {_at(self.element)}" if self.element else ""
+        return f"Type {self.text!r}{where}{' and press Enter' if self.submit else ''}"
+
+
+class Key(_Action):
+    kind: Literal["key"] = "key"
+    key: KeyName
+
+    def describe(self) -> str:
+        return f"Press the key {self.key.replace('_', ' ')}"
 
 
 class Launch(_Action):
@@ -123,6 +160,26 @@ class TakeOver(_Action):
         return f"Hand over to the person: {self.message!r}"
 
 
+class Answer(_Action):
+    """What the person wanted to know. The task goes on until the model finishes it."""
+
+    kind: Literal["answer"] = "answer"
+    message: str
+
+    def describe(self) -> str:
+        return f"Answer: {self.message}"
+
+
+class GiveUp(_Action):
+    """The model says that it cannot reach the goal."""
+
+    kind: Literal["give_up"] = "give_up"
+    message: str = ""
+
+    def describe(self) -> str:
+        return f"Give up: {self.message}" if self.message else "Give up"
+
+
 class Finish(_Action):
     kind: Literal["finish"] = "finish"
     message: str = ""
@@ -136,7 +193,9 @@ Action = Annotated[
     | DoubleTap
     | LongPress
     | Swipe
+    | Drag
     | TypeText
+    | Key
     | Launch
     | Back
     | Home
@@ -145,6 +204,8 @@ Action = Annotated[
     | CallApi
     | Interact
     | TakeOver
+    | Answer
+    | GiveUp
     | Finish,
     Field(discriminator="kind"),
 ]
@@ -155,4 +216,4 @@ def _at(point: Point) -> str:
 
 
 def _place(point: Point) -> str:
-    return f"{point[0]}, {point[1]}"
+    return f"{int(point[0])}, {int(point[1])}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.agent.actions import Action, Launch, Tap
+from app.agent.actions import Action, Launch, Tap, TypeText
 from app.agent.conduct import Conduct
 from app.agent.guard import FREE, Ruling, Scene
 from app.agent.outcome import Outcome
@@ -51,6 +51,12 @@ class Consent:
         return "allowed"
 
     async def _judged(self, step: StepRecord, action: Action) -> tuple[Scene, Ruling]:
+        """The first ruling that speaks, of those on the touch and on what it is for."""
+        if isinstance(action, TypeText) and action.element is not None:
+            touch = Tap(element=action.element)
+            scene, ruling = await self._judged(step, touch)
+            if ruling != FREE:
+                return scene, ruling
         guard, seen = self._conduct.guard, step.observation
         thought = step.decision.thought if step.decision else ""
         scene = await self._sight.scene(seen, action)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from app.agent.actions import (
     Action,
     Back,
     DoubleTap,
+    Drag,
     Home,
+    Key,
     Launch,
     LongPress,
     Point,
@@ -19,6 +22,7 @@ from app.agent.actions import (
 )
 from app.agent.ports import Device
 from app.agent.screen import Frame
+from app.agent.settle import TOUCH, still_frame
 
 SWIPE_MS = 600
 """Slow enough that a list follows the finger instead of being flung, fast enough to be a swipe."""
@@ -35,12 +39,16 @@ async def execute(action: Action, device: Device, frame: Frame) -> None:
         case DoubleTap():
             await device.double_tap(*to_pixels(action.element, frame))
         case LongPress():
-            await device.long_press(*to_pixels(action.element, frame))
+            await device.long_press(*to_pixels(action.element, frame), ms=action.ms)
         case Swipe():
             start, end = to_pixels(action.start, frame), to_pixels(action.end, frame)
             await device.swipe(*start, *end, duration_ms=SWIPE_MS)
+        case Drag():
+            await device.drag(*to_pixels(action.start, frame), *to_pixels(action.end, frame))
         case TypeText():
-            await device.type_text(action.text)
+            await _type(action, device, frame)
+        case Key():
+            await device.press(action.key)
         case Launch():
             await device.launch(action.app)
         case Back():
@@ -53,6 +61,20 @@ async def execute(action: Action, device: Device, frame: Frame) -> None:
             raise ValueError(f"{action.kind} is not carried out on the phone")
 
 
+async def _type(action: TypeText, device: Device, frame: Frame) -> None:
+    if action.element is not None:
+        await device.tap(*to_pixels(action.element, frame))
+        # The field has the focus once the screen shows its cursor or the keyboard.
+        await still_frame(device, TOUCH, frame.fingerprint())
+    await device.type_text(action.text, clear=action.clear)
+    if action.submit:
+        await device.press("enter")
+
+
 def to_pixels(point: Point, frame: Frame) -> tuple[int, int]:
-    """Thousandths (0 to 999) to pixels of the frame, which is the coordinate space of the phone."""
-    return point[0] * frame.width // 1000, point[1] * frame.height // 1000
+    """Thousandths to pixels of the frame, which is the coordinate space of the phone."""
+    return _pixel(point[0], frame.width), _pixel(point[1], frame.height)
+
+
+def _pixel(thousandths: float, size: int) -> int:
+    return min(math.floor(thousandths * size / 1000), size - 1)

@@ -61,16 +61,37 @@ class History:
 
     def prefix(self) -> list[Message]:
         """What the next request begins with, whatever the next screen shows."""
-        return [*self._messages("", None)[:-1], {"role": "user", "content": ""}]
+        screen: Part = {"type": "text", "text": ""}  # stands for it, in the turn that is left out
+        return [*self._messages("", screen)[:-1], {"role": "user", "content": ""}]
 
-    def _messages(self, text: str, picture: Part | None) -> list[Message]:
+    def _messages(self, text: str, picture: Part) -> list[Message]:
         gone = [f"({self._dropped} steps before these)"] if self._dropped else []
         record = [*gone, *self._record]
         said = Conversation(self._system, self._goal, self.exchanges, record)
         return self.dialect.messages(said, text, picture)
 
-    def answered(self, user: str, assistant: str, summary: str = "", tokens: int = 0) -> None:
-        self.exchanges.append(Exchange(user, assistant, summary, tokens, goal=not self._asked))
+    @property
+    def gathers_pictures(self) -> bool:
+        """Whether there is room for the picture of the turn that is asked beside the next one."""
+        kept = sum(exchange.picture is not None for exchange in self.exchanges)
+        return kept < self.dialect.pictures - 1
+
+    def answered(
+        self,
+        user: str,
+        assistant: str,
+        summary: str = "",
+        tokens: int = 0,
+        png: bytes | None = None,
+    ) -> None:
+        """The turn was answered; `png` is the picture that was asked about."""
+        keeps = self.dialect.pictures - 1
+        picture = image_part(png) if png is not None and keeps > 0 else None
+        goal = not self._asked
+        self.exchanges.append(Exchange(user, assistant, summary, tokens, goal, picture))
+        for at in range(len(self.exchanges) - keeps):
+            if self.exchanges[at].picture is not None:
+                self.exchanges[at] = replace(self.exchanges[at], picture=None)
         self._asked += 1
 
     def weigh_last(self, tokens: int) -> None:
@@ -114,6 +135,8 @@ class ContextBudget:
     size: int
     reply: int
     image: int = 0
+    """Tokens of the image that leaves with the next turn."""
+    last_image: int = 0
     """Tokens of the last image."""
     _expected: int = 0
 

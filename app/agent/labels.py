@@ -15,6 +15,8 @@ from app.agent.screen import ShownText
 MAX_TEXT = 200
 """Characters of one text; a label says less."""
 MAX_NEARBY = 12
+PASSWORD = "Password"
+"""What a field that hides its text is called."""
 _MAX_OWN = 4
 """Texts in a touched box that are taken for its label; with more it is a page, not a button."""
 _PAGE = 0.5
@@ -59,6 +61,8 @@ def touched(texts: Sequence[ShownText], x: int, y: int) -> Touched:
         own, target, box = [named], named.text[:MAX_TEXT], named.box
     else:
         target = ""
+    if (named or place) and any(each.password for each in (named, place) if each):
+        target = target or PASSWORD
     reach = _around(box, height) if target else _beside(box, width, height)
     return Touched(target, _nearest(texts, own if target else [], reach))
 
@@ -70,7 +74,7 @@ def focused(texts: Sequence[ShownText]) -> Touched:
     if field is None:
         return Touched()
     _, height = _extent(texts)
-    target = "Password" if field.password else field.text[:MAX_TEXT]
+    target = PASSWORD if field.password else field.text[:MAX_TEXT]
     return Touched(target, _nearest(texts, [field], _around(field.box, height / 4)))
 
 

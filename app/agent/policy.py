@@ -6,13 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from app.agent.dialects.base import Reading
+from app.agent.dialects.base import Reading, Size
 from app.agent.history import NEXT_TURN, ContextBudget, History
+from app.agent.picture import picture, sent_size
 from app.agent.ports import Chat, Completion
 from app.agent.step import Attempt, Observation
 from app.errors import (
     ContextOverflow,
+    EngineBrokeOff,
     EngineHung,
     EngineUnreachable,
     PolicyError,
@@ -31,7 +34,7 @@ MAX_TAIL = 40
 class VisionPolicy:
     """Asks a vision model in the dialect of its history.
 
-    `image_size` is (width, height), or None for the phone's own pixels. Without `feedback` the
+    `image_size` is (width, height), or None for what the dialect asks for. Without `feedback` the
     model is not told of failed actions, for models that were trained without such lines. With a
     `grammar` (GBNF) the engine lets no other reply come.
     """
@@ -55,6 +58,8 @@ class VisionPolicy:
         self._max_reply = max_reply
         self._budget: ContextBudget | None = None
         self._last_prompt = 0
+        self._picture_stays = False
+        """Whether the last picture pushes no other one out of the next request."""
 
     async def decide(
         self, observation: Observation, told: str, on_thought: Callable[[str], None]
@@ -66,27 +71,29 @@ class VisionPolicy:
         """
         attempt = Attempt()
         begun = time.perf_counter()
-        png = await asyncio.to_thread(self._encode, observation)
+        frame = observation.frame
+        size = sent_size(self._dialect, self._image_size, frame.width, frame.height)
+        png = await asyncio.to_thread(picture, frame, size)
         attempt.timings_ms["encode"] = (time.perf_counter() - begun) * 1000
         text = self._history.pending_text(observation.app, told if self._feedback else "")
-        image = self._dialect.image_tokens(*self._size(observation))
-        self._make_room(image)
+        request = _Request(text, png, size, self._dialect.image_tokens(*size))
+        self._make_room(request.tokens)
         await self._foresee(text, png)
         try:
-            completion, reading = await self._ask(attempt, text, png, on_thought)
-        except (EngineUnreachable, EngineHung) as exc:
+            completion, reading = await self._ask(attempt, request, on_thought)
+        except (EngineUnreachable, EngineBrokeOff, EngineHung) as exc:
             # Asking a model twice does no harm, and a supervised engine is started again for it.
             log.warning("the engine was lost, asking again: %s", exc.message)
-            completion, reading = await self._ask(attempt, text, png, on_thought)
+            completion, reading = await self._ask(attempt, request, on_thought)
         except ContextOverflow:
             if not self._shrunk():
                 raise
-            completion, reading = await self._ask(attempt, text, png, on_thought)
+            completion, reading = await self._ask(attempt, request, on_thought)
         else:
             if self._cut_by_the_context(completion) and self._shrunk():
-                completion, reading = await self._ask(attempt, text, png, on_thought)
+                completion, reading = await self._ask(attempt, request, on_thought)
         self._read(attempt, completion, reading)
-        self._remember(attempt, text, image)
+        self._remember(attempt, request)
         return attempt
 
     async def warm(self) -> None:
@@ -95,7 +102,7 @@ class VisionPolicy:
         What an image stood before has to be read again once it has left. Raises EngineError.
         """
         if self._budget is not None:
-            self._make_room(self._budget.image)
+            self._make_room(self._budget.image or self._budget.last_image)
         await self._chat.warm(self._history.prefix())
 
     def doubted(self) -> None:
@@ -110,18 +117,22 @@ class VisionPolicy:
         return self._dialect.misread(reason)
 
     async def _ask(
-        self, attempt: Attempt, text: str, png: bytes, on_thought: Callable[[str], None]
+        self, attempt: Attempt, request: _Request, on_thought: Callable[[str], None]
     ) -> tuple[Completion, Reading]:
         begun, first = time.perf_counter(), 0.0
-        reading = self._dialect.reading()
-        messages = self._history.messages(text, png)
+        reading = self._dialect.reading(request.size)
+        messages = self._history.messages(request.text, request.png)
         async with self._chat.ask(messages, grammar=self._grammar) as reply:
-            async for piece in reply:
-                first = first or time.perf_counter()
-                if new := reading.feed(piece.text, reasoning=piece.reasoning):
-                    on_thought(new)
-                if _is_over(reading, reply.completion):
-                    break  # leaving the block closes the stream, and the engine stops
+            try:
+                async for piece in reply:
+                    first = first or time.perf_counter()
+                    if new := reading.feed(piece.text, reasoning=piece.reasoning):
+                        on_thought(new)
+                    if _is_over(reading, reply.completion):
+                        break  # leaving the block closes the stream, and the engine stops
+            except EngineBrokeOff:
+                if not reading.closed:
+                    raise
         done = time.perf_counter()
         attempt.timings_ms["first_token"] = ((first or done) - begun) * 1000
         attempt.timings_ms["request"] = (done - begun) * 1000
@@ -129,7 +140,6 @@ class VisionPolicy:
 
     def _read(self, attempt: Attempt, completion: Completion, reading: Reading) -> None:
         begun = time.perf_counter()
-        attempt.raw = reading.text
         attempt.tokens = {
             "prompt": completion.prompt_tokens,
             "cached": completion.cached_tokens,
@@ -140,6 +150,7 @@ class VisionPolicy:
             attempt.decision = reading.decision(truncated=truncated)
         except (PolicyError, ReplyTruncated) as exc:
             attempt.error = exc
+        attempt.raw = reading.text
         attempt.timings_ms["parse"] = (time.perf_counter() - begun) * 1000
 
     def _make_room(self, image: int) -> None:
@@ -171,34 +182,44 @@ class VisionPolicy:
         used = completion.prompt_tokens + completion.completion_tokens
         return completion.finish_reason == "length" and 0 < size <= used + NEXT_TURN
 
-    def _remember(self, attempt: Attempt, text: str, image: int) -> None:
+    def _remember(self, attempt: Attempt, request: _Request) -> None:
         prompt = attempt.tokens["prompt"]
         if self._last_prompt:
-            self._history.weigh_last(max(0, prompt - self._last_prompt))
+            more = request.tokens if self._picture_stays else 0
+            self._history.weigh_last(max(0, prompt - self._last_prompt - more))
+        self._picture_stays = self._history.gathers_pictures
         self._last_prompt = prompt
         completion = attempt.tokens["completion"]
         if attempt.decision is None:
             kept = min(completion, KEPT_UNREADABLE) if self._feedback else 0
             if self._feedback:
-                self._history.answered(text, attempt.raw[:KEPT_UNREADABLE], tokens=kept)
-            if self._budget is not None:
-                self._budget.counted(prompt, kept, image)
+                self._answered(request, attempt.raw[:KEPT_UNREADABLE], "", kept)
+            self._count(prompt, kept, request.tokens)
             return
         decision = attempt.decision
         summary = decision.action.describe()
         kept_reply = self._dialect.assistant_text(decision.thought, decision.answer)
-        self._history.answered(text, kept_reply, summary, completion)
+        self._answered(request, kept_reply, summary, completion)
+        self._count(prompt, completion, request.tokens)
+
+    def _answered(self, request: _Request, reply: str, summary: str, tokens: int) -> None:
+        self._history.answered(request.text, reply, summary, tokens, request.png)
+
+    def _count(self, prompt: int, reply: int, image: int) -> None:
         if self._budget is not None:
-            self._budget.counted(prompt, completion, image)
+            leaving = 0 if self._picture_stays else image
+            self._budget.counted(prompt, reply, leaving)
+            self._budget.last_image = image
 
-    def _size(self, observation: Observation) -> tuple[int, int]:
-        frame = observation.frame
-        return self._image_size or (frame.width, frame.height)
 
-    def _encode(self, observation: Observation) -> bytes:
-        if self._image_size is None:
-            return observation.frame.png()
-        return observation.frame.scaled_png(*self._image_size)
+@dataclass(frozen=True)
+class _Request:
+    """What is asked in one turn; the size of its picture in pixels and in tokens."""
+
+    text: str
+    png: bytes
+    size: Size
+    tokens: int
 
 
 def _is_over(reading: Reading, completion: Completion) -> bool:

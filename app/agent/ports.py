@@ -38,7 +38,13 @@ class Device(Protocol):
 
     async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None: ...
 
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
+        """Hold what lies at the first point, and let go of it at the second."""
+
     async def type_text(self, text: str, clear: bool = True) -> None: ...
+
+    async def press(self, key: str) -> None:
+        """Press a key by its name; raises InputError for one that the phone does not have."""
 
     async def back(self) -> None: ...
 

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Literal
 
 from app.agent.dialects.base import Dialect, image_part
+from app.agent.picture import picture, sent_size
 from app.agent.ports import Chat
 from app.agent.screen import Frame
 
@@ -64,8 +65,8 @@ class Reader:
 
     async def _ask(self, prompt: str, frame: Frame, **fields: str) -> str:
         text = _filled(_load(prompt, self._lang), {"goal": self._goal, **fields})
-        size = self._image_size
-        png = await asyncio.to_thread(lambda: frame.scaled_png(*size) if size else frame.png())
+        size = sent_size(self._dialect, self._image_size, frame.width, frame.height)
+        png = await asyncio.to_thread(picture, frame, size)
         content = [image_part(png), {"type": "text", "text": text}]
         async with self._chat.ask([{"role": "user", "content": content}]) as reply:
             async for _ in reply:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from app.agent.actions import Finish
+from app.agent.actions import Answer, Finish
 from app.agent.ports import Policy
 from app.agent.reader import Reader, Verdict
 from app.agent.step import Observation
@@ -46,4 +46,6 @@ class FreshLook:
         action = attempt.decision.action
         if isinstance(action, Finish):
             return Verdict(True, action.message)
+        if isinstance(action, Answer):
+            return Verdict(None, "seen afresh, the model would answer first")
         return Verdict(False, f"seen afresh, the next action would be: {action.describe()}")

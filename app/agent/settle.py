@@ -12,7 +12,20 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from app.agent.actions import Action, Back, DoubleTap, Home, Launch, LongPress, Swipe, Tap, Wait
+from app.agent.actions import (
+    Action,
+    Back,
+    DoubleTap,
+    Drag,
+    Home,
+    Key,
+    Launch,
+    LongPress,
+    Swipe,
+    Tap,
+    TypeText,
+    Wait,
+)
 from app.agent.ports import Device
 from app.agent.screen import Frame
 
@@ -36,6 +49,8 @@ _WINDOWS: dict[type[Action], Window] = {
     Tap: TOUCH,
     DoubleTap: TOUCH,
     LongPress: TOUCH,
+    Drag: TOUCH,
+    Key: TOUCH,
     Back: TOUCH,
     Home: TOUCH,
     Launch: Window(0.8, 5.0),  # a cold start shows nothing for a while, then its splash screen
@@ -47,6 +62,8 @@ TYPED = Window(0.0, 1.0)
 
 
 def window_after(action: Action) -> Window:
+    if isinstance(action, TypeText) and action.submit:
+        return TOUCH
     return _WINDOWS.get(type(action), TYPED)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from app.agent.actions import Action, DoubleTap, LongPress, Swipe, Tap, TypeText
+from app.agent.actions import Action, DoubleTap, Drag, Key, LongPress, Swipe, Tap, TypeText
 from app.agent.execute import to_pixels
 from app.agent.guard import Guard, Scene
 from app.agent.labels import Touched, focused, touched
@@ -72,10 +72,10 @@ class Sight:
         """What is known of the place that an action touches."""
         texts = await self._texts(observation)
         found = Touched()
-        if texts is not None and isinstance(action, TypeText):
-            found = focused(texts)
-        elif texts is not None and (place := _place(action, observation)):
+        if texts is not None and (place := _place(action, observation)):
             found = touched(texts, *place)
+        elif texts is not None and isinstance(action, TypeText | Key):
+            found = focused(texts)
         return Scene(
             observation.package,
             observation.activity,
@@ -117,6 +117,8 @@ def _place(action: Action, observation: Observation) -> tuple[int, int] | None:
     """Where the finger comes down, in pixels; None for what has no place."""
     if isinstance(action, Tap | DoubleTap | LongPress):
         return to_pixels(action.element, observation.frame)
-    if isinstance(action, Swipe):
+    if isinstance(action, Swipe | Drag):
         return to_pixels(action.start, observation.frame)
+    if isinstance(action, TypeText) and action.element is not None:
+        return to_pixels(action.element, observation.frame)
     return None

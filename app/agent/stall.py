@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from app.agent.actions import Action, CallApi, Interact, Note
+from app.agent.actions import Action, Answer, CallApi, Interact, Note
 
 SAME_ACTION = 3
 """The same action on the same screen this many times: the second may have met a slow phone."""
@@ -31,7 +31,7 @@ alike. A video in an upright window takes a third of them; a list that is scroll
 the bands, though few of its pixels."""
 
 _WINDOW = max(UNCHANGED, SAME_ACTION_ALIKE, *(size * times for size, times in ROUNDS.items()))
-_ELSEWHERE = (Note, CallApi, Interact)
+_ELSEWHERE = (Note, CallApi, Interact, Answer)
 """What is not meant to change the screen."""
 
 

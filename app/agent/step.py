@@ -28,8 +28,8 @@ class Observation:
 class Decision:
     """What the model thinks and what it wants done.
 
-    `answer` is the action as the model wrote it, and nothing else; `raw` is the whole reply,
-    untouched.
+    `answer` is the action as the model wrote it, with what its dialect keeps beside it, such as a
+    conclusion; `raw` is the whole reply, untouched.
     """
 
     thought: str

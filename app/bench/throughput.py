@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 
-from app.agent.dialects import dialect_named
 from app.agent.history import History
+from app.agent.picture import picture, sent_size
 from app.agent.ports import Message
 from app.agent.prompt import load_prompt
 from app.bench.stub_engine import stub_engine
@@ -33,6 +33,7 @@ from app.llm.engine import Engine
 from app.llm.launch import choose_kind
 from app.llm.status import EngineKind
 from app.settings import EngineSettings, Settings
+from app.tasks.equipment import dialect_of
 from app.wiring import sampling_of
 
 NGRAM = ("--spec-type", "ngram-simple")
@@ -173,7 +174,7 @@ def _short(sampling: Sampling, tokens: int) -> Sampling:
 
 def _asked(settings: Settings, shown: Shown) -> str:
     profile = settings.profile
-    dialect = dialect_named(profile.dialect)
+    dialect = dialect_of(profile, settings.engine.image_max_tokens)
     return dialect.user_text(shown.goal(profile.prompt), shown.app, first=True)
 
 
@@ -183,14 +184,15 @@ def _conversation(
     """The turns before are other goals with what the model itself replied to them."""
     profile = settings.profile
     today = datetime.now().astimezone().date()
-    dialect = dialect_named(profile.dialect)
+    dialect = dialect_of(profile, settings.engine.image_max_tokens)
     name = profile.prompt or dialect.prompt
     system = load_prompt(name, settings.agent.lang, today, settings.prompts_dir)
     history = History(dialect, system, "")
     for earlier, reply in told:
         history.answered(earlier, reply)
-    size = (profile.image_width, profile.image_height)
-    png = shown.frame.scaled_png(*size) if profile.image_width else shown.frame.png()
+    frame = shown.frame
+    fixed = (profile.image_width, profile.image_height) if profile.image_width else None
+    png = picture(frame, sent_size(dialect, fixed, frame.width, frame.height))
     return history.messages(_asked(settings, shown), png)
 
 

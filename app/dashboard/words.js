@@ -51,8 +51,9 @@ export const ASKING = {
 
 /** @type {Record<string, string>} */
 const ACTION_ICONS = {
-  tap: 'tap', double_tap: 'tap', long_press: 'tap', swipe: 'swipe', type: 'type', launch: 'launch', back: 'back',
-  home: 'home', wait: 'wait', note: 'note', call_api: 'think', interact: 'hand', take_over: 'hand', finish: 'check',
+  tap: 'tap', double_tap: 'tap', long_press: 'tap', swipe: 'swipe', drag: 'swipe', type: 'type', key: 'type', launch: 'launch', back: 'back',
+  home: 'home', wait: 'wait', note: 'note', call_api: 'think', interact: 'hand', take_over: 'hand', answer: 'note', give_up: 'alert',
+  finish: 'check',
 };
 
 /** Times that lie within another one: the first token comes during the request. */

@@ -15,6 +15,7 @@ import httpx
 
 from app.errors import (
     ContextOverflow,
+    EngineBrokeOff,
     EngineError,
     EngineHung,
     EngineNotReady,
@@ -32,6 +33,8 @@ RETRY_AFTER_S = 2
 MAX_ERROR_BYTES = 65_536
 ERROR_S = 5.0
 """What is read of an answer that is no reply."""
+MAX_DOCUMENT = 2**20
+"""Bytes of a reply that does not come as a stream."""
 MAX_MESSAGE = 2_000
 """Characters of an engine's own words in an error."""
 CHARACTERS_A_TOKEN = 16
@@ -66,13 +69,14 @@ class ReplyStream:
         self._pieces_left = max_tokens
         self._characters_left = max(max_tokens * CHARACTERS_A_TOKEN, MIN_CHARACTERS)
         self._silent_events = 0
+        self._parser = SseParser()
+        self._begun = False
         self.completion = Completion()
 
     async def __aiter__(self) -> AsyncIterator[Piece]:
         """The text as it comes. Raises an `EngineError` when the engine breaks off, EngineHung when
         it says nothing of any worth for too long, httpx.ReadTimeout when it sends nothing at all.
         """
-        parser = SseParser()
         chunks = self._response.aiter_raw()
         loop = asyncio.get_running_loop()
         last, progress = loop.time(), True
@@ -84,11 +88,11 @@ class ReplyStream:
                 chunk = await self._after_a_ping(chunks, last)
             if chunk is None:
                 break
-            events = _events(parser, chunk)
+            events = await self._events(chunk, chunks)
             if progress := bool(events):
                 last = loop.time()
             for data in events:
-                if data == "[DONE]":
+                if data.strip() == "[DONE]":
                     await _drain(chunks)
                     return
                 for piece in self._allowed(self._pieces(data)):
@@ -98,7 +102,14 @@ class ReplyStream:
                     self.completion.finish_reason = "length"
                     return
         if self.completion.finish_reason is None:
-            raise EngineUnreachable("the engine closed the connection in the middle of its reply")
+            raise EngineBrokeOff("the engine closed the connection in the middle of its reply")
+
+    async def _events(self, chunk: bytes, chunks: AsyncIterator[bytes]) -> list[str]:
+        if not self._begun and (first := chunk.lstrip()):
+            self._begun = True
+            if first.startswith(b"{"):  # no event stream begins like that
+                return [await _whole(first, chunks), "[DONE]"]
+        return _events(self._parser, chunk)
 
     def _pieces(self, data: str) -> list[Piece]:
         try:
@@ -311,6 +322,16 @@ def _error(status: int, error: Mapping[str, Any]) -> EngineError:
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return EngineRequestFailed(message, "Check the variable named by engine.api_key_env.")
     return EngineRequestFailed(message, "The engine's answer says what it did not like.")
+
+
+async def _whole(start: bytes, chunks: AsyncIterator[bytes]) -> str:
+    """An answer in one JSON document instead of a stream."""
+    body = bytearray(start)
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_DOCUMENT:
+            raise EngineRequestFailed(f"the engine's answer is longer than {MAX_DOCUMENT} bytes")
+    return body.decode("utf-8", "replace")
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

@@ -131,6 +131,12 @@ class Engine:
         running = self._run.running if self._run else None
         return running.key if running else ""
 
+    @property
+    def image_max_tokens(self) -> int:
+        """Where the engine shrinks a picture, by the settings it runs with; 0 where the model says
+        so itself."""
+        return self._fallback.settings.image_max_tokens
+
     async def stop(self) -> None:
         """Stop the engine, or its start; returns when the process is gone. The next start is one
         without a pause and with the settings as configured."""

@@ -47,43 +47,44 @@ class Completion:
 
     def take(self, chunk: Mapping[str, Any]) -> list[Piece]:
         """Add the counts of one chunk of a `chat.completion.chunk` stream; returns the text that it
-        brought, which `keep` adds.
+        brought, which `keep` adds. A whole `chat.completion` is read as the only chunk.
 
         The first chunk has `content: null`, the one with `usage` has no choices. Raises ValueError
-        for what is no such chunk.
+        for what is no such chunk; only what a reply does not need may be odd.
         """
-        self.model = _text(chunk, "model") or self.model
+        model = chunk.get("model")
+        self.model = model if isinstance(model, str) and model else self.model
         self._count(chunk)
         choices = chunk.get("choices") or []
         if not isinstance(choices, list):
             raise ValueError("`choices` is not a list")
-        if not choices:
+        if not choices or choices[0] is None:
             return []
         choice = _mapping(choices[0], "choice")
         self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
-        delta = _mapping(choice.get("delta") or {}, "delta")
+        # Some say the whole message once more at the end of a stream of deltas.
+        key = "delta" if "delta" in choice or self._pieces else "message"
+        delta = _mapping(choice.get(key) or {}, key)
         # vLLM names the field `reasoning` in newer versions.
-        thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
-        pieces = [Piece(thought, reasoning=True)] if thought else []
-        if text := _text(delta, "content"):
-            pieces.append(Piece(text))
-        return pieces
+        thought = _content(delta, "reasoning_content") or _content(delta, "reasoning")
+        pieces = [Piece(piece.text, reasoning=True) for piece in thought]
+        return pieces + _content(delta, "content")
 
     def keep(self, piece: Piece) -> None:
         self._pieces.append(piece)
 
     def _count(self, chunk: Mapping[str, Any]) -> None:
-        if timings := chunk.get("timings"):
-            self.timings = dict(_mapping(timings, "timings"))
+        if isinstance(timings := chunk.get("timings"), Mapping) and timings:
+            self.timings = dict(timings)
             self.cached_tokens = _number(self.timings, "cache_n")
             self.prompt_tokens = self.cached_tokens + _number(self.timings, "prompt_n")
             self.completion_tokens = _number(self.timings, "predicted_n")
-        if usage := chunk.get("usage"):
-            usage = _mapping(usage, "usage")
+        if isinstance(usage := chunk.get("usage"), Mapping) and usage:
             self.prompt_tokens = _number(usage, "prompt_tokens")
             self.completion_tokens = _number(usage, "completion_tokens")
-            details = _mapping(usage.get("prompt_tokens_details") or {}, "prompt_tokens_details")
-            self.cached_tokens = _number(details, "cached_tokens")
+            details = usage.get("prompt_tokens_details")
+            if isinstance(details, Mapping):
+                self.cached_tokens = _number(details, "cached_tokens")
 
 
 def from_engine(text: str | bytes) -> Any:
@@ -120,6 +121,25 @@ def _text(found: Mapping[str, Any], key: str) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     raise ValueError(f"`{key}` is not a text")
+
+
+def _content(found: Mapping[str, Any], key: str) -> list[Piece]:
+    """A text, or a list of parts; those that are thought are marked, and pictures left out."""
+    value = found.get(key)
+    if not isinstance(value, list):
+        text = _text(found, key)
+        return [Piece(text)] if text else []
+    pieces = []
+    for part in value:
+        if isinstance(part, str):
+            pieces.append(Piece(part))
+        elif isinstance(part, Mapping):
+            thought = part.get("type") in ("thinking", "reasoning")
+            text = _text(part, "text") or (_text(part, "thinking") if thought else "")
+            pieces.append(Piece(text, reasoning=thought))
+        elif part is not None:
+            raise ValueError(f"`{key}` holds what is no part of a content")
+    return [piece for piece in pieces if piece.text]
 
 
 def _mapping(value: object, name: str) -> Mapping[str, Any]:

@@ -111,10 +111,25 @@ class GuardSettings(Section):
 
 
 class ProfileSettings(Section):
-    dialect: Literal["autoglm"] = "autoglm"
+    dialect: Literal[
+        "autoglm",
+        "qwen",
+        "gui-owl",
+        "mai-ui",
+        "mobileforge",
+        "ui-tars",
+        "doubao-ui-tars",
+        "seed",
+        "ui-venus",
+        "glmv",
+        "step-gui",
+    ] = "autoglm"
     prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""
     image_width: Count = 0
     image_height: Count = 0
+    coordinates: Literal["auto", "thousandths", "pixels"] = "auto"
+    images_kept: Count = 0
+    answer_ends: bool | Literal["auto"] = "auto"
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.85
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.2

@@ -41,6 +41,15 @@ class Profile(Protocol):
     def image_height(self) -> int: ...
 
     @property
+    def coordinates(self) -> Literal["auto", "thousandths", "pixels"]: ...
+
+    @property
+    def images_kept(self) -> int: ...
+
+    @property
+    def answer_ends(self) -> bool | Literal["auto"]: ...
+
+    @property
     def feedback(self) -> bool: ...
 
     @property
@@ -56,18 +65,19 @@ class Profile(Protocol):
 @dataclass(frozen=True)
 class Equipment:
     """Builds it. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
-    unless a task allows them all."""
+    unless a task allows them all; `image_max_tokens` tells where the engine shrinks a picture."""
 
     chat: Callable[[str], Chat]
     profile: Profile
     categories: Sequence[Category] = ()
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
+    image_max_tokens: Callable[[], int] = lambda: 0
 
     @property
     def dialect(self) -> Dialect:
         """Raises ConfigError for one that is not known."""
-        return dialect_named(self.profile.dialect)
+        return dialect_of(self.profile, self.image_max_tokens())
 
     def policy(
         self,
@@ -130,6 +140,17 @@ class Equipment:
     @property
     def _grammar(self) -> str:
         return "" if self.profile.grammar == "off" else self.dialect.grammar()
+
+
+def dialect_of(profile: Profile, image_max_tokens: int = 0) -> Dialect:
+    """The dialect as the profile wants it. Raises ConfigError."""
+    return dialect_named(
+        profile.dialect,
+        coordinates=profile.coordinates,
+        images_kept=profile.images_kept,
+        answer_ends=profile.answer_ends,
+        image_max_tokens=image_max_tokens,
+    )
 
 
 def exchanges_of(dialect: Dialect, task: Task, steps: Sequence[Step]) -> list[Exchange]:

@@ -204,6 +204,12 @@ class DiscreetDevice:
     async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
         await self._device.swipe(x1, y1, x2, y2, duration_ms)
 
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
+        await self._device.drag(x1, y1, x2, y2, duration_ms)
+
+    async def press(self, key: str) -> None:
+        await self._device.press(key)
+
     async def back(self) -> None:
         await self._device.back()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from app.agent.conduct import Conduct
 from app.agent.dialects.autoglm import AUTOGLM
+from app.agent.dialects.base import Dialect
 from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
@@ -90,13 +91,19 @@ class RememberingDevice:
         await self._call("double_tap", x, y)
 
     async def long_press(self, x: int, y: int, ms: int = 800) -> None:
-        await self._call("long_press", x, y)
+        await self._call("long_press", x, y, ms)
 
     async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
         await self._call("swipe", x1, y1, x2, y2)
 
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
+        await self._call("drag", x1, y1, x2, y2)
+
     async def type_text(self, text: str, clear: bool = True) -> None:
-        await self._call("type_text", text)
+        await self._call("type_text", text, *(() if clear else ("kept",)))
+
+    async def press(self, key: str) -> None:
+        await self._call("press", key)
 
     async def back(self) -> None:
         await self._call("back")
@@ -212,12 +219,15 @@ class Scene:
     notebook: Notebook = field(default_factory=Notebook)
     goal: str = "Turn on Bluetooth"
     feedback: bool = True
-
+    dialect: Dialect = AUTOGLM
     conduct: Conduct = field(default_factory=Conduct)
 
     async def run(self, max_steps: int = 10, timeout_s: float = 30) -> Outcome:
         policy = VisionPolicy(
-            self.chat, History(AUTOGLM, "system", self.goal), (252, 560), feedback=self.feedback
+            self.chat,
+            History(self.dialect, "system", self.goal),
+            (252, 560),
+            feedback=self.feedback,
         )
         limits = Limits(max_steps, timeout_s)
         return await run_loop(self.device, policy, self.notebook, limits, self.conduct)

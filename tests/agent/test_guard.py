@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.agent.actions import Action, Back, Home, LongPress, Swipe, Tap, TypeText, Wait
+from app.agent.actions import (
+    Action,
+    Back,
+    Drag,
+    Home,
+    Key,
+    KeyName,
+    LongPress,
+    Swipe,
+    Tap,
+    TypeText,
+    Wait,
+)
 from app.agent.guard import FREE, Category, Guard, Ruling, Scene
 
 TAP = Tap(element=(500, 900))
@@ -111,3 +123,57 @@ def test_no_text_breaks_it_or_frees_a_payment(
     guard = Guard([PAY])
     guard.review(TypeText(text=text), Scene(package, activity), thought)
     assert guard.review(TypeText(text=text), SHOP, thought).confirm
+
+
+# -- keys, drags, and texts that are sent
+
+CHAT = Scene("com.chat", ".Conversation", "Chat")
+SEND = Category("send", "a message", look_in=("com.chat/*",), words={"en": ("send",)}, enter=True)
+
+
+@pytest.mark.parametrize("key", ["power", "camera"])
+def test_the_keys_of_the_case_need_consent_everywhere(key: KeyName) -> None:
+    ruling = Guard([PAY]).review(Key(key=key), NOTES, "")
+    assert ruling.confirm
+    assert (ruling.category, ruling.rule) == ("key", f"key:{key}")
+    assert Guard().review(Key(key=key), NOTES, "") == FREE  # the task allows all
+
+
+@pytest.mark.parametrize("key", ["recents", "volume_up", "volume_down"])
+@pytest.mark.parametrize("scene", [NOTES, PAYPAL])
+def test_keys_that_leave_the_app_alone_are_free(key: KeyName, scene: Scene) -> None:
+    assert Guard([PAY]).review(Key(key=key), scene, "") == FREE
+
+
+@pytest.mark.parametrize(
+    "action", [Key(key="enter"), TypeText(text="hi", submit=True), TypeText(text="hi\n")]
+)
+def test_what_may_send_a_message_asks(action: Action) -> None:
+    assert Guard([SEND]).review(action, CHAT, "").rule == "send:enter"
+    assert Guard([SEND]).review(action, NOTES, "") == FREE
+
+
+def test_enter_that_pays_by_the_models_own_words_asks() -> None:
+    assert Guard([PAY]).review(Key(key="enter"), NOTES, "I press Enter to pay.").confirm
+    assert Guard([PAY]).review(Key(key="enter"), PAYPAL, "").confirm
+
+
+def test_a_drag_is_judged_as_a_swipe() -> None:
+    drag = Drag(start=(100, 900), end=(900, 905))
+    assert Guard([PAY]).review(drag, PAYPAL, "").confirm
+    assert Guard([PAY]).review(drag, NOTES, "I drag the note.") == FREE
+
+
+@pytest.mark.parametrize(
+    ("action", "refused"),
+    [
+        (Key(key="enter"), True),
+        (Key(key="power"), True),
+        (Drag(start=(1, 1), end=(2, 2)), True),
+        (Key(key="recents"), False),
+        (Key(key="volume_up"), False),
+    ],
+)
+def test_in_an_app_that_is_not_allowed_only_leaving_is_free(action: Action, refused: bool) -> None:
+    guard = Guard(allowed={"org.notes": "Notes"})
+    assert bool(guard.review(action, SHOP, "").refuse) is refused

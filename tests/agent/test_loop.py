@@ -210,7 +210,7 @@ async def test_typed_text_reaches_the_phone_unchanged() -> None:
 async def test_every_action_of_the_protocol_reaches_the_phone() -> None:
     replies = {
         'do(action="Double Tap", element=[999,999])': ("double_tap", 1078, 2397),
-        'do(action="Long Press", element=[0,0])': ("long_press", 0, 0),
+        'do(action="Long Press", element=[0,0])': ("long_press", 0, 0, 800),
         'do(action="Swipe", start=[500,800], end=[500,200])': ("swipe", 540, 1920, 540, 480),
         'do(action="Launch", app="Notes")': ("launch", "Notes"),
         'do(action="Back")': ("back",),

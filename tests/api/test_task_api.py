@@ -31,7 +31,8 @@ from tests.agent.doubles import RememberingDevice, ScriptedChat
 
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PROFILE = SimpleNamespace(
-    dialect="autoglm", prompt="", image_width=0, image_height=0, feedback=True,
+    dialect="autoglm", prompt="", image_width=0, image_height=0, coordinates="auto",
+    images_kept=0, answer_ends="auto", feedback=True,
     reads=False, grammar="off", max_tokens=100,
 )  # fmt: skip
 DEFAULTS = SimpleNamespace(

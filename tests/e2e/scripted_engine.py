@@ -25,6 +25,10 @@ class ScriptedEngine(ThreadingHTTPServer):
         self.replies: list[str | Callable[[], str]] = []
         self.habit: list[str] = []
         self.requests: list[dict[str, Any]] = []
+        self.documents: list[dict[str, Any]] = []
+        """Choices that are answered first, each as one JSON document instead of a stream."""
+        self.breaks_off = False
+        """Whether a stream ends behind its text, without a finish reason and without [DONE]."""
 
     @property
     def url(self) -> str:
@@ -53,12 +57,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(
             json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         )
+        if self.server.documents:
+            document = {"choices": [self.server.documents.pop(0)]}
+            self._answer("application/json", json.dumps(document).encode())
+            return
         text = self.server.say()
         chunks = (
             {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
         )
         lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + ["data: [DONE]\n\n"]
+        lines = lines[:1] if self.server.breaks_off else lines
         self._answer("text/event-stream", "".join(lines).encode())
 
     def _answer(self, content_type: str, body: bytes) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.errors import (
     ContextOverflow,
+    EngineBrokeOff,
     EngineError,
     EngineHung,
     EngineNotReady,
@@ -245,7 +246,7 @@ async def test_close_streams_breaks_a_reader_off() -> None:
         ),
         (Script([b"<html>"], status="502 Bad Gateway"), EngineRequestFailed, "answers 502"),
         (Script([b'{"error":"no"}'], status="400 Bad Request"), EngineRequestFailed, "no"),
-        (Script([STREAM[:300]]), EngineUnreachable, "closed the connection in the middle"),
+        (Script([STREAM[:300]]), EngineBrokeOff, "closed the connection in the middle"),
         (Script([STREAM[:300]], broken=True), EngineUnreachable, "connection .* broke"),
         (Script([b"data: {nonsense\n\n"]), EngineRequestFailed, "not JSON"),
         (Script([b"data: [1]\n\n"]), EngineRequestFailed, "not a chat completion"),
@@ -438,9 +439,10 @@ def test_an_engines_own_words_in_an_error_are_short() -> None:
         {"choices": [{"delta": "x"}]},
         {"choices": [{"delta": {"content": 5}}]},
         {"choices": [{"delta": {}, "finish_reason": ["stop"]}]},
-        {"usage": "x"},
-        {"timings": ["x"]},
-        {"model": {}},
+        {"choices": [{"delta": {"content": {"text": "x"}}}]},
+        {"choices": [{"delta": {"content": [5]}}]},
+        {"choices": [{"delta": {"content": [{"type": "text", "text": 5}]}}]},
+        {"choices": [{"message": "x"}]},
     ],
 )
 async def test_an_odd_chunk_is_an_error_of_the_engine(chunk: dict[str, Any]) -> None:
@@ -448,4 +450,93 @@ async def test_an_odd_chunk_is_an_error_of_the_engine(chunk: dict[str, Any]) -> 
         chat = client(script)
         with pytest.raises(EngineRequestFailed, match="not a chat completion"):
             await read(chat)
+        await chat.aclose()
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"usage": "x"},
+        {"timings": ["x"]},
+        {"model": {}},
+        {"choices": None},
+        {"choices": [None]},
+        {"choices": [{"delta": None}]},
+        {"choices": [{"delta": {"content": None, "reasoning_content": None}}]},
+        {"choices": [{"delta": {"content": [None, {"type": "image_url", "image_url": {}}]}}]},
+        {"usage": {"prompt_tokens": "many", "prompt_tokens_details": 5}},
+    ],
+)
+async def test_what_a_reply_does_not_need_may_be_odd(chunk: dict[str, Any]) -> None:
+    lines = [f"data: {json.dumps(chunk)}\n\n".encode(), STREAM]
+    async with serve(Script(lines)) as script:
+        chat = client(script)
+        odd = (await read(chat))[1]
+        await chat.aclose()
+    async with serve(Script([STREAM])) as script:
+        chat = client(script)
+        assert odd == (await read(chat))[1]
+        await chat.aclose()
+
+
+async def test_content_may_come_in_parts() -> None:
+    parts = ["a", {"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "b"}]
+    whole = {"choices": [{"delta": {"content": parts}, "finish_reason": "stop"}]}
+    async with serve(Script([f"data: {json.dumps(whole)}\n\n".encode()])) as script:
+        chat = client(script)
+        completion = (await read(chat))[1]
+        await chat.aclose()
+    assert (completion.text, completion.reasoning) == ("ab", "Hm.")
+
+
+WHOLE = {
+    "object": "chat.completion",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 2},
+}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("reason", [None, "stop", "length"])
+async def test_a_whole_answer_instead_of_a_stream_is_read(
+    content_type: str, reason: str | None
+) -> None:
+    document = json.loads(json.dumps(WHOLE))
+    document["choices"][0]["finish_reason"] = reason
+    text = json.dumps(document, indent=1).encode()
+    script = Script([b"\n", text[:40], text[40:]], content_type=content_type)
+    async with serve(script):
+        chat = client(script)
+        pieces, completion = await read(chat)
+        await chat.aclose()
+    assert [piece.text for piece in pieces] == ["hello"]
+    assert (completion.finish_reason, completion.prompt_tokens) == (reason, 7)
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b'{"choices": [{"mess', "not JSON"),
+        (b'{"error": {"message": "no model", "code": 500}}', "no model"),
+        (b'{"object": "list", "choices": 5}', "not a chat completion"),
+        (b'{"choices": "' + b"x" * 2_000_000, "longer than"),
+    ],
+)
+async def test_a_whole_answer_that_is_none_is_an_error_with_a_cause(
+    body: bytes, complaint: str
+) -> None:
+    async with serve(Script([body])) as script:
+        chat = client(script)
+        with pytest.raises(EngineRequestFailed, match=complaint):
+            await read(chat)
+        await chat.aclose()
+
+
+async def test_a_message_at_the_end_of_a_stream_is_not_said_twice() -> None:
+    again = {"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}
+    first = {"choices": [{"delta": {"content": "hello"}}]}
+    lines = [f"data: {json.dumps(each)}\n\n".encode() for each in (first, again)]
+    async with serve(Script(lines)) as script:
+        chat = client(script)
+        assert (await read(chat))[1].text == "hello"
         await chat.aclose()

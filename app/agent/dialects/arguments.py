@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 
 from app.agent.actions import MAX_WAIT_S, Point
-from app.agent.dialects.base import Grid
+from app.agent.dialects.space import Space
 from app.agent.dialects.syntax import Value
 from app.errors import ActionOutOfBounds, ReplyUnparseable
 
-_POINT = re.compile(r"[\s\d.,;+\-()\[\]]*")
+_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_APART = r"[\s)\]]*(?:[,;]|\s)[\s(\[]*"
+_POINT = re.compile(rf"[\s(\[]*{_NUMBER}(?:{_APART}{_NUMBER}){{1,3}}[\s)\]]*")
+_POINT_TAGS = re.compile(r"</?(?:point|bbox)>|<\|box_(?:start|end)\|>")
 _WAIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z秒分钟小时]*)\s*")
 _UNITS = {
     "ms": 0.001,
@@ -19,7 +22,7 @@ _UNITS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "分", "分钟"), 60.0),
     **dict.fromkeys(("h", "hour", "hours", "小时"), 3600.0),
 }
-_MAX_POINT = 1_000
+_MAX_POINT = 200
 """Characters of a point that is written as a text."""
 
 
@@ -43,22 +46,28 @@ def app(arguments: Mapping[str, Value]) -> str:
     return name
 
 
-def point(arguments: Mapping[str, Value], key: str, grid: Grid) -> Point:
-    """A point or the centre of a box, in thousandths. Raises ActionOutOfBounds for fractions."""
+def point(arguments: Mapping[str, Value], key: str, space: Space) -> Point:
+    """A point or the centre of a box, in thousandths.
+
+    Raises ActionOutOfBounds for a place outside the space, and for fractions of it.
+    """
     value = arguments.get(key)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
         value = value[0]
-    if isinstance(value, str) and len(value) <= _MAX_POINT and _POINT.fullmatch(value):
-        value = _numbers(value)
+    if isinstance(value, str) and len(value) <= _MAX_POINT:
+        bare = _POINT_TAGS.sub(" ", value)
+        value = _numbers(bare) if _POINT.fullmatch(bare) else value
     if not isinstance(value, list) or len(value) not in (2, 4):
         raise ReplyUnparseable(f"{key} must be [x,y]")
     numbers = [_number(item, key) for item in value]
     if all(0 <= n <= 1 for n in numbers) and any(isinstance(item, float) for item in value):
-        raise ActionOutOfBounds(f"{key} must be in thousandths of the screen, not fractions")
+        unit = "pixels" if space.pixels else "thousandths of the screen"
+        raise ActionOutOfBounds(f"{key} must be in {unit}, not fractions")
     if len(numbers) == 4:
-        # Infinity, the sum of two huge sides, is beyond the edge like any other.
+        for corner in (numbers[:2], numbers[2:]):
+            space.point(*corner)  # raises for one that is not on the screen
         numbers = [(numbers[0] + numbers[2]) / 2, (numbers[1] + numbers[3]) / 2]
-    return grid.thousandths(numbers[0]), grid.thousandths(numbers[1])
+    return space.point(*numbers)
 
 
 def seconds(arguments: Mapping[str, Value], key: str) -> float:
@@ -73,8 +82,13 @@ def seconds(arguments: Mapping[str, Value], key: str) -> float:
     return min(max(_number(value, key), 0.0), MAX_WAIT_S)
 
 
+def millis(arguments: Mapping[str, Value], key: str) -> int:
+    """A time to hold the finger, given in seconds; between 0.3 and 10 s."""
+    return round(min(max(seconds(arguments, key), 0.3), 10.0) * 1000)
+
+
 def _numbers(written: str) -> list[Value]:
-    parts = re.findall(r"[-+]?\d+(?:\.\d+)?", written)
+    parts = re.findall(_NUMBER, written)
     return [float(part) if "." in part else int(part[:20]) for part in parts]
 
 

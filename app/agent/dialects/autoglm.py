@@ -8,24 +8,27 @@ leaves the conversation once its turn is answered, so that a request holds exact
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 from app.agent.actions import Finish
 from app.agent.dialects.autoglm_reply import (
-    GRID,
     MAX_REPLY,
+    THOUSANDTHS,
     parse_reply,
     plain_text,
     rest_behind,
     split_thinking,
 )
 from app.agent.dialects.base import Conversation, Part
+from app.agent.dialects.space import PictureRule, Size, Space, pixels_of
 from app.agent.dialects.syntax import CallError
 from app.agent.dialects.thought import ThoughtStream
 from app.agent.ports import Message
 from app.agent.step import Decision
-from app.errors import PolicyError, ReplyTruncated
+from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
 
 RECORD_HEADING = "** Done so far **"
 _THOUGHT_ENDS = ("</think>", "<answer>", "do(action", "finish(message")
@@ -34,21 +37,26 @@ _LONGEST_TAG = 8
 _CLOSES = ")）}"
 """What a call ends with. Nothing but such a character, or the two behind one, can make half a reply
 one that holds its action."""
-_CELL = 28
-_MIN_IMAGE, _MAX_IMAGE = 8, 4096
+_GLM4V = PictureRule(cell=28, min_cells=8, max_cells=4096)
+"""llama.cpp's clip.cpp for Glm4v."""
 LOOKS_FREE = 200_000
 """Characters of one reply that are looked through however short it is."""
 LOOKS_A_CHARACTER = 8
 """How often a longer reply may be looked through for its action before it is whole."""
 
 
+@dataclass(frozen=True)
 class AutoGlm:
     """See `Dialect`. Nothing of it depends on the size of AutoGLM: GLM-4.1V and others that are
-    asked with a prompt of this protocol speak it too."""
+    asked with a prompt of this protocol speak it too.
 
-    name = "autoglm"
-    prompt = "autoglm"
-    grid = GRID
+    With `pixels` the model says where in pixels of the picture that it was sent.
+    """
+
+    name: str = "autoglm"
+    prompt: str = "autoglm"
+    pictures: int = 1
+    pixels: bool = False
 
     def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
         """The protocol has no place for `told`; it stands as a line of its own before the rest."""
@@ -74,11 +82,14 @@ class AutoGlm:
         messages.append({"role": "user", "content": asked})
         return messages
 
-    def reading(self) -> AutoGlmReading:
-        return AutoGlmReading()
+    def reading(self, sent: Size | None = None) -> AutoGlmReading:
+        return AutoGlmReading(self._space(sent))
 
-    def read(self, text: str, *, truncated: bool = False) -> Decision:
-        return parse_reply(text, truncated=truncated)
+    def read(self, text: str, *, truncated: bool = False, sent: Size | None = None) -> Decision:
+        return parse_reply(text, truncated=truncated, space=self._space(sent))
+
+    def _space(self, sent: Size | None) -> Space:
+        return pixels_of(sent) if self.pixels else THOUSANDTHS
 
     def words(self, reply: str) -> str:
         """A model that knows only its protocol may say them by `finish`. None of it is executed,
@@ -103,10 +114,13 @@ class AutoGlm:
         return path.read_text(encoding="utf-8")
 
     def image_tokens(self, width: int, height: int) -> int:
-        """Cells of 28 x 28 pixels, sides rounded to whole cells, between 8 and 4096 of them
-        (llama.cpp's clip.cpp for Glm4v): 1080x2400 gives 3354."""
-        cells = max(1, round(width / _CELL)) * max(1, round(height / _CELL))
-        return min(max(cells, _MIN_IMAGE), _MAX_IMAGE)
+        """1080x2400 gives 3354."""
+        return _GLM4V.tokens(width, height)
+
+    def sent_size(self, width: int, height: int) -> Size:
+        """The phone's own pixels, as in training. The engine rounds the sides to whole cells, which
+        moves nothing by more than a thousandth."""
+        return width, height
 
 
 class AutoGlmReading:
@@ -117,7 +131,8 @@ class AutoGlmReading:
     over a little later than it might be, and at its end at the latest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, space: Space = THOUSANDTHS) -> None:
+        self._space = space
         self._shown = ThoughtStream("<think>", _THOUGHT_ENDS)
         self._reasoning: list[str] = []
         self._answer: list[str] = []
@@ -127,12 +142,15 @@ class AutoGlmReading:
         self._tagged = False
         self._thinks_again = False
         self._over_at = -1
+        self._only_reasoned = False
         self.examined = 0
         """Characters that were looked through for the action so far."""
 
     @property
     def text(self) -> str:
         answer = "".join(self._answer)
+        if self._only_reasoned:
+            return "".join(self._reasoning)
         if self._reasoning:
             # All of it is thought, whatever tags it quotes.
             return f"<think>{plain_text(''.join(self._reasoning))}</think>{answer}"
@@ -146,6 +164,14 @@ class AutoGlmReading:
     def behind(self) -> int:
         return self._length - self._over_at if self.over else 0
 
+    @property
+    def closed(self) -> bool:
+        try:
+            self._decision(truncated=True)
+        except (PolicyError, ReplyTruncated):
+            return False
+        return True
+
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
         (self._reasoning if reasoning else self._answer).append(piece)
         self._length += len(piece)
@@ -158,7 +184,19 @@ class AutoGlmReading:
         return piece if reasoning else self._shown.feed(piece)
 
     def decision(self, *, truncated: bool = False) -> Decision:
-        return parse_reply(self.text, truncated=truncated)
+        """A reply that came wholly as reasoning is read as one, if its action is its end."""
+        if self._reasoning and not truncated and not "".join(self._answer).strip():
+            reasoned = "".join(self._reasoning)
+            decision = parse_reply(reasoned, space=self._space)
+            behind = reasoned.rpartition(decision.answer)[2]
+            if re.search(r"\w", plain_text(behind)):
+                raise ReplyUnparseable("the reply goes on behind its action")
+            self._only_reasoned = True
+            return decision
+        return self._decision(truncated=truncated)
+
+    def _decision(self, *, truncated: bool) -> Decision:
+        return parse_reply(self.text, truncated=truncated, space=self._space)
 
     def _may_be_over(self, piece: str, reasoning: bool) -> bool:
         if reasoning:

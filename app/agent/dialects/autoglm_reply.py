@@ -32,7 +32,7 @@ from app.agent.actions import (
     Wait,
 )
 from app.agent.dialects import arguments as given
-from app.agent.dialects.base import Grid
+from app.agent.dialects.space import Space
 from app.agent.dialects.syntax import (
     Call,
     CallError,
@@ -44,7 +44,7 @@ from app.agent.dialects.syntax import (
 from app.agent.step import Decision
 from app.errors import AppError, ReplyTruncated, ReplyUnparseable, UnknownAction
 
-GRID = Grid(last=999)
+THOUSANDTHS = Space()
 _SPECIAL = re.compile(
     r"<\|(?:user|assistant|system|observation|endoftext|begin_of_box|end_of_box)\|>"
 )
@@ -60,7 +60,7 @@ MAX_REPLY = 50_000
 """Characters; a longer reply is not read."""
 
 
-def parse_reply(text: str, *, truncated: bool = False) -> Decision:
+def parse_reply(text: str, *, truncated: bool = False, space: Space = THOUSANDTHS) -> Decision:
     """Read a complete reply.
 
     `truncated` says that the engine stopped at its token limit (finish_reason "length").
@@ -69,7 +69,7 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
         ReplyTruncated: the reply was cut before a complete action.
         ReplyUnparseable: no action, or one that cannot be read.
         UnknownAction: an action that is not in the protocol.
-        ActionOutOfBounds: coordinates that are not thousandths of the screen.
+        ActionOutOfBounds: coordinates outside `space`.
     """
     if len(text) > MAX_REPLY:
         raise ReplyUnparseable(f"the reply is longer than {MAX_REPLY} characters")
@@ -79,6 +79,10 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
         calls = [call] if call else find_calls(answer)
     except CallError as exc:
         raise _unreadable(f"the action cannot be read: {exc}", truncated) from exc
+    if not calls and not truncated and (call := _behind_open_thought(text)):
+        return Decision(
+            plain_text(text[: call.start]), text[call.start : call.end], _build(call, space), text
+        )
     if not calls:
         raise _unreadable("the reply contains no action", truncated)
     last = calls[-1]
@@ -88,7 +92,22 @@ def parse_reply(text: str, *, truncated: bool = False) -> Decision:
     if call is None and last.name == "finish" and _amid_words(answer, last):
         raise ReplyUnparseable("finish(...) is in the middle of a sentence")
     thought = thinking or answer[: calls[0].start]
-    return Decision(plain_text(thought), answer[last.start : last.end], _build(last), text)
+    return Decision(plain_text(thought), answer[last.start : last.end], _build(last, space), text)
+
+
+def _behind_open_thought(text: str) -> Call | None:
+    """The `do(...)` that is the whole last line of a thought without end, made when the model
+    stopped. Never a finish: the model has not said that its thought is over."""
+    try:
+        calls = find_calls(text)
+    except CallError:
+        return None
+    if not calls or calls[-1].name != "do":
+        return None
+    last = calls[-1]
+    before = text[: last.start].rpartition("\n")
+    alone = before[1] and not before[2].strip() and not plain_text(text[last.end :])
+    return last if alone and _OPENS_WITH_THOUGHT.match(text) else None
 
 
 def holds_action(text: str) -> bool:
@@ -200,7 +219,7 @@ def _with_positional(call: Call, first: str) -> dict[str, Value]:
     return {**({first: call.positional[0]} if call.positional else {}), **call.keywords}
 
 
-def _build(call: Call) -> Action:
+def _build(call: Call, space: Space) -> Action:
     if call.name == "finish":
         return Finish(message=given.text(_with_positional(call, "message"), "message"))
     arguments = _with_positional(call, "action")
@@ -210,24 +229,24 @@ def _build(call: Call) -> Action:
     builder = _BUILDERS.get(re.sub(r"[\s_]", "", name).casefold())
     if builder is None:
         raise UnknownAction(f"unknown action {name[:80]!r}", f"Actions are: {_NAMES}.")
-    return builder(arguments)
+    return builder(arguments, space)
 
 
-_BUILDERS: dict[str, Callable[[Mapping[str, Any]], Action]] = {
-    "launch": lambda a: Launch(app=given.app(a)),
-    "tap": lambda a: Tap(element=given.point(a, "element", GRID), message=given.text(a, "message")),
-    "type": lambda a: TypeText(text=given.text(a, "text", required=True)),
-    "typename": lambda a: TypeText(text=given.text(a, "text", required=True)),
-    "swipe": lambda a: Swipe(start=given.point(a, "start", GRID), end=given.point(a, "end", GRID)),
-    "longpress": lambda a: LongPress(element=given.point(a, "element", GRID)),
-    "doubletap": lambda a: DoubleTap(element=given.point(a, "element", GRID)),
-    "back": lambda a: Back(),
-    "home": lambda a: Home(),
-    "wait": lambda a: Wait(seconds=given.seconds(a, "duration")),
-    "note": lambda a: Note(message=given.text(a, "message")),
-    "callapi": lambda a: CallApi(instruction=given.text(a, "instruction")),
-    "interact": lambda a: Interact(message=given.text(a, "message")),
-    "takeover": lambda a: TakeOver(message=given.text(a, "message")),
+_BUILDERS: dict[str, Callable[[Mapping[str, Any], Space], Action]] = {
+    "launch": lambda a, s: Launch(app=given.app(a)),
+    "tap": lambda a, s: Tap(element=given.point(a, "element", s), message=given.text(a, "message")),
+    "type": lambda a, s: TypeText(text=given.text(a, "text", required=True)),
+    "typename": lambda a, s: TypeText(text=given.text(a, "text", required=True)),
+    "swipe": lambda a, s: Swipe(start=given.point(a, "start", s), end=given.point(a, "end", s)),
+    "longpress": lambda a, s: LongPress(element=given.point(a, "element", s)),
+    "doubletap": lambda a, s: DoubleTap(element=given.point(a, "element", s)),
+    "back": lambda a, s: Back(),
+    "home": lambda a, s: Home(),
+    "wait": lambda a, s: Wait(seconds=given.seconds(a, "duration")),
+    "note": lambda a, s: Note(message=given.text(a, "message")),
+    "callapi": lambda a, s: CallApi(instruction=given.text(a, "instruction")),
+    "interact": lambda a, s: Interact(message=given.text(a, "message")),
+    "takeover": lambda a, s: TakeOver(message=given.text(a, "message")),
 }
 _NAMES = (
     "Launch, Tap, Type, Swipe, Long Press, Double Tap, Back, Home, Wait, Note, Call_API, Interact, "

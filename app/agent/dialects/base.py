@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from app.agent.dialects.space import Size as Size
 from app.agent.ports import Message
 from app.agent.step import Decision
 
@@ -23,8 +24,9 @@ Part = dict[str, Any]
 class Exchange:
     """One answered turn: the text that went with the picture, and the reply as it is kept.
 
-    `summary` is its line in the record, `tokens` what it takes in the context, and `goal` says
-    that its text is the one that holds a goal.
+    `summary` is its line in the record, `tokens` what it takes in the context, its picture left
+    out, and `goal` says that its text is the one that holds a goal. `picture` is what the model
+    saw, as long as its dialect keeps it.
     """
 
     user: str
@@ -32,6 +34,7 @@ class Exchange:
     summary: str = ""
     tokens: int = 0
     goal: bool = False
+    picture: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,6 @@ class Conversation:
     record: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The numbers in which a model says where: 0 at the left or upper edge, `last` at the other."""
-
-    last: int = 999
-
-    def thousandths(self, value: float) -> int:
-        """0 to 999, as actions have it; what lies beyond an edge is that edge."""
-        part = value if self.last == 999 else value * 999 / self.last
-        return round(min(max(part, 0.0), 999.0))
-
-
 class Reading(Protocol):
     """One reply while it is read. The cost of reading a reply is linear in its length."""
 
@@ -74,6 +65,10 @@ class Reading(Protocol):
     @property
     def behind(self) -> int:
         """Characters that came after the reply was over."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the reply shows by itself that it has come to its end."""
 
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
         """Take a piece of the reply and return what it adds to the thought, without tags.
@@ -97,32 +92,35 @@ class Dialect(Protocol):
         """The system prompt where the profile names none."""
 
     @property
-    def grid(self) -> Grid: ...
+    def pictures(self) -> int:
+        """How many pictures a request may hold, that of the turn that is asked included."""
 
     def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
         """The text of a turn. `told` is what the model has to know of its last action, `first`
         says that no turn before it holds this goal."""
 
     def assistant_text(self, thought: str, answer: str) -> str:
-        """A reply as it stays in the conversation; `answer` is the action as it was written."""
+        """A reply as it stays in the conversation; `answer` as in `Decision`."""
 
     def messages(
         self, conversation: Conversation, text: str, picture: Part | None
     ) -> list[Message]:
         """The messages of a request; the last one is the turn that is asked."""
 
-    def reading(self) -> Reading: ...
+    def reading(self, sent: Size | None = None) -> Reading:
+        """`sent` is the size of the picture that the reply is about."""
 
-    def read(self, text: str, *, truncated: bool = False) -> Decision:
+    def read(self, text: str, *, truncated: bool = False, sent: Size | None = None) -> Decision:
         """Read a complete reply.
 
         `truncated` says that the engine stopped at its token limit (finish_reason "length").
+        Without `sent` the places of a model that answers in pixels mean nothing; its words do.
 
         Raises:
             ReplyTruncated: the reply was cut before a complete action.
             ReplyUnparseable: no action, or one that cannot be read.
             UnknownAction: an action that is not in the protocol.
-            ActionOutOfBounds: coordinates that are not on the grid.
+            ActionOutOfBounds: coordinates that are not on the screen.
         """
 
     def words(self, reply: str) -> str:
@@ -133,6 +131,9 @@ class Dialect(Protocol):
 
     def grammar(self) -> str:
         """GBNF that lets only replies of this dialect come; "" where there is none."""
+
+    def sent_size(self, width: int, height: int) -> Size:
+        """The size in which a screen of so many pixels is sent."""
 
     def image_tokens(self, width: int, height: int) -> int:
         """Tokens that a picture of so many pixels takes in the context."""

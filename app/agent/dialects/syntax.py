@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Value = str | int | float | bool | None | list["Value"]
+Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
 MAX_NESTING = 8
 MAX_BROKEN = 100
+MAX_LINE = 2_000
+"""Characters behind a call that are looked at for a part of its text."""
 _HEAD = re.compile(
     r"""(?<![\w.])(?:
         (?P<call>do|finish)(?P<space>\s*)[(（]
@@ -29,7 +31,7 @@ _MEANT_AS_CALL = re.compile(r"""\s*(?:\w+\s*(?:=(?!=)|＝)|["'“‘*{\[［]|[)�
 _PROSE = re.compile(r"""[^()（）"'“‘=＝]*[)）]""")
 _SPACED_PROSE = re.compile(r"""[^()（）"“=＝]*[)）]""")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_CHAINED = re.compile(r"\.\w|[\[(]")
+_CHAINED = re.compile(r"\.\w|\(|\[(?!EOS\])")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _SPACE = re.compile(r"(?:\s|<\|(?:begin|end)_of_box\|>)*")
 _WORDS: dict[str, Value] = {
@@ -38,11 +40,21 @@ _WORDS: dict[str, Value] = {
     "None": None,
     "true": True,
     "false": False,
+    "null": None,
 }
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "\\": "\\", "/": "/", '"': '"', "'": "'"}
 _CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _PLAIN = {closing: re.compile(rf"[^{closing}\\]*") for closing in _CLOSING_QUOTE.values()}
 """What stands in a string up to its end or its next backslash, by the closing quote."""
+_CLOSES_TEXT = re.compile(r"\s*(?:[)）]|[,，]\s*(?:[)）]|[A-Za-z_]\w*\s*[=＝])|\Z)")
+"""What a quote stands before where it ends a text: the end of the call, or the next argument."""
+_CLOSES_ITEM = re.compile(r"\s*(?:[,，\]］)）}:]|\Z)")
+_ANYWHERE = re.compile("")
+"""The name of an action holds no quotes."""
+_STRUCTURE = re.compile(r"</?[A-Za-z_]+>|<\||[A-Za-z_]\w*[(（]|[{}]")
+"""What is not believed to be a part of a text whose quotes are not in order."""
+_ADDED = re.compile(r"""\s*\+\s*["'“‘]""")
+_POINT = re.compile(r"<(point|bbox)>([\d\s.,+-]{1,200})</\1>")
 _CLOSING_BRACKET = {"[": "]", "(": ")", "［": "]", "（": ")"}
 _FULL_WIDTH = {",": "，", ")": "）", "]": "］", "=": "＝"}
 _UTF16 = re.compile(r"u([0-9a-fA-F]{4})(?:\\u([0-9a-fA-F]{4}))?")
@@ -118,7 +130,7 @@ def _read_at(text: str, head: re.Match[str]) -> tuple[Call | None, int]:
     if head["stray"]:
         raise CallError(f"{head['stray']} is outside a call")
     if _MEANT_AS_CALL.match(text, head.end()):
-        call = _Reader(text, head.end()).read_call(head["call"], head.start())
+        call = Literals(text, head.end()).read_call(head["call"], head.start())
         return call, call.end
     # Prose such as "do (what is needed) first". With a quote or an = before the bracket closes it
     # is a call that lacks something, like do(Type, text="...").
@@ -152,10 +164,27 @@ def _read_json(text: str, start: int) -> tuple[Call | None, int]:
     return Call("finish", (), arguments, start, end), end
 
 
-class _Reader:
+def named_call_at(text: str, name: str, start: int, position: int) -> Call:
+    """The call `name(...)` whose arguments begin at `position`; raises CallError."""
+    return Literals(text, position).read_call(name, start)
+
+
+class Literals:
+    """Reads values from a position on. Raises CallError."""
+
     def __init__(self, text: str, position: int) -> None:
         self._text = text
         self._at = position
+        self._mended = False
+        """Whether a text held the quote that it stands in."""
+
+    def read_object(self) -> tuple[dict[str, Value], int]:
+        """A dictionary of texts to values as Python writes it, and where it ends."""
+        found = self._value(0)
+        if not isinstance(found, dict):
+            raise CallError("it is no object")
+        self._end_is_sure()
+        return found, self._at
 
     def read_call(self, name: str, start: int) -> Call:
         positional: list[Value] = []
@@ -165,7 +194,8 @@ class _Reader:
             if self._take(")"):
                 break
             key = self._keyword()
-            value = self._value(0)
+            names_it = key == "action" or (key is None and name == "do")
+            value = self._value(0, ends=_ANYWHERE if names_it else _CLOSES_TEXT)
             if key is None:
                 positional.append(value)
             elif key in keywords:
@@ -177,7 +207,15 @@ class _Reader:
                 raise CallError(f"expected , or ) after {key or 'an argument'}")
         if _CHAINED.match(self._text, self._at):
             raise CallError("a call must stand alone")
+        self._end_is_sure()
         return Call(name, tuple(positional), keywords, start, self._at)
+
+    def _end_is_sure(self) -> None:
+        """A text that holds its own quote may go on behind what looks like its end."""
+        if self._mended:
+            rest = self._text[self._at : self._at + MAX_LINE].partition("\n")[0]
+            if any(quote in rest for quote in _PLAIN):
+                raise CallError("a quote in a text hides where the text ends")
 
     def _keyword(self) -> str | None:
         begin = self._at
@@ -189,13 +227,18 @@ class _Reader:
         self._at = begin
         return None
 
-    def _value(self, depth: int) -> Value:
+    def _value(self, depth: int, ends: re.Pattern[str] = _CLOSES_ITEM) -> Value:
         self._skip_space()
         if depth > MAX_NESTING:
             raise CallError("too deeply nested")
         character = self._text[self._at : self._at + 1]
         if character in _CLOSING_QUOTE:
-            return self._string(_CLOSING_QUOTE[character])
+            return self._string(_CLOSING_QUOTE[character], ends)
+        if character == "{":
+            return self._dictionary(depth)
+        if point := _POINT.match(self._text, self._at):
+            self._at = point.end()
+            return point[2]
         if character in _CLOSING_BRACKET:
             return self._list(_CLOSING_BRACKET[character], depth)
         if number := _NUMBER.match(self._text, self._at):
@@ -220,18 +263,48 @@ class _Reader:
             if not self._take(",") and not self._peek(closing):
                 raise CallError(f"expected , or {closing}")
 
-    def _string(self, closing: str) -> str:
-        """A string up to its closing quote; raw newlines are part of it."""
+    def _dictionary(self, depth: int) -> dict[str, Value]:
+        self._at += 1
+        found: dict[str, Value] = {}
+        while True:
+            self._skip_space()
+            if self._literal("}"):
+                return found
+            key = self._value(depth + 1)
+            self._skip_space()
+            if not isinstance(key, str) or key in found or not self._literal(":"):
+                raise CallError("expected a key that stands once, and :")
+            found[key] = self._value(depth + 1)
+            self._skip_space()
+            if not self._literal(",") and self._text[self._at : self._at + 1] != "}":
+                raise CallError("expected , or }")
+
+    def _string(self, closing: str, ends: re.Pattern[str]) -> str:
+        """A string up to its closing quote; raw newlines are part of it.
+
+        A quote closes only before what can follow a string, given by `ends`; any other one is part
+        of it, as in text="the "best" of them".
+        """
         self._at += 1
         plain = _PLAIN[closing]
         parts: list[str] = []
+        mended = False
         while run := plain.match(self._text, self._at):
             parts.append(run.group())
             self._at = run.end()
             character = self._text[self._at : self._at + 1]
             self._at += 1
             if character == closing:
-                return "".join(parts)
+                if ends.match(self._text, self._at):
+                    text = "".join(parts)
+                    if mended and _STRUCTURE.search(text):
+                        raise CallError("a text holds quotes and what may be an action")
+                    return text
+                if _ADDED.match(self._text, self._at):
+                    raise CallError("texts cannot be added up")
+                self._mended = mended = True
+                parts.append(character)
+                continue
             if character != "\\" or self._at >= len(self._text):
                 break
             parts.append(self._escape())
@@ -253,6 +326,11 @@ class _Reader:
     def _skip_space(self) -> None:
         if space := _SPACE.match(self._text, self._at):
             self._at = space.end()
+
+    def _literal(self, character: str) -> bool:
+        found = self._text.startswith(character, self._at)
+        self._at += found
+        return found
 
     def _peek(self, character: str) -> bool:
         found = self._text[self._at : self._at + 1]

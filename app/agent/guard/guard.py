@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from app.agent.actions import Action, DoubleTap, LongPress, Swipe, Tap, TypeText
+from app.agent.actions import Action, DoubleTap, Drag, Key, LongPress, Swipe, Tap, TypeText
 from app.agent.guard.category import Category
 from app.agent.guard.rules import Finding, compiled, sensitive
 from app.agent.guard.scene import FREE, Ruling, Scene
 from app.visible import one_line
 
-_TOUCHES = (Tap, DoubleTap, LongPress, TypeText, Swipe)
+_TOUCHES = (Tap, DoubleTap, LongPress, TypeText, Swipe, Drag, Key)
+_LEAVING = ("recents", "volume_up", "volume_down")
+"""Keys that do nothing in the app in front."""
+_HARDWARE = ("power", "camera")
+"""Keys that need consent wherever they are pressed."""
 _SHADE = "com.android.systemui"
 _ALWAYS_THERE = ("android", _SHADE)
 """Packages of the shade and of system dialogs, which no list of apps would name."""
@@ -56,6 +60,9 @@ class Guard:
             finding = compiled(self._categories).finding(action, scene, thought, granted)
             if finding is not None:
                 return _ruling(finding, action, scene)
+            if isinstance(action, Key) and action.key in _HARDWARE:
+                asked = f"{_what(action, scene)}?"
+                return Ruling(confirm=asked, category="key", rule=f"key:{action.key}")
         if isinstance(action, Tap) and action.message:
             return Ruling(confirm=f"{_what(action, scene)}?", category="model")
         return FREE
@@ -77,6 +84,8 @@ class Guard:
 
     def _refusal(self, action: Action, package: str) -> str:
         if not self.allowed or not isinstance(action, _TOUCHES):
+            return ""
+        if isinstance(action, Key) and action.key in _LEAVING:
             return ""
         if package not in (*self.allowed, *_ALWAYS_THERE):
             return self._not_allowed(package)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from app.agent.actions import Action, Swipe, TypeText
+from app.agent.actions import Action, Drag, Key, Swipe, TypeText
 from app.agent.guard.category import Category, Lists, matching
 from app.agent.guard.label import Label
 from app.agent.guard.phrases import Entry, Kind, Phrases
@@ -82,7 +82,7 @@ class _Look:
         rules, scene = self.rules, self.scene
         typing = isinstance(self.action, TypeText)
         self.label = Label(scene.target, rules.fields if typing else rules.said)
-        slides = isinstance(self.action, Swipe)
+        slides = isinstance(self.action, Swipe | Drag)
         self.said = Thought() if typing else read(self.thought, rules.said, slides=slides)
         around = "\n".join(text[:300] for text in scene.nearby[:40])
         self.nearby = read(around.replace("?", "."), rules.said)
@@ -92,7 +92,9 @@ class _Look:
         loose = bool(place or matching(component, category.look_in))
         if isinstance(self.action, TypeText):
             return self._typing(category, component, place)
-        if isinstance(self.action, Swipe):
+        if isinstance(self.action, Key):
+            return self._pressing(category, component, place)
+        if isinstance(self.action, Swipe | Drag):
             return self._sliding(category, place)
         return self._touching(category, place, loose=loose)
 
@@ -104,14 +106,32 @@ class _Look:
             return _by(category, entry, "what the model says that it types into")
         elif place:
             return _at(category, place)
-        line_end = isinstance(self.action, TypeText) and self.action.text.endswith(("\n", "\r"))
-        if category.enter and line_end and matching(component, category.look_in):
+        assert isinstance(self.action, TypeText)
+        line_end = self.action.submit or self.action.text.endswith(("\n", "\r"))
+        if line_end:
+            return self._sending(category, component)
+        return None
+
+    def _sending(self, category: Category, component: str) -> Finding | None:
+        if category.enter and matching(component, category.look_in):
             return Finding(category, f"{category.name}:enter", "a line end, which may send")
         return None
 
+    def _pressing(self, category: Category, component: str, place: str) -> Finding | None:
+        """Enter does what the focused thing does: it sends a text or presses a button."""
+        assert isinstance(self.action, Key)
+        if self.action.key not in ("enter", "menu", "delete"):
+            return None
+        if self.action.key == "enter":
+            if finding := self._sending(category, component):
+                return finding
+            if entry := self.said.entry_of(category.name, known=False):
+                return _by(category, entry, "what the model says")
+        return _at(category, place) if place else None
+
     def _sliding(self, category: Category, place: str) -> Finding | None:
         swipe = self.action
-        assert isinstance(swipe, Swipe)
+        assert isinstance(swipe, Swipe | Drag)
         if self.label.known and len(self.scene.target) <= _SLIDERS:
             slider = read(self.scene.target, self.rules.said, slides=True)
             for intent in slider.intents:
@@ -158,7 +178,7 @@ class _Look:
         return None
 
 
-def _across(swipe: Swipe) -> bool:
+def _across(swipe: Swipe | Drag) -> bool:
     (x1, y1), (x2, y2) = swipe.start, swipe.end
     return abs(x2 - x1) > abs(y2 - y1)
 

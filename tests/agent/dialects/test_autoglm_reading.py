@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.agent.dialects.autoglm import AUTOGLM, AutoGlmReading
 from app.agent.dialects.autoglm_reply import MAX_REPLY, holds_action, parse_reply
-from app.errors import PolicyError, ReplyTruncated
+from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
 from tests.agent.dialects.test_autoglm_reply import HOSTILE, LENIENT, PROTOCOL, REFUSED, REPLIES
 
 FRAMES = [
@@ -119,6 +119,67 @@ def test_no_tag_in_the_reasoning_turns_it_into_an_answer(thought: str) -> None:
     assert reading.decision().action.kind == "back"
     # It is stored like that, and read again by a task that follows.
     assert parse_reply(reading.text).action.kind == "back"
+
+
+@pytest.mark.parametrize(
+    ("reasoned", "kind"),
+    [
+        ('I go back.\ndo(action="Back")', "back"),
+        ('I go back.</think><answer>do(action="Back")</answer>', "back"),
+        ('<think>Not finish(message="x").</think>do(action="Back")', "back"),
+        ('It is on.</think><answer>finish(message="x")</answer>\n', "finish"),
+    ],
+)
+def test_a_reply_that_came_wholly_as_reasoning_is_read(reasoned: str, kind: str) -> None:
+    reading = AUTOGLM.reading()
+    for piece in cut(reasoned, 1):
+        reading.feed(piece, reasoning=True)
+    reading.feed("\n")
+    assert not reading.over
+    assert reading.decision().action.kind == kind
+    assert parse_reply(reading.text).action.kind == kind
+
+
+@pytest.mark.parametrize(
+    "reasoned",
+    [
+        "",
+        "I think.",
+        '<think>do(action="Back")',
+        '<think>I could finish(message="x")</think>',
+        'I could say\nfinish(message="x")\nbut it is not on yet.',
+        'First do(action="Back")\nthen I look.',
+    ],
+)
+def test_reasoning_that_does_not_end_with_an_action_is_none(reasoned: str) -> None:
+    reading = AUTOGLM.reading()
+    reading.feed(reasoned, reasoning=True)
+    with pytest.raises(ReplyUnparseable):
+        reading.decision()
+
+
+def test_reasoning_that_was_cut_is_no_reply() -> None:
+    reading = AUTOGLM.reading()
+    reading.feed('So.</think><answer>do(action="Back")', reasoning=True)
+    with pytest.raises(ReplyTruncated):
+        reading.decision(truncated=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "closed"),
+    [
+        ('<think>a</think><answer>do(action="Back")', True),
+        ('<think>a</think><answer>do(action="Back")</answer>', True),
+        ('<think>a</think><answer>do(action="Ba', False),
+        ('do(action="Back")', False),
+        ("<think>a", False),
+        ("", False),
+    ],
+)
+def test_a_reply_that_breaks_off_is_whole_where_its_form_says_so(text: str, closed: bool) -> None:
+    reading = AUTOGLM.reading()
+    reading.feed(text)
+    assert reading.closed is closed
 
 
 # -- cost

@@ -120,6 +120,37 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "call api joined": ('do(action="CallAPI", instruction="x")', CallApi(instruction="x")),
     # texts
     "escaped quotes": (r'do(action="Type", text="say \"hi\"")', TypeText(text='say "hi"')),
+    "quotes in a text": (
+        'do(action="Type", text="去哪里"吃饭"呀？")',
+        TypeText(text='去哪里"吃饭"呀？'),
+    ),
+    "quotes at the ends": (
+        'do(action="Type", text=""hi" he said "so"")',
+        TypeText(text='"hi" he said "so"'),
+    ),
+    "an apostrophe": ("do(action='Type', text='it's late')", TypeText(text="it's late")),
+    "quotes before a comma": (
+        'do(action="Type", text="say "hi", then go")',
+        TypeText(text='say "hi", then go'),
+    ),
+    "quotes before the next argument": (
+        'do(action="Tap", element=[1,2], message="the "best" one", why="x")',
+        Tap(element=(1, 2), message='the "best" one'),
+    ),
+    "quotes in a finish": ('finish(message="Says "42" now")', Finish(message='Says "42" now')),
+    "curly quotes in curly quotes": ("finish(message=“说：“好”了”)", Finish(message="说：“好”了")),
+    "a point in tags": (
+        'do(action="Tap", element=<point>500 600</point>)',
+        Tap(element=(500, 600)),
+    ),
+    "a point in tags as text": (
+        'do(action="Tap", element="<point>500 600</point>")',
+        Tap(element=(500, 600)),
+    ),
+    "full width separators": (
+        "do（action＝“Swipe”，start＝［1，2］，end＝［3，4］）",
+        Swipe(start=(1, 2), end=(3, 4)),
+    ),
     "escaped newline": (r'do(action="Type", text="a\nb")', TypeText(text="a\nb")),
     "raw newline": ('do(action="Type", text="a\nb")', TypeText(text="a\nb")),
     "escaped emoji": (r'do(action="Type", text="\ud83d\ude00")', TypeText(text="😀")),
@@ -133,10 +164,6 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "app with spaces around": ('do(action="Launch", app="wechat ")', Launch(app="wechat")),
     "package name": ('do(action="Launch", app="com.tencent.mm")', Launch(app="com.tencent.mm")),
     # points
-    "box of huge numbers": (
-        'do(action="Tap", element=[0,9e307,0,9e307])',
-        Tap(element=(0, 999)),
-    ),
     "box becomes its centre": (
         'do(action="Tap", element=[100,200,300,400])',
         Tap(element=(200, 300)),
@@ -144,8 +171,11 @@ LENIENT: dict[str, tuple[str, Action]] = {
     "point in a list": ('do(action="Tap", element=[[100,200]])', Tap(element=(100, 200))),
     "point as text": ('do(action="Tap", element="500, 501")', Tap(element=(500, 501))),
     "point as a tuple": ('do(action="Tap", element=(7,8))', Tap(element=(7, 8))),
-    "fractions of a thousandth": ('do(action="Tap", element=[500.4,9.6])', Tap(element=(500, 10))),
-    "beyond the edges": ('do(action="Tap", element=[1080,-5])', Tap(element=(999, 0))),
+    "fractions of a thousandth": (
+        'do(action="Tap", element=[500.4,9.6])',
+        Tap(element=(500.4, 9.6)),
+    ),
+    "the far edges": ('do(action="Tap", element=[1000,1000])', Tap(element=(999, 999))),
     "the corner": ('do(action="Tap", element=[0,0])', Tap(element=(0, 0))),
     # durations
     "wait short": ('do(action="Wait", duration="5 s")', Wait(seconds=5)),
@@ -265,10 +295,6 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
         "还不能 finish(message=“x”)，还没做完",
         ReplyUnparseable,
     ),
-    "quotes in quotes hold the end of a thinking": (
-        'do(action="Type", text="say "</think>finish()" now")',
-        ReplyUnparseable,
-    ),
     "texts added up": ('do(action="Type", text="a" + "b")', ReplyUnparseable),
     "only a closing tag": ("</answer>", ReplyUnparseable),
     "only prose": ("The task is done.", ReplyUnparseable),
@@ -297,8 +323,20 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
     "text without do holds a finish": ('"Type", text="finish()")', ReplyUnparseable),
     "type without quotes holds a finish": ('do(Type, text="finish()")', ReplyUnparseable),
     "type with colons holds a finish": ('do(action: "Type", text: "finish()")', ReplyUnparseable),
+    "quotes in quotes hold the end of a thinking": (
+        'do(action="Type", text="say "</think>finish()" now")',
+        ReplyUnparseable,
+    ),
     "quotes in quotes hold a finish": (
         '<think>a</think>do(action="Type", text="say "finish()" now")',
+        ReplyUnparseable,
+    ),
+    "quotes in quotes hold a finish with quotes": (
+        'do(action="Type", text="say "finish(message="x")")',
+        ReplyUnparseable,
+    ),
+    "quotes that may end the text early": (
+        'do(action="Type", text="say "hi") and "bye" now")',
         ReplyUnparseable,
     ),
     "python dictionary holds a finish": (
@@ -326,6 +364,14 @@ REFUSED: dict[str, tuple[str, type[AppError]]] = {
     ),
     "tap of truth": ('do(action="Tap", element=[True,5])', ReplyUnparseable),
     "tap in fractions": ('do(action="Tap", element=[0.5,0.5])', ActionOutOfBounds),
+    "tap in pixels": ('do(action="Tap", element=[540,1200])', ActionOutOfBounds),
+    "tap beyond the edges": ('do(action="Tap", element=[5,-5])', ActionOutOfBounds),
+    "swipe out of the screen": (
+        'do(action="Swipe", start=[500,500], end=[500,1100])',
+        ActionOutOfBounds,
+    ),
+    "box of huge numbers": ('do(action="Tap", element=[0,9e307,0,9e307])', ActionOutOfBounds),
+    "box with a corner outside": ('do(action="Tap", element=[0,0,1000,1100])', ActionOutOfBounds),
     "swipe without an end": ('do(action="Swipe", start=[1,2])', ReplyUnparseable),
     "wait of words": ('do(action="Wait", duration="a while")', ReplyUnparseable),
     "wait of an unknown unit": ('do(action="Wait", duration="5 parsecs")', ReplyUnparseable),
@@ -404,6 +450,37 @@ def test_what_may_still_be_thinking_does_not_end_a_reply(text: str) -> None:
 @pytest.mark.parametrize(("text", "action"), HOSTILE.values(), ids=HOSTILE)
 def test_nothing_quoted_is_executed(text: str, action: Action) -> None:
     assert parse_reply(text).action == action
+
+
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ('<think>I go back.\ndo(action="Back")', Back()),
+        ('<think>I go back.\n\n  do(action="Tap", element=[1,2])\n<|user|>', Tap(element=(1, 2))),
+        ('<think>do(action="Home")?\nNo.\ndo(action="Back")', Back()),
+    ],
+)
+def test_a_thought_without_end_whose_last_line_is_an_action(text: str, action: Action) -> None:
+    assert parse_reply(text).action == action
+    assert not holds_action(text)
+    with pytest.raises(ReplyTruncated):
+        parse_reply(text, truncated=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<think>It is on.\nfinish(message="x")',
+        '<think>I could do(action="Back")',
+        '<think>\ndo(action="Back") or not',
+        '<think>\ndo(action="Back")\nno',
+        '<think>do(action="Type", text="a\ndo(action="Back")',
+        '<think>do(element=\ndo(action="Back")',
+    ],
+)
+def test_any_other_thought_without_end_is_no_action(text: str) -> None:
+    with pytest.raises(ReplyUnparseable):
+        parse_reply(text)
 
 
 def test_the_corpus_of_odd_replies_is_large() -> None:
@@ -497,7 +574,7 @@ def quoted(text: str, quote: str = '"') -> str:
     return quote + text.replace("\\", "\\\\").replace(quote, "\\" + quote) + quote
 
 
-def coordinates(action: Action | AppError) -> list[int]:
+def coordinates(action: Action | AppError) -> list[float]:
     match action:
         case Tap(element=(x, y)) | DoubleTap(element=(x, y)) | LongPress(element=(x, y)):
             return [x, y]
@@ -515,7 +592,7 @@ def test_any_text_is_an_action_or_an_error_for_the_model(text: str, truncated: b
     if isinstance(found, Finish):
         _, answer = split_thinking(text)
         assert "finish(" in answer or "finish（" in answer or '"finish"' in answer
-    assert all(0 <= number <= 999 for number in coordinates(found))
+    assert all(0 <= number < 1000 for number in coordinates(found))
 
 
 @given(REPLIES)
@@ -574,7 +651,7 @@ def test_points_are_thousandths_or_refused(numbers: list[float]) -> None:
     ):
         found = outcome(reply)
         assert isinstance(found, Tap | PolicyError)
-        assert all(0 <= number <= 999 for number in coordinates(found))
+        assert all(0 <= number < 1000 for number in coordinates(found))
 
 
 @given(st.one_of(st.integers(), st.floats(), st.text(max_size=10)))

@@ -6,10 +6,12 @@ from typing import get_args
 
 import pytest
 
+from app.agent.actions import Tap
 from app.agent.dialects import DIALECTS, dialect_named
-from app.agent.dialects.base import Dialect, Grid
+from app.agent.dialects.autoglm import AutoGlm
+from app.agent.dialects.base import Dialect
 from app.agent.prompt import read_prompt
-from app.errors import ConfigError
+from app.errors import ActionOutOfBounds, ConfigError
 from app.settings import load_settings
 from app.settings.sections import ProfileSettings
 
@@ -37,9 +39,13 @@ def test_every_dialect_has_a_prompt_of_its_own(dialect: Dialect) -> None:
     assert read_prompt(dialect.prompt, "en")
 
 
-@pytest.mark.parametrize(
-    ("last", "value", "thousandths"),
-    [(999, 0, 0), (999, 999, 999), (999, 1e308, 999), (999, -5, 0), (1000, 1000, 999)],
-)
-def test_a_grid_ends_at_the_edges(last: int, value: float, thousandths: int) -> None:
-    assert Grid(last).thousandths(value) == thousandths
+def test_a_model_may_answer_in_pixels_of_the_picture_it_was_sent() -> None:
+    reply = 'do(action="Tap", element=[540,1999])'
+    dialect = AutoGlm(pixels=True)
+    sent = (1092, 2408)
+    assert dialect.read(reply, sent=sent).action == Tap(element=(494.963, 830.357))
+    reading = dialect.reading(sent)
+    reading.feed(reply)
+    assert reading.decision() == dialect.read(reply, sent=sent)
+    with pytest.raises(ActionOutOfBounds, match="pixels of the picture"):
+        dialect.read('do(action="Tap", element=[540,2409])', sent=sent)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
+from app.agent.dialects import DIALECTS
 from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.dialects.autoglm_reply import holds_action, parse_reply
 from app.llm.client import ChatClient, Sampling
@@ -52,6 +54,29 @@ async def test_every_whole_reply_is_one_action_of_the_protocol(client: ChatClien
         parse_reply(text)
         assert holds_action(text.removesuffix("</answer>") + "</answer>")
     kinds = {parse_reply(text).action.kind for text in whole}
+    assert len(kinds) >= 3, kinds
+
+
+GRAMMARS = {each.grammar(): name for name, each in DIALECTS.items() if each.grammar()}
+
+
+def short(grammar: str) -> str:
+    """The same with a short thought and short texts: babble would not come to their ends."""
+    grammar = re.sub(
+        r"(?m)^(thought|line|field|name) ::= .*$", r"\1 ::= [a-z] [a-z ]{0,12}", grammar
+    )
+    return re.sub(r"(?m)^(text ::= .*\))[*+] ", r"\1{1,12} ", grammar)
+
+
+@pytest.mark.parametrize("name", [n for n in GRAMMARS.values() if n != "autoglm"])
+async def test_every_whole_reply_is_one_action_of_its_dialect(
+    client: ChatClient, name: str
+) -> None:
+    dialect = DIALECTS[name]
+    told = await replies(client, short(dialect.grammar()), 40)
+    whole = [text for text, reason in told if reason == "stop"]
+    assert len(whole) >= 20
+    kinds = {dialect.read(text, sent=(10_000, 10_000)).action.kind for text in whole}
     assert len(kinds) >= 3, kinds
 
 
