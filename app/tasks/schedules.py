@@ -16,7 +16,15 @@ from typing import Annotated, Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy import Connection, Select, Text, delete, select, type_coerce, update
 
 from app.errors import (
@@ -32,7 +40,7 @@ from app.tasks.cron import local_zone, trigger
 from app.tasks.database import Database, schedules, upsert
 from app.tasks.models import OPEN, Shown, Task, TaskError
 from app.tasks.new_task import NewTask
-from app.tasks.stored import body_of
+from app.tasks.stored import body_of, time_of
 
 log = logging.getLogger(__name__)
 
@@ -130,18 +138,18 @@ class Schedule(BaseModel):
     missed: Missed = "skip"
     enabled: bool = True
     id: str
-    created_at: datetime
-    last_run_at: datetime | None = None
+    created_at: AwareDatetime
+    last_run_at: AwareDatetime | None = None
     last_tasks: dict[str, str] = {}
     """The last task of each entry of `devices`; of "" when there is none."""
     last_error: TaskError | None = None
-    next_run_at: datetime | None = None
+    next_run_at: AwareDatetime | None = None
 
 
 class ScheduleRecord(Schedule):
     """A schedule as it is stored: what another version wrote is read as far as it can be."""
 
-    armed_at: datetime
+    armed_at: AwareDatetime
     """Runs up to this time were seen to, or were before the schedule was changed."""
     owner: str = ""
     """The name of the access token that added it."""
@@ -341,6 +349,7 @@ def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
     body = body_of(row["body"])
     try:
         record = ScheduleRecord.model_validate(body)
+        record.id = row["id"]
         record.wanted()
     except ValidationError as exc:
         why = exc.errors()[0]
@@ -352,7 +361,7 @@ def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
 
 def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> ScheduleRecord:
     log.warning("schedule %s cannot be read and is switched off: %s", row["id"], why)
-    created_at = datetime.fromisoformat(row["created_at"])
+    created_at = time_of(row["created_at"])
     error = RecordDamaged(
         f"The schedule cannot be read: {why}"[:500],
         "Change it with PATCH /schedules/{id}, or remove it.",
