@@ -66,6 +66,11 @@ class Background:
             self._woken.clear()
             try:
                 pause = await self._round()
+            except asyncio.CancelledError as exc:
+                job = asyncio.current_task()
+                if job is not None and job.cancelling():
+                    raise
+                pause = self._failed(exc)  # what it waited for was cancelled, and not this job
             except Exception as exc:  # whatever it was, the next round may go well
                 pause = self._failed(exc)
             else:
@@ -74,7 +79,7 @@ class Background:
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
 
-    def _failed(self, exc: Exception) -> float:
+    def _failed(self, exc: BaseException) -> float:
         self._faults += 1
         pause: float = min(FIRST_PAUSE_S * 2 ** min(self._faults - 1, 10), self._longest_pause_s)
         if self._faults == 1:

@@ -81,3 +81,20 @@ def test_it_may_be_closed_after_its_event_loop() -> None:
 
     asyncio.run(start())
     asyncio.run(job.close())
+
+
+async def test_what_a_round_waits_for_may_be_cancelled_without_ending_the_job() -> None:
+    count, done = 0, asyncio.Event()
+
+    async def round() -> float:
+        nonlocal count
+        count += 1
+        if count == 1:
+            shared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            shared.cancel()
+            await shared
+        done.set()
+        return 60.0
+
+    await rounds_of(Background("the test", round, 0.002), done)
+    assert count == 2

@@ -39,10 +39,11 @@ class Consent:
         if isinstance(action, Launch):
             scene, ruling = _scene_of(step), await self._launch_ruling(action)
         else:
+            scene, ruling = await self._judged(step, action)
+            # Last, since reading the labels may have taken seconds.
             if await self._sight.moved_on(step.observation):
                 step.remark = MOVED_ON
                 return Next()
-            scene, ruling = await self._judged(step, action)
         if ruling.refuse:
             step.remark = ruling.refuse
             return Next(ruling.refuse, action)

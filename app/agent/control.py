@@ -40,10 +40,16 @@ class Control:
         self._hands_off.set()
 
     async def pause(self) -> None:
-        """Ask for a pause; returns once nothing acts on the phone any more."""
+        """Ask for a pause; returns once nothing acts on the phone any more, or the pause was taken
+        back before that."""
         self._released.clear()
         self._wanted.set()
-        await self._stands.wait()
+        ends = [asyncio.ensure_future(each.wait()) for each in (self._stands, self._released)]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
 
     def resume(self) -> None:
         self._wanted.clear()

@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from app.api.event_stream import event_stream
 from app.api.tasks import TaskId
-from app.errors import InputError
+from app.errors import DiskFull, InputError
 from app.events import Event
 from app.tasks.models import Step
 from app.tasks.reading import Reading
@@ -48,8 +48,14 @@ def record_routes(reading: Reading) -> APIRouter:
     async def export_task(task_id: TaskId) -> StreamingResponse:
         """All of a task as one zip: records, screenshots, a page that replays it, chat turns."""
         # The file has no name, so that nothing is left of it however the answer ends.
-        file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
-        task = await reading.export(task_id, file)
+        try:
+            file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
+            task = await reading.export(task_id, file)
+        except OSError as exc:
+            raise DiskFull(
+                f"the export could not be written: {exc.strerror}",
+                f"There must be room in {tempfile.gettempdir()}, or set TMPDIR to another folder.",
+            ) from exc
         headers = {
             "Content-Disposition": f'attachment; filename="phonepilot-{task.id}.zip"',
             "Content-Length": str(file.tell()),

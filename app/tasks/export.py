@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import IO, Any
@@ -45,14 +45,23 @@ def write_export(
     dialect: Dialect,
 ) -> None:
     """Write the zip file; `pictures` are the screenshots that were kept, by step, and `dialect` is
-    that of the model."""
+    that of the model. One that is removed meanwhile is left out. Raises OSError."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        there = {number for number, path in pictures.items() if _add(archive, number, path)}
         archive.writestr("task.json", task.model_dump_json(indent=1))
         archive.writestr("steps.jsonl", _lines(step.model_dump(mode="json") for step in steps))
-        archive.writestr("chat.jsonl", _lines(_chat(task, steps, pictures, dialect)))
-        archive.writestr("index.html", _page(task, steps, pictures))
-        for number, path in pictures.items():
-            archive.write(path, _picture(number), zipfile.ZIP_STORED)
+        archive.writestr("chat.jsonl", _lines(_chat(task, steps, there, dialect)))
+        archive.writestr("index.html", _page(task, steps, there))
+
+
+def _add(archive: zipfile.ZipFile, number: int, path: Path) -> bool:
+    """Put a screenshot into the archive; False when there is none."""
+    try:
+        jpeg = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    archive.writestr(_picture(number), jpeg, zipfile.ZIP_STORED)
+    return True
 
 
 def _lines(rows: Iterator[Any]) -> str:
@@ -64,7 +73,7 @@ def _picture(number: int) -> str:
 
 
 def _chat(
-    task: Task, steps: Sequence[Step], pictures: Mapping[int, Path], dialect: Dialect
+    task: Task, steps: Sequence[Step], pictures: Collection[int], dialect: Dialect
 ) -> Iterator[dict[str, Any]]:
     """Each decision with all exchanges before it: texts as they were, and the one picture."""
     past: list[Exchange] = []
@@ -82,7 +91,7 @@ def _chat(
         past.append(Exchange(text, reply, step.summary))
 
 
-def _page(task: Task, steps: Sequence[Step], pictures: Mapping[int, Path]) -> str:
+def _page(task: Task, steps: Sequence[Step], pictures: Collection[int]) -> str:
     """All texts are foreign and escaped; there is no script, and none could run."""
     title = escape(task.goal)
     said = escape(f"{task.status}, {task.stop_reason or ''}: {task.message}")
@@ -115,6 +124,9 @@ def _mark(step: Step) -> Iterator[str]:
     """Rings where the finger went, in per cent of the picture."""
     for key in ("element", "start", "end"):
         point = (step.action or {}).get(key)
-        if isinstance(point, list | tuple) and len(point) == 2:
-            x, y = (float(part) / 10 for part in point)
+        if not isinstance(point, list | tuple) or len(point) != 2:
+            continue
+        x, y = point
+        if isinstance(x, int | float) and isinstance(y, int | float):  # a row may be damaged
+            x, y = x / 10, y / 10
             yield f'<b style="left:{x:.1f}%;top:{y:.1f}%"></b>'

@@ -6,10 +6,9 @@ whoever wrote it. `Step.raw` alone is what the model sent, untouched.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel
 
 from app.agent.outcome import Mode, StopReason
 from app.agent.step import QuestionKind
@@ -54,7 +53,7 @@ class OpenQuestion(BaseModel):
     label: Shown = ""
     said: Shown = ""
     thought: Shown = ""
-    asked_at: datetime
+    asked_at: AwareDatetime
     timeout_s: float
     """Without an answer for this many seconds the question counts as refused."""
 
@@ -93,9 +92,9 @@ class Task(BaseModel):
     """Told to whoever gave the task and to admins."""
     secret_fields: Literal["password", "any"] = "password"
     question: OpenQuestion | None = None
-    created_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
     steps: int = 0
     restarts: int = 0
     """How often the service was ended while the task was running."""
@@ -119,7 +118,7 @@ class Step(BaseModel):
     raw: str = ""
     error: TaskError | None = None
     remark: Shown = ""
-    started_at: datetime
+    started_at: AwareDatetime
     timings_ms: dict[str, float] = {}
     tokens: dict[str, int] = {}
     screenshot: str = ""

@@ -11,14 +11,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from app.errors import RecordDamaged
 from app.request_body import RequestBody
 from app.tasks.cron import local_zone, trigger
 from app.tasks.models import Shown, TaskError
 from app.tasks.new_task import NewTask
-from app.tasks.stored import body_of
+from app.tasks.stored import body_of, time_of
 
 log = logging.getLogger(__name__)
 
@@ -107,18 +115,18 @@ class Schedule(BaseModel):
     missed: Missed = "skip"
     enabled: bool = True
     id: str
-    created_at: datetime
-    last_run_at: datetime | None = None
+    created_at: AwareDatetime
+    last_run_at: AwareDatetime | None = None
     last_tasks: dict[str, str] = {}
     """The last task of each entry of `devices`; of "" when there is none."""
     last_error: TaskError | None = None
-    next_run_at: datetime | None = None
+    next_run_at: AwareDatetime | None = None
 
 
 class ScheduleRecord(Schedule):
     """A schedule as it is stored: what another version wrote is read as far as it can be."""
 
-    armed_at: datetime
+    armed_at: AwareDatetime
     """Runs up to this time were seen to, or were before the schedule was changed."""
     owner: str = ""
     """The name of the access token that added it."""
@@ -144,6 +152,7 @@ def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
     try:
         record = ScheduleRecord.model_validate(body)
         record.wanted()
+        record.id = row["id"]
     except ValidationError as exc:
         why = exc.errors()[0]
         place = ".".join(str(part) for part in why["loc"])
@@ -154,7 +163,7 @@ def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
 
 def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> ScheduleRecord:
     log.warning("schedule %s cannot be read and is switched off: %s", row["id"], why)
-    created_at = datetime.fromisoformat(row["created_at"])
+    created_at = time_of(row["created_at"])
     error = RecordDamaged(
         f"The schedule cannot be read: {why}"[:500],
         "Change it with PATCH /schedules/{id}, or remove it.",

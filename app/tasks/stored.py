@@ -77,9 +77,14 @@ def task_row(record: TaskRecord) -> dict[str, Any]:
 
 
 def task_from(row: Mapping[str, Any]) -> TaskRecord:
-    """The task of a row with `id`, `created_at`, `status` and `body`; a damaged one if need be."""
+    """The task of a row with `id`, `created_at`, `status` and `body`; a damaged one if need be.
+
+    It is known by the row's id whatever the body says: steps and pictures are found by it.
+    """
     try:
-        return TaskRecord.model_validate(row["body"])
+        record = TaskRecord.model_validate(row["body"])
+        record.id = row["id"]
+        return record
     except ValidationError as exc:
         log.warning("the record of task %s is damaged: %s", row["id"], exc.errors()[0]["msg"])
         return _damaged(row)
@@ -103,8 +108,8 @@ def _damaged(row: Mapping[str, Any]) -> TaskRecord:
         max_steps=0,
         timeout_s=0.0,
         lang="en",
-        created_at=_time(row["created_at"]),
-        ended_at=_time(row["created_at"]),
+        created_at=time_of(row["created_at"]),
+        ended_at=time_of(row["created_at"]),
         allowed_apps=[],
     )
 
@@ -113,11 +118,13 @@ def is_damaged(task: Task) -> bool:
     return task.error is not None and task.error.code == DAMAGED.code
 
 
-def _time(text: Any) -> datetime:
+def time_of(text: Any) -> datetime:
+    """A time in a row, with its zone; the year 1970 for what is none."""
     try:
-        return datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return datetime.fromtimestamp(0, UTC)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def step_from(number: int, body: Any) -> Step:

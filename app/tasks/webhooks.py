@@ -19,14 +19,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from pydantic import AwareDatetime, BaseModel
+from sqlalchemy import ColumnElement, Connection, Text, and_, delete, select, type_coerce, update
 
 from app import __version__
 from app.background import Background
 from app.errors import InputError
 from app.tasks.database import Database, deliveries, upsert
-from app.tasks.stored import TaskRecord
+from app.tasks.stored import TaskRecord, body_of
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Delivery(BaseModel):
     id: str
     url: str
     payload: str
-    due_at: datetime
+    due_at: AwareDatetime
     attempts: int = 0
 
 
@@ -181,21 +181,27 @@ class Webhooks:
         }
 
     async def _due(self) -> tuple[list[Delivery], datetime | None]:
-        """(what is due now, when the next one after that is)."""
+        """(what is due now, when the next one after that is). A row that cannot be read is dropped,
+        so that it keeps nothing else from being told."""
         now = datetime.now(UTC)
-        query = select(deliveries.c.body).order_by(deliveries.c.due_at)
+        query = select(deliveries.c.id, type_coerce(deliveries.c.body, Text))
+        query = query.order_by(deliveries.c.due_at)
         ready = query.where(deliveries.c.due_at <= now.isoformat()).limit(_LOOKED_AT)
         later = query.where(deliveries.c.due_at > now.isoformat()).limit(1)
 
-        def read(connection: Connection) -> tuple[list[Any], list[Any]]:
-            return (
-                [*connection.execute(ready).scalars()],
-                [*connection.execute(later).scalars()],
+        def read(connection: Connection) -> tuple[list[Delivery], datetime | None]:
+            due, next_one = (
+                [(name, _delivery(name, body)) for name, body in connection.execute(rows)]
+                for rows in (ready, later)
             )
+            for name, found in (*due, *next_one):
+                if found is None:
+                    connection.execute(delete(deliveries).where(deliveries.c.id == name))
+            # In place of a dropped one, the next one is looked for at once.
+            times = [found.due_at if found else now for _, found in next_one]
+            return [found for _, found in due if found], next(iter(times), None)
 
-        due, next_one = await self._database.call(read)
-        first = Delivery.model_validate(next_one[0]).due_at if next_one else None
-        return [Delivery.model_validate(row) for row in due], first
+        return await self._database.call(read)
 
     async def _keep(self, delivery: Delivery) -> None:
         kept = upsert(deliveries, _row(delivery), "id")
@@ -212,6 +218,16 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "due_at": delivery.due_at.isoformat(),
         "body": delivery.model_dump(mode="json"),
     }
+
+
+def _delivery(name: str, body: Any) -> Delivery | None:
+    try:
+        found = Delivery.model_validate(body_of(body))
+        urlsplit(found.url)
+    except ValueError as exc:
+        log.error("webhook %s cannot be read and is dropped: %s", name, type(exc).__name__)
+        return None
+    return found
 
 
 def _is_still(delivery: Delivery) -> ColumnElement[bool]:

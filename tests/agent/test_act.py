@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from app.adb.ui_dump import ShownText
 from app.agent.conduct import Conduct
 from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.guard import Category, Guard
@@ -147,6 +149,34 @@ async def test_what_is_there_when_the_finger_falls_is_judged_not_what_was_there_
     assert (await scene.run()).reason == "refused"
     assert device.calls == []
     assert "looking again" in scene.notebook.steps[0].remark
+
+
+class ComesUpWhileLabelsAreRead(RememberingDevice):
+    """A phone that takes its time for the labels; meanwhile the checkout comes up."""
+
+    async def shown_texts(self) -> Sequence[ShownText]:
+        if self.app is SHOP:
+            return []
+        await asyncio.sleep(0.1)
+        self.app = SHOP
+        return [ShownText("Next", (0, 500, 1080, 700), False, False, True)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '<think>I pay attention.</think><answer>do(action="Tap", element=[500,250])</answer>',
+        '<think>x</think><answer>do(action="Tap", element=[500,250])</answer>',
+    ],
+)
+async def test_what_comes_up_while_the_labels_are_read_is_judged_too(reply: str) -> None:
+    person, conduct = asking(NO, guard=Guard([replace(PAY, look_in=("org.notes/*",))]))
+    device = ComesUpWhileLabelsAreRead(app=App("org.notes", "Notes", ".Main"))
+    scene = Scene(ScriptedChat(reply, TAP, DONE), device, conduct=conduct)
+    assert (await scene.run()).reason == "refused"
+    assert device.calls == []
+    assert "looking again" in scene.notebook.steps[0].remark
+    assert [question.category for question in person.asked] == ["pay"]
 
 
 async def test_an_app_that_is_not_allowed_and_comes_up_meanwhile_is_not_touched() -> None:

@@ -86,3 +86,20 @@ async def test_pause_resume_pause_before_the_gate_is_a_pause() -> None:
     assert not gate.done()
     control.resume()
     await asyncio.wait_for(gate, 5)
+
+
+async def test_a_pause_that_is_taken_back_while_the_phone_is_touched_is_not_waited_for() -> None:
+    control, touched = Control(), asyncio.Event()
+
+    async def loop() -> None:
+        await touched.wait()
+        await control.gate()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(loop())
+    pausing = asyncio.create_task(control.pause())
+    await asyncio.sleep(0)
+    control.resume()
+    touched.set()
+    await asyncio.wait_for(pausing, 5)
+    running.cancel()

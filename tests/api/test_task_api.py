@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from app.api.errors import install_error_handlers
+from app.api.task_records import record_routes
 from app.api.tasks import task_routes
 from app.errors import DeviceNotFound
 from app.tasks.database import Database
@@ -72,6 +75,7 @@ async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
     app = FastAPI()
     install_error_handlers(app)
     app.include_router(task_routes(runner))
+    app.include_router(record_routes(runner.reading))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield http, store
@@ -181,3 +185,18 @@ async def test_a_request_that_failed_may_be_repeated_with_its_key(
         assert (await http.post("/tasks", json=nowhere, headers=headers)).status_code == 404
     made = await http.post("/tasks", json={"goal": "Turn on Wi-Fi"}, headers=headers)
     assert made.status_code == 202
+
+
+async def test_an_export_for_which_there_is_no_room_says_so(
+    api: tuple[httpx.AsyncClient, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http, _ = api
+    made = (await http.post("/tasks", json={"goal": "Open Notes"})).json()
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    answer = await http.get(f"/tasks/{made['id']}/export")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk_full")
+    assert tempfile.gettempdir() in answer.json()["error"]["hint"]

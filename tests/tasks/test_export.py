@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,3 +105,21 @@ def test_no_text_becomes_markup(tmp_path: Path, text: str, more: str) -> None:
     assert not {"script", "img", "iframe", "object"} & tags.seen
     assert tags.handlers == []
     assert re.search(r"default-src 'none'", page)
+
+
+def test_a_picture_that_is_removed_meanwhile_is_left_out(tmp_path: Path) -> None:
+    kept, gone = tmp_path / "1.jpg", tmp_path / "2.jpg"
+    kept.write_bytes(JPEG)
+    steps = [step(number, '<answer>do(action="Back")</answer>') for number in (1, 2)]
+    write_export(tmp_path / "task.zip", task("x"), steps, {1: kept, 2: gone}, AUTOGLM)
+    with zipfile.ZipFile(tmp_path / "task.zip") as archive:
+        assert [name for name in archive.namelist() if "jpg" in name] == ["screenshots/1.jpg"]
+        page = archive.read("index.html").decode()
+        assert "screenshots/1.jpg" in page
+        assert "screenshots/2.jpg" not in page + archive.read("chat.jsonl").decode()
+
+
+@pytest.mark.parametrize("point", [["x", 1], [[], 1], [None, None], 7])
+def test_a_place_that_is_damaged_in_the_record_has_no_ring(tmp_path: Path, point: Any) -> None:
+    damaged = step(1, "x", action={"kind": "tap", "element": point})
+    assert "<b style" not in exported(tmp_path, "x", [damaged], (1,))["index.html"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from app.tasks.database import Database
+from app.tasks.database import FILE, Database
 from app.tasks.heartbeat import Heartbeat
 from app.tasks.models import Step
 from app.tasks.recovery import MAX_RESTARTS, left_open
 from app.tasks.secrets import Secrets
-from app.tasks.store import Store
+from app.tasks.store import Store, TaskFilter
 from app.tasks.stored import TaskRecord
 
 WITHIN_S = 600.0
@@ -102,3 +104,31 @@ async def test_a_service_tells_when_it_was_last_alive(tmp_path: Path) -> None:
     last = Heartbeat(tmp_path).last()
     assert last is not None
     assert abs((datetime.now(UTC) - last).total_seconds()) < 60
+
+
+@pytest.mark.parametrize(
+    ("task", "step"),
+    [
+        ({"created_at": "2026-11-29T00:00:00"}, {}),
+        ({"id": "../another"}, {}),
+        ({}, {"started_at": "2026-11-29T00:00:00"}),
+    ],
+)
+async def test_an_odd_row_of_an_open_task_does_not_keep_the_service_from_starting(
+    store: Store, tmp_path: Path, task: dict[str, Any], step: dict[str, Any]
+) -> None:
+    now = datetime.now(UTC)
+    await recovered(
+        store,
+        steps=(Step(number=1, app="Notes", width=1, height=1, started_at=now),),
+        status="running",
+    )
+    with sqlite3.connect(tmp_path / FILE) as database:
+        for table, wish in (("tasks", task), ("steps", step)):
+            ((body,),) = database.execute(f"SELECT body FROM {table}")
+            odd = json.dumps(json.loads(body) | wish)
+            database.execute(f"UPDATE {table} SET body = ?", [odd])
+    (listed,) = await store.list_tasks(TaskFilter(), 10)
+    assert listed.id == "07"
+    left = await left_open(store, Secrets({}), WITHIN_S, now)
+    assert [each.id for each in left.open] == ([] if "created_at" in task else ["07"])

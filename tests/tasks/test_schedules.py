@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from app.errors import DeviceNotFound, InputError, ScheduleNotFound, TaskNotFound
 from app.tasks import schedules as schedules_module
 from app.tasks.cron import trigger
-from app.tasks.database import Database
+from app.tasks.database import FILE, Database
 from app.tasks.models import Task
 from app.tasks.new_task import NewTask
 from app.tasks.schedule import Change, NewSchedule, Schedule, ScheduleRecord
@@ -256,3 +257,19 @@ async def test_a_bad_change_changes_nothing(scene: tuple[Schedules, Tasks]) -> N
 def test_a_schedule_names_its_phones_itself(task: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="devices"):
         new(task=task)
+
+
+async def test_an_odd_row_is_one_schedule_that_is_off(
+    scene: tuple[Schedules, Tasks], tmp_path: Path
+) -> None:
+    schedules, _ = scene
+    odd, damaged, well = [(await schedules.add(new())).id for _ in range(3)]
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute(
+            "UPDATE schedules SET body = json_set(body, '$.id', 'x') WHERE id = ?", [odd]
+        )
+        database.execute(
+            "UPDATE schedules SET body = '{', created_at = '?' WHERE id = ?", [damaged]
+        )
+    found = {each.id: each.enabled for each in await schedules.list()}
+    assert found == {odd: True, damaged: False, well: True}

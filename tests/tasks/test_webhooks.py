@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import insert, literal_column
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.access_tokens import webhook_secret
@@ -287,3 +288,16 @@ async def test_a_receiver_that_is_slow_delays_nobody_else(database: Database, se
     assert 0 < len(waiting) <= 2
     for writer in waiting:
         writer.close()
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"url": 7}'])
+async def test_one_that_cannot_be_read_keeps_nothing_else_from_being_told(
+    database: Database, secret: str, body: str
+) -> None:
+    for name, due_at in (("due", "2026-01-01"), ("later", "2999-01-01")):
+        row = {"id": name, "due_at": due_at, "body": literal_column(repr(body))}
+        await database.call(lambda c, row=row: c.execute(insert(deliveries).values(row)))  # type: ignore[misc]
+    async with receiver() as hook, running(database, secret) as webhooks:
+        await webhooks.tell("task.ended", task(hook.url))
+        await hook.until(1)
+        await until(lambda: _is_empty(database))
