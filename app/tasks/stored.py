@@ -84,6 +84,8 @@ def task_from(row: Mapping[str, Any]) -> TaskRecord:
     try:
         record = TaskRecord.model_validate(row["body"])
         record.id = row["id"]
+        if record.question is not None:  # version 1 counted from 1 again in each run
+            record.asked = max(record.asked, record.question.number)
         return record
     except ValidationError as exc:
         log.warning("the record of task %s is damaged: %s", row["id"], exc.errors()[0]["msg"])

@@ -132,3 +132,14 @@ async def test_an_odd_row_of_an_open_task_does_not_keep_the_service_from_startin
     assert listed.id == "07"
     left = await left_open(store, Secrets({}), WITHIN_S, now)
     assert [each.id for each in left.open] == ([] if "created_at" in task else ["07"])
+
+
+async def test_the_number_of_a_question_that_version_1_left_open_is_not_used_again(
+    store: Store,
+) -> None:
+    question = {
+        "number": 3, "kind": "confirmation", "text": "Pay?", "asked_at": before(JUST_NOW),
+        "timeout_s": 300,
+    }  # fmt: skip
+    found = await recovered(store, status="needs_confirmation", question=question)
+    assert (found.question, found.asked) == (None, 3)
