@@ -163,7 +163,7 @@ def test_what_cannot_be_compared_is_told_before_anything_starts(
     assert "--mmproj is missing" in error(check(checkpoint, mmproj=None)).message
     assert "is not a folder" in error(check(tmp_path / "none")).message
     words = ["models", "check", "autoglm-phone-9b", "--checkpoint", str(checkpoint)]
-    assert "is not here" in error(CliRunner().invoke(app, words)).message
+    assert "is not installed" in error(CliRunner().invoke(app, words)).message
 
 
 def test_a_correlation_is_one_over_the_tokens_that_are_told() -> None:
