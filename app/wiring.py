@@ -128,7 +128,6 @@ def categories_of(settings: Settings) -> tuple[Category, ...]:
             words=lists.words,
             labels=lists.labels,
             fields=lists.fields,
-            remember=lists.remember == "page",
             enter=lists.enter,
         )
         for name, lists in load_guard(settings.guard).items()

@@ -227,7 +227,7 @@ def test_own_guard_lists_add_to_the_shipped_ones(tmp_path: Path) -> None:
     path = tmp_path / "guard.toml"
     path.write_text(
         '[pay]\nask_in = ["org.mine/*"]\n[pay.words]\nen = ["splurge"]\nnl = ["betaal"]\n'
-        '[garden]\ntitle = "watering"\nremember = "page"\n[garden.words]\nen = ["water"]\n',
+        '[garden]\ntitle = "watering"\nenter = true\n[garden.words]\nen = ["water"]\n',
         encoding="utf-8",
     )
     shipped = load_guard(load().guard)
@@ -236,7 +236,7 @@ def test_own_guard_lists_add_to_the_shipped_ones(tmp_path: Path) -> None:
     assert mine["pay"].ask_in == (*shipped["pay"].ask_in, "org.mine/*")
     assert mine["pay"].words["en"] == (*shipped["pay"].words["en"], "splurge")
     assert mine["pay"].words["nl"] == ("betaal",)
-    assert (mine["garden"].title, mine["garden"].remember) == ("watering", "page")
+    assert (mine["garden"].title, mine["garden"].enter) == ("watering", True)
     assert {name: mine[name] for name in shipped if name != "pay"} == {
         name: lists for name, lists in shipped.items() if name != "pay"
     }
@@ -258,7 +258,7 @@ def test_guard_categories_and_entries_can_be_switched_off(tmp_path: Path) -> Non
         ("[pay.words]\nen = 'pay'", "guard.toml: pay.words.en", "words"),
         ("[pay.words]\nEnglish = ['pay']", "guard.toml: pay.words.English", ""),
         ("pay = 5", "guard.toml: pay", ""),
-        ("[pay]\nremember = 'always'", "guard.toml: pay.remember", ""),
+        ("[pay]\nenter = 'always'", "guard.toml: pay.enter", ""),
         ("[garden.words]\nen = ['water']", "guard.toml: garden: a category of your own", "pay"),
         ("[garden", "not valid TOML", ""),
     ],

@@ -101,7 +101,6 @@ class Consent:
             step.remark = VOID
             return Next(said)
         self._voided = 0
-        self._conduct.guard.grant(ruling, scene)
         step.answer = said
         return "allowed"
 

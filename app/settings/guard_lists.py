@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
@@ -23,7 +23,6 @@ class GuardCategory(Section):
     """One table of guard.toml; its comments say what each key means."""
 
     title: str = ""
-    remember: Literal["no", "page"] | None = None
     enter: bool = False
     ask_in: Words = ()
     look_in: Words = ()
@@ -74,7 +73,6 @@ def _joined(base: GuardCategory, added: GuardCategory) -> GuardCategory:
         languages = dict.fromkeys((*ours, *theirs))
         update[key] = {each: (*ours.get(each, ()), *theirs.get(each, ())) for each in languages}
     update["title"] = added.title or base.title
-    update["remember"] = added.remember or base.remember
     update["enter"] = added.enter or base.enter
     return base.model_copy(update=update)
 

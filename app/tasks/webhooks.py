@@ -13,6 +13,8 @@ import hashlib
 import hmac
 import json
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,7 +22,18 @@ from urllib.parse import urlsplit
 
 import httpx
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import ColumnElement, Connection, Text, and_, delete, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    case,
+    delete,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 
 from app import __version__
 from app.background import Background
@@ -35,7 +48,6 @@ RETRIES_S = (5, 30, 120, 900, 3600, 6 * 3600, 24 * 3600)
 TIMEOUT_S = 10.0
 _TOGETHER, _TO_ONE_HOST = 16, 2
 """Deliveries under way at a time, and of those to one receiver."""
-_LOOKED_AT = 500
 _IDLE_S = 3600.0
 SECRET_PREFIX = "whsec_"
 
@@ -113,20 +125,12 @@ class Webhooks:
         """
         due, next_at = await self._due()
         for delivery in due:
-            host = urlsplit(delivery.url).netloc
-            if delivery.id in self._under_way or self._busy_with(host) >= _TO_ONE_HOST:
-                continue
-            if len(self._under_way) >= _TOGETHER:
-                break
-            attempt = asyncio.create_task(self._attempt(delivery), name=host)
+            attempt = asyncio.create_task(self._attempt(delivery), name=_host(delivery.url))
             self._under_way[delivery.id] = attempt
             attempt.add_done_callback(partial(self._done, delivery.id))
         if next_at is None:
             return _IDLE_S
         return min(_IDLE_S, max(0.05, (next_at - datetime.now(UTC)).total_seconds()))
-
-    def _busy_with(self, host: str) -> int:
-        return sum(attempt.get_name() == host for attempt in self._under_way.values())
 
     def _done(self, name: str, attempt: asyncio.Task[None]) -> None:
         del self._under_way[name]
@@ -181,27 +185,51 @@ class Webhooks:
         }
 
     async def _due(self) -> tuple[list[Delivery], datetime | None]:
-        """(what is due now, when the next one after that is). A row that cannot be read is dropped,
-        so that it keeps nothing else from being told."""
+        """(what may begin now, when something else is due).
+
+        A row that cannot be read is dropped, so that it keeps nothing else from being told.
+        """
         now = datetime.now(UTC)
-        query = select(deliveries.c.id, type_coerce(deliveries.c.body, Text))
-        query = query.order_by(deliveries.c.due_at)
-        ready = query.where(deliveries.c.due_at <= now.isoformat()).limit(_LOOKED_AT)
-        later = query.where(deliveries.c.due_at > now.isoformat()).limit(1)
+        text = type_coerce(deliveries.c.body, Text)
+        readable = func.json_valid(text) == 1
+        url = case((readable, deliveries.c.body["url"].as_string()))
+        ready = (
+            select(deliveries.c.id, url)
+            .where(deliveries.c.due_at <= now.isoformat())
+            .order_by(deliveries.c.due_at)
+        )
+        later = select(func.min(deliveries.c.due_at)).where(deliveries.c.due_at > now.isoformat())
 
         def read(connection: Connection) -> tuple[list[Delivery], datetime | None]:
-            due, next_one = (
-                [(name, _delivery(name, body)) for name, body in connection.execute(rows)]
-                for rows in (ready, later)
-            )
-            for name, found in (*due, *next_one):
-                if found is None:
+            # All that are due are passed over by address, so that however many wait for one
+            # receiver, those of the others are seen. Only the few that may begin are loaded.
+            found, dropped = list[Delivery](), False
+            for name in self._chosen(connection.execute(ready)):
+                body = select(text).where(deliveries.c.id == name)
+                delivery = _delivery(name, connection.execute(body).scalar())
+                if delivery is None:
                     connection.execute(delete(deliveries).where(deliveries.c.id == name))
+                    dropped = True
+                else:
+                    found.append(delivery)
             # In place of a dropped one, the next one is looked for at once.
-            times = [found.due_at if found else now for _, found in next_one]
-            return [found for _, found in due if found], next(iter(times), None)
+            return found, now if dropped else _time(connection.execute(later).scalar())
 
         return await self._database.call(read)
+
+    def _chosen(self, due: Iterable[Any]) -> list[str]:
+        """The ids of those that may begin: a few for each receiver, and not too many at a time."""
+        free = _TOGETHER - len(self._under_way)
+        busy = Counter(attempt.get_name() for attempt in [*self._under_way.values()])
+        chosen: list[str] = []
+        for name, url in due:
+            if len(chosen) >= free:
+                break
+            host = _host(url)
+            if name not in self._under_way and busy[host] < _TO_ONE_HOST:
+                busy[host] += 1
+                chosen.append(name)
+        return chosen
 
     async def _keep(self, delivery: Delivery) -> None:
         kept = upsert(deliveries, _row(delivery), "id")
@@ -210,6 +238,25 @@ class Webhooks:
     async def _drop(self, delivery: Delivery) -> None:
         gone = delete(deliveries).where(_is_still(delivery))
         await self._database.call(lambda c: c.execute(gone))
+
+
+def _host(url: Any) -> str:
+    """Whose the deliveries to an address are; "" where it cannot be read."""
+    try:
+        return urlsplit(url).netloc if isinstance(url, str) else ""
+    except ValueError:
+        return ""
+
+
+def _time(text: Any) -> datetime | None:
+    """When the next one is due; at once where that cannot be read."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return datetime.now(UTC)
+    return found if found.tzinfo else datetime.now(UTC)
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:

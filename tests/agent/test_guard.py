@@ -31,7 +31,7 @@ PAY = Category(
     ask_in=("com.paypal.*", "*/*checkout*"),
     words={"en": ("pay", "place the order"), "zh": ("支付",)},
 )
-LOGIN = Category("accounts", "signing in", ("*/.login",), remember=True)
+LOGIN = Category("accounts", "signing in", ("*/.login",))
 SWIPE = Swipe(start=(1, 1), end=(2, 2))
 SLIDE = Swipe(start=(100, 900), end=(900, 905))
 
@@ -62,18 +62,6 @@ def test_looking_and_leaving_are_free(action: Action) -> None:
 )
 def test_the_models_own_words_count(thought: str, asked: bool) -> None:
     assert bool(Guard([PAY]).review(TAP, NOTES, thought).confirm) is asked
-
-
-def test_a_consent_holds_for_the_page_in_a_category_that_remembers_and_once_elsewhere() -> None:
-    guard = Guard([PAY, LOGIN])
-    login = Scene("com.bank", ".Login", "Bank")
-    for scene, again in ((login, False), (PAYPAL, True)):
-        ruling = guard.review(TAP, scene, "")
-        assert ruling.confirm
-        assert ruling.remembered is not again
-        guard.grant(ruling, scene)
-        assert bool(guard.review(TAP, scene, "").confirm) is again
-    assert guard.review(TAP, Scene("com.other", ".Login"), "").confirm
 
 
 def test_a_model_that_asks_by_itself_is_heard_when_no_rule_speaks() -> None:

@@ -53,7 +53,6 @@ def test_without_rules_the_table_fails() -> None:
 def test_no_text_breaks_the_rules(action: Action, scene: Scene, thought: str) -> None:
     guard = Guard(SHIPPED)
     ruling = guard.review(action, scene, thought)
-    guard.grant(ruling, scene)
     assert len(ruling.confirm) < 700
     assert "\n" not in ruling.confirm
     ruling.confirm.encode()
@@ -142,35 +141,3 @@ def test_labels_are_read_only_where_it_is_worth_a_second() -> None:
         assert guard.wants_labels(package, activity)
     for package in ("com.android.settings", "org.phonepilot.notes", "com.android.chrome"):
         assert not guard.wants_labels(package, ".Main")
-
-
-def test_a_consent_to_sign_in_holds_for_the_page() -> None:
-    assert {each.name for each in SHIPPED if each.remember} == {"accounts"}
-    scene, thought = Scene("com.example", ".Form"), "Tap Sign in."
-    guard = Guard(SHIPPED)
-    ruling = guard.review(TAP, scene, thought)
-    assert (ruling.category, ruling.remembered) == ("accounts", True)
-    guard.grant(ruling, scene)
-    assert not guard.review(TAP, scene, thought).confirm
-    assert guard.review(TAP, Scene("com.example", ".Other"), thought).confirm
-
-
-@pytest.mark.parametrize(
-    ("page", "first", "second"),
-    [
-        (
-            ("com.google.android.permissioncontroller", ".permission.ui.GrantPermissionsActivity"),
-            "Tap Allow, so that the camera app may take pictures.",
-            "Tap Allow, so that the torch may read messages.",
-        ),
-        (("com.android.settings", ".SubSettings"), "Tap USB debugging.", "Tap Unknown apps."),
-    ],
-)
-def test_a_consent_does_not_hold_for_what_android_shows_next_on_a_page_of_that_name(
-    page: tuple[str, str], first: str, second: str
-) -> None:
-    guard, scene = Guard(SHIPPED), Scene(*page)
-    ruling = guard.review(TAP, scene, first)
-    assert ruling.confirm
-    guard.grant(ruling, scene)
-    assert guard.review(TAP, scene, second).confirm

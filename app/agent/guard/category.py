@@ -18,8 +18,8 @@ class Category:
     patterns of package/activity in which a touch asks unless its label is known and harmless;
     `look_in` are those in which labels are worth reading; `free_in` are those to which the category
     does not apply. `words` are said by the model or stand on a button, `labels` only stand on a
-    button, `fields` name what is typed into. `remember` lets a consent hold for the page. `enter`
-    says that a typed line end may send in `look_in`.
+    button, `fields` name what is typed into. `enter` says that a typed line end may send in
+    `look_in`.
     """
 
     name: str
@@ -30,7 +30,6 @@ class Category:
     words: Lists = field(default_factory=dict)
     labels: Lists = field(default_factory=dict)
     fields: Lists = field(default_factory=dict)
-    remember: bool = False
     enter: bool = False
 
 

@@ -36,7 +36,6 @@ class Guard:
     ) -> None:
         self._categories = tuple(categories)
         self.allowed = dict(allowed or {})
-        self._granted: set[tuple[str, str, str]] = set()
 
     @property
     def has_rules(self) -> bool:
@@ -52,12 +51,7 @@ class Guard:
         if refusal := self._refusal(action, scene.package):
             return Ruling(refuse=refusal)
         if self._categories and isinstance(action, _TOUCHES):
-            granted = frozenset(
-                name
-                for name, package, activity in self._granted
-                if (package, activity) == (scene.package, scene.activity)
-            )
-            finding = compiled(self._categories).finding(action, scene, thought, granted)
+            finding = compiled(self._categories).finding(action, scene, thought)
             if finding is not None:
                 return _ruling(finding, action, scene)
             if isinstance(action, Key) and action.key in _HARDWARE:
@@ -76,11 +70,6 @@ class Guard:
     def wants_labels(self, package: str, activity: str) -> bool:
         """Whether the app or page is sensitive enough to read its labels, which takes a second."""
         return sensitive(self._categories, package, activity)
-
-    def grant(self, ruling: Ruling, scene: Scene) -> None:
-        """The person said yes; what may be remembered holds for this app and page."""
-        if ruling.remembered:
-            self._granted.add((ruling.category, scene.package, scene.activity))
 
     def _refusal(self, action: Action, package: str) -> str:
         if not self.allowed or not isinstance(action, _TOUCHES):
@@ -107,7 +96,6 @@ def _ruling(finding: Finding, action: Action, scene: Scene) -> Ruling:
         f"The rule saw {finding.seen}.",
         category=category.name,
         rule=finding.rule,
-        remembered=category.remember,
     )
 
 

@@ -34,14 +34,12 @@ class Rules:
     said: Phrases
     fields: Phrases
 
-    def finding(
-        self, action: Action, scene: Scene, thought: str, granted: frozenset[str]
-    ) -> Finding | None:
-        """The first category that speaks for this touch, those in `granted` left out."""
+    def finding(self, action: Action, scene: Scene, thought: str) -> Finding | None:
+        """The first category that speaks for this touch."""
         look = _Look(self, action, scene, thought)
         component = f"{scene.package}/{scene.activity}"
         for category in self.categories:
-            if category.name in granted or matching(component, category.free_in):
+            if matching(component, category.free_in):
                 continue
             if finding := look.judge(category, component):
                 return finding

@@ -30,15 +30,13 @@ class Ruling:
 
     The question says what the rule saw, never the model's words as if they were fact. `category`
     is a stable name ("pay"; "model" when only the model itself asks), `rule` the stable id of the
-    entry that matched ("pay:word:en:checkout"). `remembered` says that a consent may hold for the
-    same category on the same app and page for the rest of the task.
+    entry that matched ("pay:word:en:checkout").
     """
 
     confirm: str = ""
     refuse: str = ""
     category: str = ""
     rule: str = ""
-    remembered: bool = False
 
 
 FREE = Ruling()
