@@ -172,8 +172,8 @@ ROWS = (
         "succeeded",
         "finished",
         "signed in",
-        answers=(YES,),
-        asked=("confirmation",),
+        answers=(YES,) * 4,
+        asked=("confirmation",) * 4,
         changed={
             "logins": [{"package": "org.phonepilot.bank", "user": "ada", "password": "hunter2"}]
         },
