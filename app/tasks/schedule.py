@@ -201,6 +201,8 @@ def with_next(record: ScheduleRecord) -> ScheduleRecord:
 
 
 def next_run(record: ScheduleRecord, after: datetime) -> datetime | None:
+    """The first run after a time; a time to come, as of a clock that was wrong, counts as now."""
+    after = min(after, datetime.now(UTC))
     times = trigger(record.cron, record.timezone)
     found: datetime | None = times.get_next_fire_time(None, after)
     return found.astimezone(UTC) if found else None

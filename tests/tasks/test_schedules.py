@@ -273,3 +273,16 @@ async def test_an_odd_row_is_one_schedule_that_is_off(
         )
     found = {each.id: each.enabled for each in await schedules.list()}
     assert found == {odd: True, damaged: False, well: True}
+
+
+async def test_a_schedule_that_was_armed_in_a_wrong_future_does_not_keep_others_from_starting(
+    database: Database,
+) -> None:
+    first = Schedules(database, Tasks())
+    odd, fine = await first.add(new(name="odd")), await first.add(new(name="fine"))
+    await first._update(odd.id, {"armed_at": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)})
+    again = Schedules(database, Tasks())
+    await again.start()
+    assert [each.next_run_at is not None for each in await again.list()] == [True, True]
+    assert again._clock.get_job(fine.id) is not None
+    again.close()
