@@ -280,7 +280,7 @@ async def test_a_schedule_that_was_armed_in_a_wrong_future_does_not_keep_others_
 ) -> None:
     first = Schedules(database, Tasks())
     odd, fine = await first.add(new(name="odd")), await first.add(new(name="fine"))
-    await first._update(odd.id, {"armed_at": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)})
+    await first._update(odd.id, {"armed_at": datetime.max.replace(tzinfo=UTC)})
     again = Schedules(database, Tasks())
     await again.start()
     assert [each.next_run_at is not None for each in await again.list()] == [True, True]
