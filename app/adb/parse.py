@@ -23,11 +23,16 @@ _SIZE = re.compile(r"^\s*(Physical|Override) size:\s*(\d{1,5})x(\d{1,5})\s*$", r
 _DENSITY = re.compile(r"^\s*(Physical|Override) density:\s*(\d{1,5})\s*$", re.M)
 _COMPONENT = r"([A-Za-z_][\w.]*)/([\w.$]+)"
 _RESUMED = re.compile(
-    rf"\b(?:topResumedActivity|mResumedActivity|ResumedActivity)\s*[=:]\s*ActivityRecord\{{"
-    rf"[^}}\n]*?\su\d+\s{_COMPONENT}"
+    rf"^\s*(?:topResumedActivity|mResumedActivity|ResumedActivity)\s*[=:]\s*ActivityRecord\{{"
+    rf"[^}}\n]*?\su\d+\s{_COMPONENT}",
+    re.M,
 )
-_CURRENT_FOCUS = re.compile(rf"\bmCurrentFocus=Window\{{[^}}\n]*?\su\d+\s{_COMPONENT}\}}")
-_FOCUSED_APP = re.compile(rf"\bmFocusedApp=[^\n]*?ActivityRecord\{{[^}}\n]*?\su\d+\s{_COMPONENT}")
+"""At the beginning of a line, as in the next two: what stands later in one may be an app's own text,
+such as the label of its task."""
+_CURRENT_FOCUS = re.compile(rf"^\s*mCurrentFocus=Window\{{[^}}\n]*?\su\d+\s{_COMPONENT}\}}", re.M)
+_FOCUSED_APP = re.compile(
+    rf"^\s*mFocusedApp=[^\n]*?ActivityRecord\{{[^}}\n]*?\su\d+\s{_COMPONENT}", re.M
+)
 _INPUT_METHOD = re.compile(rf"^(?:\s*mId=)?{_COMPONENT}:?(?=\s|$)", re.M)
 _COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
 _WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")

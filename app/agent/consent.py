@@ -24,6 +24,11 @@ MOVED_ON = "The screen changed before the action was done; looking again."
 VOID = "The screen changed while the person was asked; the consent is void, looking again."
 
 
+KEEPS_MOVING = 2
+"""Consents in a row that came to nothing, after which another way is named: an advert or a video in
+the picture makes every one void."""
+
+
 class Consent:
     """Decides for one task."""
 
@@ -108,6 +113,8 @@ class Consent:
         hint = ""
         if self._voided:
             hint = "The screen changed while you were asked last time. This is the screen now."
+        if self._voided >= KEEPS_MOVING:
+            hint += " It keeps changing: do it by hand, then refuse and say that it is done."
         return Question(
             "confirmation" if ruling.confirm else "step",
             ruling.confirm or f"{action.describe()}?",

@@ -102,6 +102,15 @@ def test_the_cursor_is_told_by_the_phone_and_not_by_an_app() -> None:
     assert parse.keyboard(line.replace("2", "-1")).cursor is None
 
 
+def test_the_app_in_front_is_told_by_the_phone_and_not_by_an_app() -> None:
+    label = "  label=topResumedActivity=ActivityRecord{1 u0 org.notes/.Main t1}\n"
+    line = "    topResumedActivity=ActivityRecord{170d7fd u0 com.shop/.Checkout t57}\n"
+    found = parse.focus(label + line)
+    assert found is not None
+    assert (found.package, found.activity) == ("com.shop", ".Checkout")
+    assert parse.focus(label) is None
+
+
 def test_locked() -> None:
     assert parse.locked(output("window_policy_locked")) is True
     assert parse.locked("mShowingLockscreen=false mDreamingLockscreen=false") is False

@@ -83,6 +83,17 @@ async def test_consent_to_a_screen_that_has_gone_is_void_and_is_asked_for_again(
     assert "The screen changed" in person.asked[1].hint
 
 
+async def test_on_a_screen_that_keeps_moving_the_person_is_told_another_way() -> None:
+    person, conduct = asking(YES, YES, YES, Answer(False, "It is done."), guard=Guard([PAY]))
+    moving = [f"advert {number}".encode() for number in range(20)]
+    device = RememberingDevice(app=SHOP, screens=moving)
+    scene = Scene(ScriptedChat(TAP, TAP, TAP, TAP, DONE), device, conduct=conduct)
+    assert (await scene.run()).reason == "finished"
+    assert device.calls == []
+    hinted = ["by hand" in question.hint for question in person.asked]
+    assert hinted == [False, False, True, True]
+
+
 async def test_a_consent_is_not_spent_on_another_page() -> None:
     """Allowed in Notes; by the time of the answer a checkout page has come up."""
 
