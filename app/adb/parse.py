@@ -27,7 +27,7 @@ _RESUMED = re.compile(
     rf"[^}}\n]*?\su\d+\s{_COMPONENT}",
     re.M,
 )
-"""At the beginning of a line, as in the next two: what stands later in one may be an app's own text,
+"""At the beginning of a line, as in the next two: later in a line there may be an app's own text,
 such as the label of its task."""
 _CURRENT_FOCUS = re.compile(rf"^\s*mCurrentFocus=Window\{{[^}}\n]*?\su\d+\s{_COMPONENT}\}}", re.M)
 _FOCUSED_APP = re.compile(
