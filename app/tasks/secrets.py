@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +30,7 @@ from app.errors import (
 )
 from app.glimpses import Glimpses
 from app.tasks.ports import Phone
+from app.tasks.redaction import redacted
 
 PLACEHOLDER = re.compile(r"\{\{\s*secret:([A-Za-z0-9_-]{1,64})\s*\}\}")
 VARIABLE = "PHONEPILOT_SECRET_"
@@ -95,6 +95,17 @@ class Secrets:
 
     def _of_environment(self, name: str) -> str:
         return self._environ.get(VARIABLE + name.upper().replace("-", "_"), "")
+
+
+@dataclass(frozen=True)
+class Redacted:
+    """A text on the screen without the secrets in it; see `ShownText`."""
+
+    text: str
+    box: tuple[int, int, int, int]
+    focused: bool
+    clickable: bool
+    password: bool = False
 
 
 class DiscreetDevice:
@@ -178,16 +189,24 @@ class DiscreetDevice:
             shown = await self._device.shown_texts()
         except ScreenshotUnavailable:
             return None
-        return [each.box for each in shown if each.password or self._tells(each.text)]
+        return [
+            each.box for each in shown if each.password or self._redacted(each.text) != each.text
+        ]
 
-    def _tells(self, text: str) -> bool:
-        return any(tells(text, secret) for secret in self._typed)
+    def _redacted(self, text: str) -> str:
+        for secret in self._typed:
+            text = redacted(text, secret)
+        return text
 
     async def shown_texts(self) -> Sequence[ShownText]:
-        """What the phone reports, without the texts that hold a secret."""
+        """What the phone reports, with secrets masked and without password fields."""
         with self._glimpses.working():
             shown = await self._device.shown_texts()
-        return [each for each in shown if not (each.password or self._tells(each.text))]
+        return [
+            Redacted(self._redacted(each.text), each.box, each.focused, each.clickable)
+            for each in shown
+            if not each.password
+        ]
 
     async def current_app(self) -> Foreground:
         return await self._device.current_app()
@@ -227,25 +246,3 @@ class DiscreetDevice:
 
     async def wait_ready(self, timeout_s: float) -> None:
         await self._device.wait_ready(timeout_s)
-
-
-def tells(text: str, secret: str) -> bool:
-    """Whether a text on the screen holds a secret, or enough of one to guess the rest.
-
-    Apps group and capitalise what is typed ("4111 1111 1111 1111"), and show a group in a box of
-    its own; so only letters and digits count, and their case does not.
-    """
-    shown, hidden = _plain(text), _plain(secret)
-    if not hidden:  # it has neither letters nor digits
-        return bool(secret) and secret in text
-    few = min(len(hidden), 4)
-    if len(shown) >= few and shown in hidden:
-        return True
-    part = max(few, len(hidden) // 2)
-    pieces = (hidden[at : at + part] for at in range(len(hidden) - part + 1))
-    return any(piece in shown for piece in pieces)
-
-
-def _plain(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
