@@ -1,4 +1,4 @@
-"""From a decision to what comes of it: the phone is touched, or somebody else is asked."""
+"""Carries out a decision: touches the phone, or asks a person or the model instead."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from app.agent.step import Next, Question, QuestionKind, StepRecord
 from app.errors import AppError, AppNotFound, CommandFailed, DeviceError, TextRefused
 
 MAX_UNREADABLE = 2
-"""Replies in a row that hold no usable action before the task stops: one repair is asked for."""
+"""Consecutive replies without a usable action before the task stops: the model gets one repair."""
 
 MAX_ANSWERS = 10
-"""Answers of one task that its last message repeats."""
+"""Most answers of one task that its last message repeats."""
 
 TOLD_TO_MODEL = (CommandFailed, AppNotFound, TextRefused)
 
@@ -50,9 +50,9 @@ class Actor:
         """What the model has told the person so far."""
 
     async def act(self, step: StepRecord) -> Next | Outcome:
-        """Do what the step decided, and say what comes next.
+        """Carry out the step's decision and return what happens next.
 
-        Raises DeviceError for what only the phone's return or a person can mend.
+        Raises DeviceError for faults that only the phone's return or a person can fix.
         """
         if step.decision is None:
             return self._misread(step.error)
@@ -99,14 +99,14 @@ class Actor:
             step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
 
     def _with_answers(self, action: Finish) -> Finish:
-        """The end of a task whose result was told before: the last message repeats it."""
+        """Repeat the answers given earlier in the task in its last message."""
         told = [text for text in self._answers if text not in action.message]
         if not told:
             return action
         return Finish(message="\n".join([*told, action.message]).strip())
 
     def _misread(self, error: AppError | None) -> Next | Outcome:
-        """The reply was no action: say so to the model once, then stop."""
+        """Report a reply without an action to the model once; stop the task the second time."""
         self._unreadable += 1
         reason = error.message if error else "the reply contains no action"
         if self._unreadable >= MAX_UNREADABLE:
@@ -114,7 +114,7 @@ class Actor:
         return Next(self._policy.misread(reason))
 
     async def _hand_over(self, action: TakeOver | Interact) -> Next | Outcome:
-        """A login or a choice: the person does it or says it, and the task goes on."""
+        """Hand a login or a choice to the person; the task continues with what they did or said."""
         asked = action.message or "The model asks a person to go on."
         kind: QuestionKind = "take_over" if isinstance(action, TakeOver) else "question"
         answer = await self._conduct.ask(Question(kind, asked, said=action.message))

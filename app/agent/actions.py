@@ -1,8 +1,8 @@
-"""What a model may ask for, as types, whatever dialect it speaks.
+"""The actions that a model may ask for, as types shared by all dialects.
 
-Coordinates are thousandths of the screen, from 0 to below 1000. They are whole numbers where the
-model counts in thousandths, and have up to three decimals where it counts in something finer, such
-as the pixels of the picture it was sent; so every pixel of a screen has a coordinate of its own.
+Coordinates are thousandths of the screen, from 0 to below 1000. They are whole numbers if the model
+counts in thousandths, and have up to three decimals if it counts in a finer unit, such as the
+pixels of the picture it was sent. This gives every pixel of a screen a coordinate of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_WAIT_S = 30.0
 KeyName = Literal[
     "enter", "recents", "menu", "delete", "volume_up", "volume_down", "power", "camera"
 ]
-"""The keys that a model may press besides back and home."""
+"""The keys that a model may press, besides back and home."""
 Millis = Annotated[int, Field(ge=300, le=10_000)]
 
 
@@ -43,7 +43,7 @@ class DoubleTap(_Action):
 
 
 class LongPress(_Action):
-    """`ms` is how long the finger stays."""
+    """Holds the finger down for `ms` milliseconds."""
 
     kind: Literal["long_press"] = "long_press"
     element: Point
@@ -63,7 +63,7 @@ class Swipe(_Action):
 
 
 class Drag(_Action):
-    """Holds what lies at `start` before it moves, unlike a swipe."""
+    """Holds the item at `start` before it moves, unlike a swipe."""
 
     kind: Literal["drag"] = "drag"
     start: Point
@@ -74,9 +74,9 @@ class Drag(_Action):
 
 
 class TypeText(_Action):
-    """Types into the focused field, or into the one at `element`, which is tapped first.
+    """Types into the focused field, or into the field at `element`, which is tapped first.
 
-    `clear` empties the field before, `submit` presses Enter behind the text.
+    `clear` empties the field first, `submit` presses Enter after the text.
     """
 
     kind: Literal["type"] = "type"
@@ -161,7 +161,7 @@ class TakeOver(_Action):
 
 
 class Answer(_Action):
-    """What the person wanted to know. The task goes on until the model finishes it."""
+    """An answer to the person's question. The task continues until the model finishes it."""
 
     kind: Literal["answer"] = "answer"
     message: str
@@ -171,7 +171,7 @@ class Answer(_Action):
 
 
 class GiveUp(_Action):
-    """The model says that it cannot reach the goal."""
+    """The model reports that it cannot reach the goal."""
 
     kind: Literal["give_up"] = "give_up"
     message: str = ""

@@ -1,4 +1,4 @@
-"""The model's claim that the goal is reached: believed, doubted, or put to the person."""
+"""Judges the model's claim that the goal is reached: accepts it, doubts it or asks the person."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.agent.step import Next, Question, StepRecord
 from app.errors import EngineError
 
 MAX_DOUBTS = 2
-"""Claims of one task that are doubted before a person is asked."""
+"""Doubted claims in one task before a person is asked."""
 
 
 class Claims:
-    """Those of one task."""
+    """The finish claims of one task."""
 
     def __init__(self, policy: Policy, conduct: Conduct) -> None:
         self._policy = policy

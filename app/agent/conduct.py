@@ -1,4 +1,4 @@
-"""How one task is worked on, and the asking of its person."""
+"""How one task is run: its mode, budget, person and rules."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from app.agent.step import Answer, Question
 
 @dataclass
 class Conduct:
-    """What a task does besides looking, deciding and acting; one object for one task.
+    """What a task needs besides looking, deciding and acting; one object per task.
 
-    `reader` answers Note and Call_API, `second_look` doubts a finish; both may be missing. `clock`
-    is the time budget, which stands still while a person is waited for.
+    `reader` answers Note and Call_API, `second_look` doubts a finish; either may be missing.
+    `clock` is the time budget; it stops while the task waits for a person.
     """
 
     person: Person = field(default_factory=Nobody)
@@ -35,9 +35,9 @@ class Conduct:
     clock: asyncio.Timeout | None = None
 
     async def ask(self, question: Question) -> Answer:
-        """The person's answer; nothing is under way on the phone meanwhile.
+        """Ask the person and return the answer; the loop does not touch the phone meanwhile.
 
-        In a task that was paused while it asked, an answer changes nothing before it goes on.
+        If the task was paused while it asked, the answer takes effect when the task resumes.
         """
         async with self.control.standing(), self._clock_stopped():
             answer = await self.person.ask(question)
@@ -45,7 +45,7 @@ class Conduct:
         return answer
 
     async def gate(self) -> None:
-        """Stay here while the task is paused."""
+        """Wait here while the task is paused."""
         if self.control.pausing:
             async with self._clock_stopped():
                 await self.control.gate()

@@ -1,9 +1,9 @@
-"""Whether a decided action may be done: the rules, the person, and a look at what is there now.
+"""Decides whether an action may be done: by the rules, by the person, and by a fresh look.
 
 A consent belongs to one screen: to the action, the app and page in front, the rule that asked and
 the picture that was asked about. It is used at once, and only if a fresh look shows the same
-screen. When the screen has moved on, the consent is void; the model looks again, and what it then
-wants is asked anew.
+screen. When the screen has changed, the consent is void; the model looks again, and its next action
+needs a new consent.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ VOID = "The screen changed while the person was asked; the consent is void, look
 
 
 KEEPS_MOVING = 2
-"""Consents in a row that came to nothing, after which another way is named: an advert or a video in
-the picture makes every one void."""
+"""Consecutive void consents before the question suggests another way: an advert or a video in the
+picture voids every consent."""
 
 
 class Consent:
-    """Decides for one task."""
+    """Decides about the actions of one task."""
 
     def __init__(self, device: Device, conduct: Conduct, sight: Sight) -> None:
         self._device = device
         self._conduct = conduct
         self._sight = sight
         self._voided = 0
-        """How often in a row a consent came to nothing."""
+        """Void consents in a row."""
 
     async def given(self, step: StepRecord, action: Action) -> Allowed | Next | Outcome:
-        """ "allowed", or what happens instead of the action. Raises DeviceError."""
+        """Return "allowed", or what happens instead of the action. Raises DeviceError."""
         if isinstance(action, Launch):
             scene, ruling = _scene_of(step), await self._launch_ruling(action)
         else:
             scene, ruling = await self._judged(step, action)
-            # Last, since reading the labels may have taken seconds.
+            # Last, because reading the labels may have taken seconds.
             if await self._sight.moved_on(step.observation):
                 step.remark = MOVED_ON
                 return Next()
@@ -57,7 +57,7 @@ class Consent:
         return "allowed"
 
     async def _judged(self, step: StepRecord, action: Action) -> tuple[Scene, Ruling]:
-        """The first ruling that speaks, of those on the touch and on what it is for."""
+        """Return the first ruling that is not FREE: the touch is judged first, then its purpose."""
         if isinstance(action, TypeText) and action.element is not None:
             touch = Tap(element=action.element)
             scene, ruling = await self._judged(step, touch)
@@ -68,12 +68,12 @@ class Consent:
         scene = await self._sight.scene(seen, action)
         ruling = guard.review(action, scene, thought)
         if ruling.confirm and ":word:" in ruling.rule and not scene.read:
-            # The model speaks of it; what it touches may be harmless all the same.
+            # The model mentions it; the control that it touches may still be harmless.
             await self._sight.read_now()
             scene = await self._sight.scene(seen, action)
             ruling = guard.review(action, scene, thought)
         elif ruling == FREE and guard.wants_labels(seen.package, seen.activity):
-            # A dialog can come up within a page. Where that may cost money, the labels that were
+            # A dialog can appear within a page. Where that may cost money, the labels that were
             # read while the model thought must still be the ones on the screen.
             now = await self._device.screenshot()
             if now.fingerprint() != seen.frame.fingerprint():
@@ -127,7 +127,7 @@ class Consent:
         )
 
     async def _unchanged(self, step: StepRecord) -> bool:
-        """Whether the phone still shows what was asked about."""
+        """Whether the phone still shows the screen that the person was asked about."""
         seen = step.observation
         now = await self._device.screenshot()
         if now.fingerprint() != seen.frame.fingerprint():

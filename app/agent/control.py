@@ -1,11 +1,11 @@
-"""Pausing a task at a moment when the phone is idle, and going on.
+"""Pauses a task at a moment when the phone is idle, and resumes it.
 
-The loop passes the gate before each step, and does what does not touch the phone's state inside
-`unless_paused`, so that a pause ends a look or a request to the model at once; the step is then
-taken again from its look, because the screen may be another one when the task goes on.
+The loop passes the gate before each step, and runs everything that does not change the phone inside
+`unless_paused`, so that a pause ends a screenshot or a model request at once. The step then starts
+over with a new look, because the screen may differ when the task resumes.
 
-While the loop stands, a person may use the phone by hand. The loop goes on only when that hand is
-off the phone again, so the two never touch it at the same time.
+While the loop is stopped, a person may use the phone by hand. The loop resumes only after the last
+touch by hand has ended, so that the two never act on the phone at the same time.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ T = TypeVar("T")
 class Control:
     """The pause switch of one task. Belongs to one event loop.
 
-    `on_change` is told True when the loop stands still, with nothing under way on the phone, and
-    False when it goes on.
+    `on_change` is called with True when the loop has stopped with nothing under way on the phone,
+    and with False when it resumes.
     """
 
     def __init__(self, on_change: Callable[[bool], Awaitable[None]] | None = None) -> None:
@@ -33,15 +33,15 @@ class Control:
         self._released = asyncio.Event()
         self._released.set()
         self._stands = asyncio.Event()
-        """Nothing acts on the phone, and whoever should know has been told."""
+        """Set while nothing acts on the phone and the observers have been notified."""
         self._open_to_hands = False
         self._hands = 0
         self._hands_off = asyncio.Event()
         self._hands_off.set()
 
     async def pause(self) -> None:
-        """Ask for a pause; returns once nothing acts on the phone any more, or the pause was taken
-        back before that."""
+        """Ask for a pause. Returns once nothing acts on the phone any more, or once the pause has
+        been withdrawn."""
         self._released.clear()
         self._wanted.set()
         ends = [asyncio.ensure_future(each.wait()) for each in (self._stands, self._released)]
@@ -65,7 +65,7 @@ class Control:
         return self._open_to_hands
 
     async def gate(self) -> None:
-        """Called by the loop where nothing is under way: stays here while a pause is wanted."""
+        """Wait here while a pause is wanted. The loop calls it when nothing is under way."""
         while self._wanted.is_set():
             async with self.standing(lambda: self._told(True)):
                 await self._released.wait()
@@ -75,10 +75,10 @@ class Control:
     async def standing(
         self, announce: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[None]:
-        """A time in which the loop does nothing on the phone, whether it is paused or not.
+        """A period in which the loop does nothing on the phone, whether the task is paused or not.
 
-        `announce` tells others of it before `pause` returns. At the end a hand that is still on the
-        phone is waited for.
+        `announce` notifies others before `pause` returns. At the end, waits for a touch by hand
+        that is still under way.
         """
         self._open_to_hands = True
         try:
@@ -93,7 +93,7 @@ class Control:
 
     @contextmanager
     def by_hand(self) -> Iterator[None]:
-        """A person's touch, while the loop stands. Raises DeviceBusy when it does not."""
+        """A person's touch while the loop is stopped. Raises DeviceBusy if it is not."""
         if not self._open_to_hands:
             raise DeviceBusy("a task is working with the phone", "Pause the task first.")
         self._hands += 1
@@ -110,16 +110,16 @@ class Control:
             await self._on_change(paused)
 
     async def unless_paused(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """The result of `work`, or None when a pause was asked for meanwhile and ended it."""
+        """Return the result of `work`, or None if a pause was requested and ended it."""
         task = asyncio.ensure_future(work)
         wanted = asyncio.ensure_future(self._wanted.wait())
         try:
             await asyncio.wait({task, wanted}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            # Whatever ends this, nothing of it is left behind: not a screenshot, not a request.
+            # However this ends, no screenshot and no request may be left running.
             for job in (task, wanted):
                 job.cancel()
             await asyncio.wait({task, wanted})
             if not task.cancelled():
-                task.exception()  # one that comes after the pause is the next look's to find
+                task.exception()  # a fault after the pause is left for the next look to find

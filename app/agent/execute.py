@@ -1,4 +1,4 @@
-"""An action to calls on the phone: the only place where thousandths become pixels."""
+"""Carries out actions as calls on the phone; the only place where thousandths become pixels."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ SWIPE_MS = 600
 
 
 async def execute(action: Action, device: Device, frame: Frame) -> None:
-    """Carry out an action that acts on the phone; `frame` is what the model saw.
+    """Carry out an action on the phone; `frame` is what the model saw.
 
-    Raises DeviceError. Actions that do not touch the phone are the loop's and are refused here.
+    Raises DeviceError. Actions that do not touch the phone belong to the loop and are rejected with
+    ValueError.
     """
     match action:
         case Tap():
@@ -72,7 +73,7 @@ async def _type(action: TypeText, device: Device, frame: Frame) -> None:
 
 
 def to_pixels(point: Point, frame: Frame) -> tuple[int, int]:
-    """Thousandths to pixels of the frame, which is the coordinate space of the phone."""
+    """Convert thousandths to pixels of the frame, which is the phone's coordinate space."""
     return _pixel(point[0], frame.width), _pixel(point[1], frame.height)
 
 

@@ -1,12 +1,12 @@
-"""The conversation with the model, and how much of it still fits into the context.
+"""The conversation with the model, and its size in the context.
 
-Every reply tells how many tokens its prompt had and how many it has itself; the next prompt is the
-old one, plus the reply, plus one more turn of text, because the picture of a turn leaves when the
-next one comes. So the budget needs no tokenizer of its own, and is exact but for that text.
+Every reply reports the number of tokens in its prompt and in itself. The next prompt is the old
+prompt, plus the reply, plus one turn of text, because the picture of a turn is dropped when the
+next one arrives. So the budget needs no tokenizer, and is exact except for that text.
 
-When the context fills, the oldest exchanges become lines of a record. That changes the beginning of
-the prompt, which the engine then has to evaluate again; so it is done rarely and by half of what
-can go, and between two such moments the prompt only grows at its end.
+When the context fills up, the oldest exchanges become lines of a record. This changes the beginning
+of the prompt, so the engine has to evaluate it again. It therefore happens rarely, and removes half
+of what can go; in between, the prompt only grows at its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.agent.dialects.base import Conversation, Dialect, Exchange, Part, image
 from app.agent.ports import Message
 
 KEPT_EXCHANGES = 2
-"""The last exchanges that are never folded: what was just done, and what came of it."""
+"""The last exchanges, which are never folded: the latest action and its result."""
 RECORD_LINES = 40
 NEXT_TURN = 96
 """Tokens of a user turn without its picture: the screen info, a line of feedback, the template."""
@@ -30,8 +30,8 @@ _CHARACTERS_A_TOKEN = 3
 class History:
     """The exchanges of one task, oldest first, in one dialect.
 
-    `earlier` are those of the task that it follows, or its own when it `goes_on`: then the goal
-    stands in them already.
+    `earlier` are the exchanges of the task that this one follows, or its own if it `goes_on`; in
+    that case they already hold the goal.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class History:
         self.exchanges: list[Exchange] = list(earlier)
 
     def pending_text(self, app: str, told: str = "") -> str:
-        """The text of the turn that is about to be asked; `told` as in `Dialect.user_text`."""
+        """Return the text of the next turn; `told` as in `Dialect.user_text`."""
         return self.dialect.user_text(self._goal, app, told, first=not self._asked)
 
     def messages(self, text: str, png: bytes) -> list[Message]:
-        """The request: what came before, then the turn with the screen and `text`."""
+        """Return the request: the conversation, then the turn with the screen and `text`."""
         return self._messages(text, image_part(png))
 
     def prefix(self) -> list[Message]:
-        """What the next request begins with, whatever the next screen shows."""
-        screen: Part = {"type": "text", "text": ""}  # stands for it, in the turn that is left out
+        """Return what the next request begins with, whatever the next screen shows."""
+        screen: Part = {"type": "text", "text": ""}  # a placeholder, in the turn that is cut off
         return [*self._messages("", screen)[:-1], {"role": "user", "content": ""}]
 
     def _messages(self, text: str, picture: Part) -> list[Message]:
@@ -72,7 +72,7 @@ class History:
 
     @property
     def gathers_pictures(self) -> bool:
-        """Whether there is room for the picture of the turn that is asked beside the next one."""
+        """Whether the current turn's picture can stay next to the picture of the next turn."""
         kept = sum(exchange.picture is not None for exchange in self.exchanges)
         return kept < self.dialect.pictures - 1
 
@@ -84,7 +84,7 @@ class History:
         tokens: int = 0,
         png: bytes | None = None,
     ) -> None:
-        """The turn was answered; `png` is the picture that was asked about."""
+        """Record the answered turn; `png` is the picture that it was about."""
         keeps = self.dialect.pictures - 1
         picture = image_part(png) if png is not None and keeps > 0 else None
         goal = not self._asked
@@ -95,21 +95,21 @@ class History:
         self._asked += 1
 
     def weigh_last(self, tokens: int) -> None:
-        """What the last exchange takes in the context, once the engine has counted it."""
+        """Set the last exchange's tokens in the context, once the engine has counted them."""
         if self.exchanges:
             self.exchanges[-1] = replace(self.exchanges[-1], tokens=tokens)
 
     def take_back(self) -> None:
-        """Forget the last exchange, as if it had not been asked."""
+        """Remove the last exchange, as if it had not been asked."""
         self.exchanges.pop()
         self._asked -= 1
 
     def fold(self, tokens: int) -> int:
         """Turn the oldest exchanges into lines of the record, until at least `tokens` are freed and
-        half of what can go is gone; returns the tokens freed, 0 when nothing can be folded.
+        half of what can go is gone. Return the tokens freed, 0 if nothing can be folded.
 
         They become one exchange: the text that holds the goal, and the reply of the last of them,
-        so that user and assistant still take turns.
+        so that user and assistant still alternate.
         """
         foldable = self.exchanges[: max(0, len(self.exchanges) - KEPT_EXCHANGES)]
         count, freed = 1, 0
@@ -130,12 +130,12 @@ class History:
 
 @dataclass
 class ContextBudget:
-    """`size` tokens of context, 0 when it is not known; `reply` the most that a reply may take."""
+    """`size` is the context in tokens, 0 if unknown; `reply` is the most that a reply may use."""
 
     size: int
     reply: int
     image: int = 0
-    """Tokens of the image that leaves with the next turn."""
+    """Tokens of the image that is dropped with the next turn."""
     last_image: int = 0
     """Tokens of the last image."""
     _expected: int = 0
@@ -146,16 +146,16 @@ class ContextBudget:
         return self.size - min(self.reply, self.size // MAX_RESERVE_SHARE)
 
     def counted(self, prompt: int, completion: int, image: int) -> None:
-        """The engine's counts of the turn that was just answered; 0 where it told none."""
+        """Record the engine's counts for the answered turn; 0 if it reported none."""
         if prompt:
             self._expected, self.image = prompt + completion + NEXT_TURN, image
 
     def freed(self, tokens: int) -> None:
-        """So many were folded away."""
+        """Subtract this many tokens, which were folded away."""
         self._expected = max(0, self._expected - tokens)
 
     def excess(self, image: int) -> int:
-        """By how much the next prompt, with an image of so many tokens, would pass the limit."""
+        """Tokens by which the next prompt, with an image of this size, would exceed the limit."""
         if not self.size or not self._expected:
             return 0
         return self._expected - self.image + image - self.limit

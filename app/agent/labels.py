@@ -1,6 +1,6 @@
-"""What is written on the place that a finger touches, by the phone's own list of texts.
+"""Finds the text at a touched place, in the phone's own list of texts.
 
-The list is flat and an app may fill it with anything, so nothing here takes more than one pass over
+The list is flat and an app can fill it with anything, so nothing here makes more than one pass over
 it, and every text is cut.
 """
 
@@ -13,27 +13,27 @@ from dataclasses import dataclass
 from app.agent.screen import ShownText
 
 MAX_TEXT = 200
-"""Characters of one text; a label says less."""
+"""Characters kept of one text; labels are shorter."""
 MAX_NEARBY = 12
 PASSWORD = "Password"
-"""What a field that hides its text is called."""
+"""The label given to a field that hides its text."""
 _MAX_OWN = 4
-"""Texts in a touched box that are taken for its label; with more it is a page, not a button."""
+"""Most texts in a touched box that form its label; with more it is a page, not a button."""
 _PAGE = 0.5
-"""The part of the screen from which a box is a page and no label."""
+"""The share of the screen from which on a box is a page and not a label."""
 _ROW_GAP, _BELOW_GAP, _DIALOG_GAP = 0.25, 0.06, 0.4
-"""How far a text may stand from a touched place, as a part of the screen's width (row) and height
-(below an icon, in a dialog), and still belong to it."""
+"""How far a text may be from a touched place and still belong to it, as a share of the screen's
+width (in a row) or height (below an icon, in a dialog)."""
 
 Box = tuple[int, int, int, int]
 Reach = Callable[[Box], float | None]
-"""How far a text is from a place in pixels; None when it does not belong to it."""
+"""Distance of a text from a place in pixels; None if it does not belong to it."""
 
 
 @dataclass(frozen=True)
 class Touched:
-    """`target` is the text under the finger, "" when there is none; `nearby` are the texts that
-    belong to the place: those of the dialog or card around a known target, those beside or just
+    """`target` is the text under the finger, "" if there is none. `nearby` are the texts that
+    belong to the place: those of the dialog or card around a known target, those next to or just
     below an unknown one."""
 
     target: str = ""
@@ -41,7 +41,7 @@ class Touched:
 
 
 def touched(texts: Sequence[ShownText], x: int, y: int) -> Touched:
-    """What is written where a finger comes down; x and y are pixels of a screenshot."""
+    """Return the text where a finger touches; x and y are pixels of a screenshot."""
     width, height = _extent(texts)
     place: ShownText | None = None
     named: ShownText | None = None
@@ -68,8 +68,8 @@ def touched(texts: Sequence[ShownText], x: int, y: int) -> Touched:
 
 
 def focused(texts: Sequence[ShownText]) -> Touched:
-    """The field that typing goes to: what it says, or "Password" for one that hides it; `nearby`
-    are the texts beside and above it."""
+    """Return the focused field: its text, or "Password" if it hides it; `nearby` are the texts next
+    to it and above it."""
     field = next((each for each in texts if each.focused), None)
     if field is None:
         return Touched()
@@ -86,7 +86,7 @@ def _extent(texts: Sequence[ShownText]) -> tuple[int, int]:
 
 
 def _inside(texts: Sequence[ShownText], box: Box) -> list[ShownText]:
-    """The texts whose middle is in a box, from top to bottom; one more than a label has at most."""
+    """Return the texts centred in a box, top to bottom; at most one more than a label can have."""
     inside = (each for each in texts if each.text and _holds(box, *_middle(each.box)))
     return heapq.nsmallest(_MAX_OWN + 1, inside, key=lambda each: (each.box[1], each.box[0]))
 
@@ -99,7 +99,7 @@ def _nearest(texts: Sequence[ShownText], own: Sequence[ShownText], reach: Reach)
 
 
 def _around(box: Box, height: float) -> Reach:
-    """The texts of the dialog or card that a label stands in: near it, above or below."""
+    """Reach of the dialog or card around a label: close to it, above or below."""
 
     def distance(other: Box) -> float | None:
         gap = _gap(box[1], box[3], other[1], other[3])
@@ -109,7 +109,7 @@ def _around(box: Box, height: float) -> Reach:
 
 
 def _beside(box: Box, width: int, height: int) -> Reach:
-    """The texts in the row of an icon, or just below it."""
+    """Reach of an icon: its row, or just below it."""
 
     def distance(other: Box) -> float | None:
         across = _gap(box[0], box[2], other[0], other[2])
@@ -122,7 +122,7 @@ def _beside(box: Box, width: int, height: int) -> Reach:
 
 
 def _gap(start: int, end: int, other_start: int, other_end: int) -> int:
-    """Pixels between two stretches; 0 when they touch."""
+    """Pixels between two intervals; 0 if they touch."""
     return max(other_start - end, start - other_end, 0)
 
 

@@ -1,8 +1,8 @@
-"""Observe, decide, act, until the goal is reached or there is a reason to stop.
+"""Observes, decides and acts, until the goal is reached or there is a reason to stop.
 
 Only the model's own well-formed `finish(...)` gives the reason "finished", and a second look or the
-person may still doubt it. Cancelling the coroutine cancels the phone call or the request that is
-under way at once; nothing is done on the phone afterwards.
+person may still doubt it. Cancelling the coroutine cancels the phone call or request under way at
+once; nothing is done on the phone afterwards.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from app.errors import (
 )
 
 MAX_DROPS = 3
-"""Steps in a row in which the phone dropped off before the task stops."""
+"""Consecutive steps with a disconnected phone before the task stops."""
 
 MAY_COME_BACK = (
     AdbServerUnreachable,
@@ -42,7 +42,7 @@ MAY_COME_BACK = (
     DeviceTimeout,
 )
 _KEEPS_THE_APP = (Wait, TypeText, Swipe)
-"""Actions that open no other app: one that comes up meanwhile came by itself."""
+"""Actions that open no other app: an app that appears during one opened by itself."""
 
 
 async def run_loop(
@@ -62,7 +62,7 @@ async def run_loop(
         async with clock as conduct.clock:
             return await _Loop(device, policy, recorder, limits, conduct).run()
     except TimeoutError:
-        if not clock.expired():  # somebody else's, which is not the time budget
+        if not clock.expired():  # someone else's timeout, not the time budget
             raise
         return Outcome("time_budget", f"The goal was not reached in {limits.timeout_s:g} s.")
     except (DeviceError, EngineError) as exc:
@@ -70,7 +70,7 @@ async def run_loop(
 
 
 class _Loop:
-    """What is known from one step to the next stands here; what the model is told is passed on."""
+    """Holds what is known between steps; what the model is told is passed as an argument."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class _Loop:
         return Outcome("step_budget", f"The goal was not reached in {max_steps} steps.")
 
     async def _step(self, number: int, told: str) -> Next | Outcome:
-        """One observe-decide-act turn. `told` is what the last one leaves for the model to read."""
+        """Run one observe-decide-act turn. `told` is the last turn's message to the model."""
         step = await self._decided(number, told)
         if isinstance(step, Outcome):
             return step
@@ -130,7 +130,7 @@ class _Loop:
         return result
 
     async def _decided(self, number: int, told: str) -> StepRecord | Outcome:
-        """Look and decide. Both are done again when a pause or the phone ends them."""
+        """Look and decide. Starts over if a pause or a fault of the phone interrupts."""
         while True:
             await self._conduct.gate()
             try:
@@ -161,8 +161,8 @@ class _Loop:
         try:
             result = await self._actor.act(step)
         except MAY_COME_BACK as exc:
-            # Whether the phone still did it is not known, so it is never done again unasked: the
-            # next look shows.
+            # It is unknown whether the phone still did it, so it is never repeated unasked: the
+            # next look will show.
             await self._back_again(exc)
             told = "The phone dropped off during the last action; see what it did."
             return Next(told, action, touched=action is not None)
@@ -174,7 +174,7 @@ class _Loop:
         return result
 
     def _take_note(self, step: StepRecord, result: Next) -> None:
-        """What the next look has to know of this step."""
+        """Store what the next look must know about this step."""
         screen = step.observation.frame.fingerprint()
         self._last = result.action if result.touched else None
         self._before = screen if result.touched else None
@@ -202,7 +202,8 @@ class _Loop:
         return step
 
     def _came_by_itself(self, seen: Observation) -> str:
-        """A note for the model when another app has come up that the last action did not open."""
+        """Return a note for the model if an app came to the front that the last action did not
+        open."""
         before, self._package = self._package, seen.package
         if before in ("", seen.package):
             return ""
@@ -211,13 +212,13 @@ class _Loop:
         return f"{seen.app} came to the front by itself."
 
     async def _warm(self) -> None:
-        with suppress(EngineError):  # the next request will meet it too, and say so
+        with suppress(EngineError):  # the next request will fail too, and report it
             await self._policy.warm()
 
     async def _decide(self, step: StepRecord, told: str) -> bool:
-        """Have the policy decide; always True, unlike a decision that a pause has ended."""
+        """Have the policy decide. Always returns True, unlike a decision that a pause ended."""
         if self._warming is not None:
-            # Another request meanwhile would go to another slot, whose cache is empty.
+            # A concurrent request would go to another slot, whose cache is empty.
             await asyncio.wait({self._warming})
         attempt = await self._policy.decide(
             step.observation, told, lambda text: self._recorder.thought(step.number, text)
@@ -228,7 +229,7 @@ class _Loop:
         return True
 
     async def _stalled(self, sign: str) -> str | Outcome:
-        """First the model is told, then the person is asked, or the task stops."""
+        """Tell the model the first time; then ask the person, who may stop the task."""
         if not self._stall.warned():
             return f"{sign} Go another way, or finish and say what is in it."
         question = Question("stalled", sign, "Say how to go on, or refuse to stop the task.")
@@ -239,21 +240,22 @@ class _Loop:
         return f"The person says: {answer.text}" if answer.text else sign
 
     async def _back_again(self, error: DeviceError) -> None:
-        """Until the phone is back; one that then wants the person waits for them."""
+        """Wait until the phone is back; if it then needs the person, wait for them."""
         try:
             await self._conduct.control.unless_paused(self._returned(error))
         except PERSON_MUST_ACT as exc:
             await self._helped(exc)
 
     async def _returned(self, error: DeviceError) -> None:
-        """Wait until the phone is back; raises `error` when it is not, or drops off too often."""
+        """Wait until the phone is back. Raises `error` if it does not return or drops off too
+        often."""
         if self._drops >= MAX_DROPS:
             raise error
         await self._device.wait_ready(self._limits.return_s)
-        self._drops += 1  # a wait that a pause has ended is taken up again, and counts once
+        self._drops += 1  # a wait that a pause ended starts over, and counts once
 
     async def _helped(self, error: DeviceError) -> None:
-        """Wait until the person has mended it; raises `error` when they do not."""
+        """Wait until the person has fixed the cause. Raises `error` if they do not."""
         answer = await self._conduct.ask(Question("take_over", error.message, error.hint))
         if not answer.allowed:
             raise error

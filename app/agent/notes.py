@@ -1,4 +1,4 @@
-"""What the model writes down for later, and what it makes of it: the actions Note and Call_API."""
+"""The model's notes and its conclusions from them: the actions Note and Call_API."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from app.agent.step import Next, StepRecord
 from app.errors import EngineError
 
 _NO_TEXT = ("", "true", "false", "none")
-"""What stands for a note's text when the model wants the page itself noted."""
+"""Note texts that mean the page itself."""
 
 
 MAX_NOTES = 40
 MAX_NOTE = 2_000
-"""Characters; a page of text is about as long."""
+"""Longest note, in characters: about a page of text."""
 
 
 @dataclass(frozen=True)
 class PageNote:
-    """`step` is the step in which it was taken, `app` what was in front."""
+    """A note. `step` is the step in which it was taken, `app` the app in front."""
 
     step: int
     app: str
@@ -28,7 +28,7 @@ class PageNote:
 
 
 class Memory:
-    """The notes of one task, oldest first; the oldest go when there are too many."""
+    """The notes of one task, oldest first; above MAX_NOTES the oldest are dropped."""
 
     def __init__(self) -> None:
         self.notes: list[PageNote] = []
@@ -40,7 +40,7 @@ class Memory:
         ]
 
     def text(self) -> str:
-        """All notes as lines; "" when there are none."""
+        """Return all notes as lines; "" if there are none."""
         return "\n".join(f"[{note.step}] {note.app}: {note.text}" for note in self.notes)
 
 
@@ -66,7 +66,7 @@ class Notes:
         return Next(step.remark, action)
 
     async def _read(self, step: StepRecord, instruction: str | None) -> str:
-        """What a reader makes of the screen; "" when there is none, or it fails."""
+        """Return what the reader says about the screen; "" without a reader or if it fails."""
         reader, frame = self._conduct.reader, step.observation.frame
         if reader is None:
             return ""

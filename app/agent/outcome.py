@@ -1,4 +1,4 @@
-"""How a task ends. Stopping is a value with a reason, not an exception."""
+"""How a task ends: a value with a reason, not an exception."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ StopReason = Literal[
 ]
 
 Mode = Literal["auto", "step", "dry_run"]
-"""Act at once; ask the person before each step; decide once and act on nothing."""
+"""Act at once; ask the person before each step; decide once and do nothing."""
 
 
 PERSON_MUST_ACT = (
@@ -47,13 +47,13 @@ PERSON_MUST_ACT = (
     SecretUnguarded,
     SecureScreen,
 )
-"""What the phone refuses until a person has been there."""
+"""Faults that only a person can clear on the phone."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`return_s` is how long a phone that dropped off may be away, in seconds; `first_step` is the
-    number of the next step of a task that goes on."""
+    """`return_s` is how long, in seconds, a disconnected phone may be away; `first_step` is the
+    number of the next step of a resumed task."""
 
     max_steps: int
     timeout_s: float
@@ -71,7 +71,7 @@ class Outcome:
 
     @classmethod
     def of(cls, error: AppError) -> Outcome:
-        """The end of a task that `error` keeps from going on, in its midst or from its start."""
+        """Return how a task ends that `error` stops, while running or at its start."""
         return cls(_reason(error), error.message, error)
 
 

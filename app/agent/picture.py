@@ -1,4 +1,4 @@
-"""The picture of a screen as a model gets it."""
+"""The picture of a screen that a model is sent."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from app.agent.screen import Frame
 
 
 def sent_size(dialect: Dialect, fixed: Size | None, width: int, height: int) -> Size:
-    """The size in which a screen is sent: a profile's `fixed` one, or what the dialect asks for."""
+    """The size at which a screen is sent: `fixed` by the profile, or chosen by the dialect."""
     return fixed or dialect.sent_size(width, height)
 
 
 def picture(frame: Frame, size: Size) -> bytes:
-    """PNG of that size; the phone's own where nothing has to be resized."""
+    """Encode the frame as PNG of that size; a frame that already has it is not resized."""
     return frame.png() if size == (frame.width, frame.height) else frame.scaled_png(*size)

@@ -1,4 +1,4 @@
-"""Observation and history to a decision: one streamed request to the model."""
+"""Turns an observation and the history into a decision, with one streamed request to the model."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from app.errors import (
 log = logging.getLogger(__name__)
 
 KEPT_UNREADABLE = 500
-"""Characters of a reply that was no action that stay in the conversation, to be repaired."""
+"""Characters of an unusable reply that stay in the conversation, for the model to repair."""
 MAX_FOLDS = 3
 MAX_TAIL = 40
-"""Characters behind a complete action that are waited for, where only the end tells the counts."""
+"""Characters to wait for after a complete action, if the token counts come only at the end."""
 
 
 class VisionPolicy:
     """Asks a vision model in the dialect of its history.
 
-    `image_size` is (width, height), or None for what the dialect asks for. Without `feedback` the
-    model is not told of failed actions, for models that were trained without such lines. With a
-    `grammar` (GBNF) the engine lets no other reply come.
+    `image_size` is (width, height), or None for the dialect's choice. Without `feedback` the model
+    is not told about failed actions, for models that were trained without such lines. With a
+    `grammar` (GBNF) the engine admits no other reply.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class VisionPolicy:
         self._budget: ContextBudget | None = None
         self._last_prompt = 0
         self._picture_stays = False
-        """Whether the last picture pushes no other one out of the next request."""
+        """Whether the next request keeps all its pictures in spite of the last one."""
 
     async def decide(
         self, observation: Observation, told: str, on_thought: Callable[[str], None]
     ) -> Attempt:
-        """One request. Raises EngineError; a reply that cannot be used is in the attempt.
+        """Make one request. Raises EngineError; an unusable reply is reported in the attempt.
 
-        A context that overflows all the same, or in the middle of the reply, is shrunk once and the
-        request repeated.
+        If the context still overflows, before or during the reply, it is shrunk once and the
+        request is repeated.
         """
         attempt = Attempt()
         begun = time.perf_counter()
@@ -82,7 +82,7 @@ class VisionPolicy:
         try:
             completion, reading = await self._ask(attempt, request, on_thought)
         except (EngineUnreachable, EngineBrokeOff, EngineHung) as exc:
-            # Asking a model twice does no harm, and a supervised engine is started again for it.
+            # Asking twice is harmless, and a supervised engine is restarted for it.
             log.warning("the engine was lost, asking again: %s", exc.message)
             completion, reading = await self._ask(attempt, request, on_thought)
         except ContextOverflow:
@@ -97,23 +97,23 @@ class VisionPolicy:
         return attempt
 
     async def warm(self) -> None:
-        """Have the engine read what the next request begins with, while the phone acts.
+        """Have the engine evaluate the beginning of the next request while the phone acts.
 
-        What an image stood before has to be read again once it has left. Raises EngineError.
+        The text after a dropped image has to be evaluated again. Raises EngineError.
         """
         if self._budget is not None:
             self._make_room(self._budget.image or self._budget.last_image)
         await self._chat.warm(self._history.prefix())
 
     def doubted(self) -> None:
-        """The last reply said done and is not believed. A model that cannot be told so forgets it,
-        or it would only say it again."""
+        """The last reply claimed success and was not believed. A model without feedback forgets
+        that reply, because it would only repeat it."""
         if not self._feedback:
             self._history.take_back()
             self._last_prompt = 0
 
     def misread(self, reason: str) -> str:
-        """What the model is told after a reply that could not be used."""
+        """What the model is told after an unusable reply."""
         return self._dialect.misread(reason)
 
     async def _ask(
@@ -162,7 +162,7 @@ class VisionPolicy:
             self._last_prompt = 0
 
     async def _foresee(self, text: str, png: bytes) -> None:
-        """A conversation that was taken over was counted by nobody yet: fold it until it fits."""
+        """Nobody has counted an inherited conversation yet: count it, and fold it until it fits."""
         if self._last_prompt or not self._history.exchanges or not self._budget:
             return
         for _ in range(MAX_FOLDS):
@@ -172,12 +172,13 @@ class VisionPolicy:
                 return
 
     def _shrunk(self) -> bool:
-        """Fold all that can be folded; False when nothing can."""
+        """Fold all that can be folded; return False if nothing can."""
         self._last_prompt = 0
         return self._history.fold(self._budget.size if self._budget else 1 << 30) > 0
 
     def _cut_by_the_context(self, completion: Completion) -> bool:
-        """Whether the reply ended where the context did, as when the engine tells no counts."""
+        """Whether the reply ended at the end of the context. False if the engine reports no
+        counts."""
         size = self._budget.size if self._budget else 0
         used = completion.prompt_tokens + completion.completion_tokens
         return completion.finish_reason == "length" and 0 < size <= used + NEXT_TURN
@@ -214,7 +215,7 @@ class VisionPolicy:
 
 @dataclass(frozen=True)
 class _Request:
-    """What is asked in one turn; the size of its picture in pixels and in tokens."""
+    """One turn's question; the size of its picture in pixels and in tokens."""
 
     text: str
     png: bytes
@@ -223,5 +224,5 @@ class _Request:
 
 
 def _is_over(reading: Reading, completion: Completion) -> bool:
-    """Whether nothing is to come that matters: the action is whole, and the counts are known."""
+    """Whether the rest does not matter: the action is complete and the counts are known."""
     return reading.over and (completion.prompt_tokens > 0 or reading.behind >= MAX_TAIL)

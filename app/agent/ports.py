@@ -1,4 +1,4 @@
-"""What the loop needs of the world: a phone, a model, and someone who writes down what happened.
+"""What the loop needs from outside: a phone, a model, a person and a recorder.
 
 The loop knows phones and models only through these Protocols; `app.main` plugs in the real ones.
 """
@@ -14,7 +14,7 @@ from app.agent.screen import Foreground, Frame, ShownText
 from app.agent.step import Answer, Attempt, Observation, Question, StepRecord
 
 Message = dict[str, Any]
-"""One message of a chat completion request, as OpenAI's API has it."""
+"""One message of a chat completion request, in the form of OpenAI's API."""
 
 
 class Device(Protocol):
@@ -26,7 +26,8 @@ class Device(Protocol):
     async def screenshot(self) -> Frame: ...
 
     async def shown_texts(self) -> Sequence[ShownText]:
-        """Every text on the screen; raises ScreenshotUnavailable when the phone does not tell."""
+        """Every text on the screen; raises ScreenshotUnavailable if the phone does not report
+        them."""
 
     async def current_app(self) -> Foreground: ...
 
@@ -39,34 +40,34 @@ class Device(Protocol):
     async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None: ...
 
     async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
-        """Hold what lies at the first point, and let go of it at the second."""
+        """Hold the item at the first point, and release it at the second."""
 
     async def type_text(self, text: str, clear: bool = True) -> None: ...
 
     async def press(self, key: str) -> None:
-        """Press a key by its name; raises InputError for one that the phone does not have."""
+        """Press a key by name; raises InputError for a key that the phone does not have."""
 
     async def back(self) -> None: ...
 
     async def home(self) -> None: ...
 
     async def find_app(self, name: str) -> str:
-        """The package that a name means on this phone; raises AppNotFound."""
+        """Return the package that a name means on this phone; raises AppNotFound."""
 
     async def launch(self, name: str) -> str: ...
 
     async def wake(self) -> None:
-        """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked."""
+        """Switch the screen on and dismiss a lock screen without PIN; raises DeviceLocked."""
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Wait for a phone that dropped off, reconnecting where that is ours to do.
+        """Wait for a disconnected phone, reconnecting it if that is the program's job.
 
-        Raises the DeviceError that still stands after `timeout_s` seconds.
+        Raises the DeviceError that remains after `timeout_s` seconds.
         """
 
 
 class Piece(Protocol):
-    """Some text of a reply; `reasoning` marks what the engine split off as thought."""
+    """A piece of a reply's text; `reasoning` is true for what the engine separated as thought."""
 
     @property
     def text(self) -> str: ...
@@ -76,7 +77,7 @@ class Piece(Protocol):
 
 
 class Completion(Protocol):
-    """A reply as far as it has come."""
+    """A reply as far as it has arrived."""
 
     @property
     def text(self) -> str: ...
@@ -105,36 +106,36 @@ class ReplyStream(Protocol):
 
 
 class Chat(Protocol):
-    """An engine, as one phone's task asks it; raises EngineError.
+    """An engine, for the task of one phone; raises EngineError.
 
     Leaving the block stops the generation.
     """
 
     @property
     def context(self) -> int:
-        """Tokens of one sequence, prompt and reply together; 0 when it is not known."""
+        """Tokens of one sequence, prompt and reply together; 0 if unknown."""
 
     def ask(
         self, messages: Sequence[Message], *, grammar: str = ""
     ) -> AbstractAsyncContextManager[ReplyStream]:
-        """`grammar` (GBNF) is left out for an engine that does not know such."""
+        """Request a reply. `grammar` (GBNF) is left out if the engine does not support grammars."""
 
     async def count(self, messages: Sequence[Message]) -> int:
-        """Tokens of a prompt with its image; 0 where the engine does not tell."""
+        """Count the tokens of a prompt with its image; 0 if the engine cannot."""
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        """Have the engine read the beginning of the next request ahead, where it can keep it."""
+        """Have the engine evaluate the beginning of the next request, if it can cache it."""
 
 
 class Person(Protocol):
     async def ask(self, question: Question) -> Answer:
-        """Wait for the person. A time-out is a refusal."""
+        """Wait for the person. A timeout is a refusal."""
 
 
 @dataclass(frozen=True)
 class Nobody:
-    """There is no person to ask. With `allows` what only needs consent is done, the rest refused:
-    nobody can answer a question or take over."""
+    """Stands in if there is no person to ask. With `allows`, an action that only needs consent is
+    done; everything else is refused, because nobody can answer a question or take over."""
 
     allows: bool = False
 
@@ -143,38 +144,38 @@ class Nobody:
 
 
 class Policy(Protocol):
-    """Decides what to do next; one object for one task. Raises EngineError."""
+    """Decides what to do next; one object per task. Raises EngineError."""
 
     async def decide(
         self, observation: Observation, told: str, on_thought: Callable[[str], None]
     ) -> Attempt:
-        """One decision, or the error that says why there is none.
+        """Make one decision, or return the error that prevented it.
 
-        `told` is what the last step leaves for the model to read, "" for nothing; `on_thought`
-        gets the pieces of the thought as they come and must not wait.
+        `told` is the last step's message to the model, "" for none; `on_thought` gets the pieces of
+        the thought as they arrive and must not wait.
         """
 
     async def warm(self) -> None:
         """Prepare the next decision while the phone acts."""
 
     def misread(self, reason: str) -> str:
-        """What the model is told after a reply that could not be used, in its own terms."""
+        """What the model is told after an unusable reply, in its own terms."""
 
     def doubted(self) -> None:
-        """The last decision said done and is not believed."""
+        """The last decision claimed success and was not believed."""
 
 
 class Recorder(Protocol):
-    """Writes down a task as it happens. Called in this order for each step; never concurrently."""
+    """Records a task as it runs. Called in this order for each step; never concurrently."""
 
     async def observed(self, step: StepRecord) -> None:
-        """The screen was taken."""
+        """The screenshot was taken."""
 
     def thought(self, number: int, text: str) -> None:
-        """More of the model's thought came in; `text` is the new part. Must not wait."""
+        """More of the model's thought arrived; `text` is the new part. Must not wait."""
 
     async def decided(self, step: StepRecord) -> None:
-        """The reply is complete, and read or refused (`error`); nothing was done yet."""
+        """The reply is complete, and parsed or rejected (`error`); nothing was done yet."""
 
     async def stepped(self, step: StepRecord) -> None:
         """The action was carried out, or failed (`error`)."""

@@ -1,8 +1,9 @@
-"""System prompts: files beside this module, and the person's own in a folder that comes first.
+"""System prompts: files next to this module, and the person's own in a folder that takes
+precedence.
 
-A prompt is a text with `{date}` where the date of the request is to stand; nothing else in it is
-touched. AutoGLM-Phone was trained with a prompt of its makers, which is not part of this program:
-who has it imports it and runs with it byte for byte.
+A prompt is a text; `{date}` in it is replaced by the date of the request, and nothing else is
+changed. AutoGLM-Phone was trained with a prompt by its makers, which is not part of this program: a
+person who has it can import it, and it is used byte for byte.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from app.private import private_folder, write_private
 
 LANGUAGES = ("en", "zh")
 MAX_PROMPT = 100_000
-"""Bytes; the longest one known has 10 kB."""
+"""Most bytes of a prompt; the longest known one has 10 kB."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _WEEKDAYS_ZH = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
 
 
 def load_prompt(name: str, lang: str, today: date, own: Path | None = None) -> str:
-    """The prompt `name` in `lang`, with `{date}` filled in; from the folder `own` if it is there.
+    """Return the prompt `name` in `lang`, with `{date}` filled in; the folder `own` is tried first.
 
-    Raises ConfigError when there is no such prompt in that language.
+    Raises ConfigError if there is no such prompt in that language.
     """
     text = read_prompt(name, lang, own)
     return text.replace("{date}", _written(today, lang))
 
 
 def read_prompt(name: str, lang: str, own: Path | None = None) -> str:
-    """The prompt as it is stored; raises ConfigError when there is none."""
+    """Return the prompt as stored; raises ConfigError if there is none."""
     if not _NAME.fullmatch(name) or lang not in LANGUAGES:
         raise ConfigError(f"{name[:80]!r} in {lang[:10]!r} is not a prompt", f"{_hint(own)}")
     imported = own / f"{name}.{lang}.md" if own else None
@@ -49,14 +50,14 @@ def read_prompt(name: str, lang: str, own: Path | None = None) -> str:
 
 
 def shipped() -> list[str]:
-    """The prompts of this program, as `name.lang`."""
+    """List the prompts of this program, as `name.lang`."""
     folder = resources.files("app.agent") / "prompts"
     names = (path.name for path in folder.iterdir())
     return sorted(name.removesuffix(".md") for name in names if name.endswith(".md"))
 
 
 def imported(own: Path) -> list[str]:
-    """The person's own prompts, as `name.lang`."""
+    """List the person's own prompts, as `name.lang`."""
     return sorted(path.name.removesuffix(".md") for path in own.glob("*.md"))
 
 
@@ -64,8 +65,8 @@ def import_prompt(source: Path, name: str, lang: str, own: Path) -> str:
     """Store a prompt as `name` in the folder `own` and return its text.
 
     `source` is a text file, or the Python file that assigns the prompt to a name with PROMPT in it,
-    as AutoGLM's makers publish it; a date that it puts in becomes `{date}`. Raises InputError for
-    what is no prompt.
+    as AutoGLM's makers publish it; a date that it inserts becomes `{date}`. Raises InputError if it
+    is not a prompt.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -92,7 +93,7 @@ def import_prompt(source: Path, name: str, lang: str, own: Path) -> str:
 
 
 def remove_prompt(name: str, lang: str, own: Path) -> None:
-    """Raises InputError when it was not imported."""
+    """Delete an imported prompt. Raises InputError if it was not imported."""
     path = own / f"{name}.{lang}.md"
     if not _NAME.fullmatch(name) or lang not in LANGUAGES or not path.is_file():
         raise InputError(f"no prompt {name[:80]!r} in {lang[:10]!r} was imported", _hint(own))
@@ -100,7 +101,8 @@ def remove_prompt(name: str, lang: str, own: Path) -> None:
 
 
 def _from_python(code: str, source: Path) -> str:
-    """The text that a Python file assigns to the first name with PROMPT in it; nothing is run."""
+    """Return the text that a Python file assigns to the first name with PROMPT in it, without
+    running it."""
     try:
         module = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError) as exc:

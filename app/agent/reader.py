@@ -1,7 +1,7 @@
-"""Single questions about a screen, asked beside the conversation and leaving no trace in it.
+"""Asks single questions about a screen, outside the conversation and without a trace in it.
 
-The same engine answers them, with a short prompt of their own each: what stands on this page
-(Note), what follows from the notes (Call_API), and whether the goal is reached (the second look).
+The same engine answers them, each with a short prompt of its own: what is on this page (Note), what
+follows from the notes (Call_API), and whether the goal is reached (the second look).
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the goal is reached; None when the answer was neither yes nor no."""
+    """Whether the goal is reached; None if the answer was neither yes nor no."""
 
     reached: bool | None
     reason: str = ""
 
 
 class Reader:
-    """Reads screens for one task. `image_size` as for the policy; raises EngineError."""
+    """Answers questions about screens for one task. `image_size` as in the policy; raises
+    EngineError."""
 
     def __init__(
         self,
@@ -49,15 +50,16 @@ class Reader:
         self._image_size = image_size
 
     async def describe(self, frame: Frame) -> str:
-        """What on this screen matters for the goal."""
+        """Describe what on this screen matters for the goal."""
         return await self._ask("note", frame)
 
     async def sum_up(self, frame: Frame, notes: str, instruction: str) -> str:
-        """What the notes and the screen say to an instruction."""
+        """Follow an instruction, using the notes and the screen."""
         return await self._ask("summary", frame, notes=notes, instruction=instruction)
 
     async def judge(self, frame: Frame, message: str) -> Verdict:
-        """Whether this screen shows that the goal is reached; `message` is the model's claim."""
+        """Judge whether this screen shows that the goal is reached; `message` is the model's
+        claim."""
         said = await self._ask("judge", frame, message=message)
         if _YES.match(said):
             return Verdict(True, said)
@@ -80,5 +82,5 @@ def _load(prompt: str, lang: str) -> str:
 
 
 def _filled(text: str, fields: Mapping[str, str]) -> str:
-    """Each place once, so that what is put in cannot hold a place of its own."""
+    """Fill each place in one pass, so that inserted text cannot contain a place of its own."""
     return _PLACE.sub(lambda match: fields.get(match[1], match[0]), text)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Frame(Protocol):
-    """One screen image; sizes in pixels, `taken_at` in UTC."""
+    """One screenshot; sizes in pixels, `taken_at` in UTC."""
 
     @property
     def width(self) -> int: ...
@@ -25,7 +25,8 @@ class Frame(Protocol):
     def jpeg(self, max_side: int, quality: int = 80) -> bytes: ...
 
     def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
-        """The same screen with these boxes (left, top, right, bottom in pixels) painted over."""
+        """Return the same screen with these boxes (left, top, right, bottom in pixels) painted
+        over."""
 
     def fingerprint(self) -> bytes:
         """A small picture of the screen, for comparing two frames byte by byte."""
@@ -43,7 +44,7 @@ class Foreground(Protocol):
 
 
 class ShownText(Protocol):
-    """A text on the screen, or something without text that takes touches; `box` is left, top,
+    """A text on the screen, or a control without text that can be touched; `box` is left, top,
     right and bottom in pixels."""
 
     @property

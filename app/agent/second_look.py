@@ -1,9 +1,9 @@
-"""The second look: is the goal reached, when the model says so?
+"""The second look: checks a model's claim that the goal is reached.
 
-Models say "done" too early. Two ways to look again, each by the same engine: a judge, asked with a
-short prompt of its own whether this screen shows that the goal is reached; or the model itself,
-asked afresh without its own history, which is to finish again. The second one is for models that
-know nothing but their protocol.
+Models say "done" too early. There are two ways to check, both using the same engine: a judge is
+asked, with a short prompt of its own, whether this screen shows that the goal is reached; or the
+model itself is asked again without its history, and has to finish again. The second way is for
+models that know only their protocol.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SecondLook(Protocol):
 
 
 class JudgeLook:
-    """Asks the judge's question about the screen."""
+    """Asks the judge about the screen."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -33,8 +33,8 @@ class JudgeLook:
 
 
 class FreshLook:
-    """Asks the model for its next action as if the task began with this screen; `policy` makes one
-    without history."""
+    """Asks the model for its next action as if the task began with this screen; `policy` creates
+    one without history."""
 
     def __init__(self, policy: Callable[[], Policy]) -> None:
         self._policy = policy

@@ -1,9 +1,10 @@
-"""Waiting until the screen is still instead of sleeping.
+"""Waits until the screen is still, instead of sleeping.
 
-Existing clients sleep a second or more after each action. Here two looks that show the same end the
-wait. They begin some way apart, so that what moves has moved between them; a phone that takes
-longer than that for a screenshot is not waited for at all. When nothing has changed since before
-the action, the phone gets a little longer to begin: an app may be slow to answer a touch.
+Existing clients sleep a second or more after each action. Here the wait ends once two consecutive
+screenshots are the same. They begin some time apart, so that moving content differs between them; a
+phone that needs longer than that for a screenshot causes no extra wait. If nothing has changed
+since before the action, the phone gets a little longer to begin: an app may be slow to respond to a
+touch.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from app.agent.ports import Device
 from app.agent.screen import Frame
 
 APART_S = 0.05
-"""Between the beginnings of two looks; a transition of Android lasts some 300 ms."""
+"""Seconds between the beginnings of two screenshots; an Android transition takes about 300 ms."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """`begin_s` is how long a screen that looks as before may take to change at all, `last_s` when
-    the wait ends in any case; both in seconds after the action."""
+    """`begin_s` is how long an unchanged screen may take to start changing, `last_s` when the wait
+    ends at the latest; both in seconds after the action."""
 
     begin_s: float
     last_s: float
@@ -54,11 +55,11 @@ _WINDOWS: dict[type[Action], Window] = {
     Back: TOUCH,
     Home: TOUCH,
     Launch: Window(0.8, 5.0),  # a cold start shows nothing for a while, then its splash screen
-    Swipe: Window(0.25, 3.0),  # a list rolls on after the finger has gone
+    Swipe: Window(0.25, 3.0),  # a list keeps scrolling after the finger is lifted
     Wait: NONE,  # the model has waited as long as it wanted
 }
 TYPED = Window(0.0, 1.0)
-"""A text is known to have arrived before its action ends."""
+"""Typed text is known to have arrived before its action ends."""
 
 
 def window_after(action: Action) -> Window:
@@ -68,10 +69,10 @@ def window_after(action: Action) -> Window:
 
 
 async def still_frame(device: Device, window: Window, before: bytes | None = None) -> Frame:
-    """A frame that looks like the one before it, or the last one when the window closes.
+    """Return a frame that equals the one before it, or the last one when the window closes.
 
-    `before` is the fingerprint of the screen on which the action was done. Raises DeviceError as
-    `Device.screenshot` does.
+    `before` is the fingerprint of the screen on which the action was done. Raises DeviceError like
+    `Device.screenshot`.
     """
     begun = time.monotonic()
     frame = await device.screenshot()

@@ -1,9 +1,9 @@
-"""What is under the finger: the app and page in front now, and the labels on the screen.
+"""Finds what is under the finger: the app and page in front now, and the labels on the screen.
 
-The rules judge what is there when the finger falls, not what the model saw before it thought. The
-phone is asked which app and page are in front right before each touch, which takes milliseconds.
-Its list of texts takes a second on a real phone; so it is read while the model thinks, and only
-where the rules have use for it: in sensitive apps, and everywhere on a phone that is quick.
+The rules judge the screen at the moment of the touch, not the screen that the model saw before it
+thought. The phone is asked for the app and page in front right before each touch, which takes
+milliseconds. Its list of texts takes a second on a real phone; so it is read while the model
+thinks, and only where the rules can use it: in sensitive apps, and everywhere on a fast phone.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from app.errors import DeviceError
 log = logging.getLogger(__name__)
 
 CHEAP_S = 0.3
-"""A list of texts that comes this soon is read at every step."""
+"""A list of texts that arrives within this many seconds is read at every step."""
 PATIENCE_S = 4.0
-"""How long a decided touch waits for the texts of a sensitive app; then they count as unknown."""
+"""Seconds that a decided touch waits for the texts of a sensitive app; then they are unknown."""
 
 
 class Sight:
-    """Looks for the rules of one task. Nothing is read where there are no rules."""
+    """Looks at the screen for the rules of one task. Reads nothing if there are no rules."""
 
     def __init__(self, device: Device, guard: Guard) -> None:
         self._device = device
@@ -41,25 +41,25 @@ class Sight:
         self._reading: asyncio.Task[Sequence[ShownText] | None] | None = None
 
     async def read_now(self) -> None:
-        """Read the texts, anew if they were read before, whatever that costs."""
+        """Read the texts, again if they were read before, whatever it costs."""
         await self.end()
         self._reading = asyncio.create_task(self._read())
         await asyncio.wait({self._reading}, timeout=PATIENCE_S)
 
     def begin(self, observation: Observation) -> None:
-        """Read the texts of the screen that was just seen, while the model thinks about it."""
+        """Start reading the texts of the screen just seen, while the model thinks about it."""
         if self._guard.has_rules and self._wanted(observation):
             self._reading = asyncio.create_task(self._read())
 
     async def end(self) -> None:
-        """Leave no reading behind."""
+        """Cancel a reading that is still under way."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait({self._reading})
             self._reading = None
 
     async def moved_on(self, observation: Observation) -> bool:
-        """Whether another app or page is in front than when the model looked.
+        """Whether the app or page in front has changed since the model looked.
 
         Raises DeviceError.
         """
@@ -69,7 +69,7 @@ class Sight:
         return (now.package, now.activity) != (observation.package, observation.activity)
 
     async def scene(self, observation: Observation, action: Action) -> Scene:
-        """What is known of the place that an action touches."""
+        """Return what is known about the place that an action touches."""
         texts = await self._texts(observation)
         found = Touched()
         if texts is not None and (place := _place(action, observation)):
@@ -101,7 +101,7 @@ class Sight:
             self._took_s = time.monotonic() - begun
 
     async def _texts(self, observation: Observation) -> Sequence[ShownText] | None:
-        """The texts on the screen as far as it is worth waiting for them, None for unknown."""
+        """Return the texts on the screen, waiting as long as they are worth; None for unknown."""
         if self._reading is None:
             return None
         patience = CHEAP_S
@@ -114,7 +114,7 @@ class Sight:
 
 
 def _place(action: Action, observation: Observation) -> tuple[int, int] | None:
-    """Where the finger comes down, in pixels; None for what has no place."""
+    """Return where the finger touches, in pixels; None for an action without a place."""
     if isinstance(action, Tap | DoubleTap | LongPress):
         return to_pixels(action.element, observation.frame)
     if isinstance(action, Swipe | Drag):

@@ -1,10 +1,11 @@
-"""Noticing that a task gets nowhere, which a model in a loop does not notice itself.
+"""Notices that a task is stuck, which a model in a loop does not notice itself.
 
-A model that decides by one screenshot at a time repeats what did nothing: the picture is the same,
-so the answer is. The signs are counted on the small fingerprints of the screens: the same action on
-the same screen, a round of two to six screens, a screen that stays whatever is done, and a page
-that is noted over and over. A clock, an advert or a video changes a part of the picture and not
-the situation; so a repeated action, and a round of actions, also count on screens that are alike.
+A model that decides from one screenshot at a time repeats an action without effect: the same
+picture gives the same answer. The signs are counted on the small fingerprints of the screens: the
+same action on the same screen, a cycle of two to six screens, a screen that never changes, and a
+page that is noted again and again. A clock, an advert or a video changes part of the picture but
+not the situation; so a repeated action, and a cycle of actions, also count on screens that are
+alike.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from dataclasses import dataclass
 from app.agent.actions import Action, Answer, CallApi, Interact, Note
 
 SAME_ACTION = 3
-"""The same action on the same screen this many times: the second may have met a slow phone."""
+"""Repetitions of an action on the same screen: the second may have met a slow phone."""
 SAME_ACTION_ALIKE = 10
-"""The same action on screens that are alike. More patience than above: what moves may be what the
-action does, such as a number that is counted up."""
+"""Repetitions of an action on screens that are alike. More than above, because the moving part may
+be the effect of the action, such as a counter going up."""
 ROUNDS = {2: 3, 3: 3, 4: 3, 5: 2, 6: 2}
-"""How often a round of this many screens, each with its action, has to be repeated. All of it is
+"""How often a cycle of this many screens, each with its action, has to repeat. Every cycle is
 noticed within twelve actions."""
 UNCHANGED = 8
-"""Steps of any kind on a screen that stays; also how often in a row a page may be noted."""
+"""Steps of any kind on an unchanged screen; also how often in a row a page may be noted."""
 BANDS = 48
 ALIKE = 0.4
-"""The share of the horizontal bands of a picture that may differ between two screens that are
-alike. A video in an upright window takes a third of them; a list that is scrolled changes most of
-the bands, though few of its pixels."""
+"""The share of a picture's horizontal bands that may differ between screens that are alike. A video
+in an upright window takes a third of the bands; scrolling a list changes most of them, although few
+of its pixels."""
 
 _WINDOW = max(UNCHANGED, SAME_ACTION_ALIKE, *(size * times for size, times in ROUNDS.items()))
 _ELSEWHERE = (Note, CallApi, Interact, Answer)
-"""What is not meant to change the screen."""
+"""Actions that are not meant to change the screen."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class _Past:
 
 
 def alike(one: bytes, other: bytes) -> bool:
-    """Whether two fingerprints show the same situation, up to a part that moves."""
+    """Whether two fingerprints show the same situation, except for a moving part."""
     if one == other:
         return True
     if len(one) != len(other):
@@ -71,9 +72,9 @@ class StallWatch:
             self._aside.clear()
 
     def check(self, screen: bytes) -> str:
-        """What is wrong, in a sentence for the model and the person; "" while all is well.
+        """Return what is wrong, in a sentence for the model and the person; "" if all is well.
 
-        Each sign is reported once, and again only when it has built up anew.
+        Each sign is reported once, and again only after it has built up anew.
         """
         sign, involved = self._sign(screen)
         if sign:
@@ -81,17 +82,17 @@ class StallWatch:
             self._past.clear()
             self._aside.clear()
         elif self._past and self._is_new(screen):
-            # A screen that is new: it goes on. One of those it was stuck between is not.
+            # A new screen is progress, unless it is one of those that the task was stuck between.
             self._warned = self._warned and any(alike(stuck, screen) for stuck in self._stuck)
         return sign
 
     def warned(self) -> bool:
-        """Whether this stall was reported before, with nothing new seen since; notes that it is."""
+        """Whether this stall was already reported, with nothing new since; marks it as reported."""
         before, self._warned = self._warned, True
         return before
 
     def forgive(self) -> None:
-        """Start anew: a person looked at it and wants the task to go on."""
+        """Start over: a person has looked and wants the task to continue."""
         self._past.clear()
         self._aside.clear()
         self._stuck.clear()
@@ -101,7 +102,7 @@ class StallWatch:
         return self._warned and all(past.screen != screen for past in self._past)
 
     def _sign(self, screen: bytes) -> tuple[str, int]:
-        """(the sign or "", how many of the last screens it is about)."""
+        """Return (the sign or "", the number of last screens that it concerns)."""
         past = list(self._past)
         if sign := _same_action(past, screen):
             return sign, 1
@@ -142,9 +143,9 @@ def _round(size: int, count: int) -> str:
 
 
 def _goes_round(past: list[_Past], size: int, times: int, screen: bytes) -> bool:
-    """Whether these are whole rounds over the same screens, and the next one begins."""
+    """Whether these are whole cycles over the same screens, and the next one begins."""
     if len(past) < size * times or len({p.action for p in past[:size]}) == 1:
-        return False  # the same action all along is the other sign's
+        return False  # the same action throughout is another sign
     return (
         all(p.action == past[at % size].action for at, p in enumerate(past))
         and all(alike(p.screen, past[at % size].screen) for at, p in enumerate(past))

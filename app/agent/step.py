@@ -1,4 +1,4 @@
-"""The values of one step: what was seen, what was decided, what the person was asked."""
+"""The values of one step: the observation, the decision, the question to the person."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the model thinks and what it wants done.
+    """What the model thinks and what it wants to do.
 
-    `answer` is the action as the model wrote it, with what its dialect keeps beside it, such as a
-    conclusion; `raw` is the whole reply, untouched.
+    `answer` is the action as the model wrote it, with what its dialect keeps of the rest, such as a
+    conclusion; `raw` is the whole reply, unchanged.
     """
 
     thought: str
@@ -43,8 +43,8 @@ class Question:
     """Something that only the person can decide or do; `action` waits for the answer, if any.
 
     Kinds: "confirmation" (may this be done?), "step" (the same, asked for every step), "question"
-    (what does the person want?), "take_over" (something to be done by hand), "stalled" (go on?),
-    "doubt" (the model says done, a second look says not: is it?).
+    (what does the person want?), "take_over" (something to be done by hand), "stalled" (continue?),
+    "doubt" (the model says done, the second look disagrees: is it done?).
     """
 
     kind: QuestionKind
@@ -52,28 +52,28 @@ class Question:
     hint: str = ""
     action: Action | None = None
     said: str = ""
-    """The model's own words about it, to be shown as the model's."""
+    """The model's own words about it; shown as the model's."""
     thought: str = ""
-    """What the model thought before it, to be shown as the model's."""
+    """The model's thought before it; shown as the model's."""
     about: Scene | None = None
     """The screen under the finger, for a confirmation."""
     category: str = ""
-    """The kind of thing that a rule saw, as "pay"; "" where no rule asks."""
+    """The category that a rule saw, such as "pay"; "" if no rule asks."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`allowed` is False also when nobody answered in time; `text` is for the model."""
+    """`allowed` is also False if nobody answered in time; `text` is for the model."""
 
     allowed: bool
     text: str = ""
     reason: str = ""
-    """Why it was not allowed, for the person: "" for a person's own no."""
+    """Why it was not allowed, for the person; "" if the person refused."""
 
 
 @dataclass
 class Attempt:
-    """What one request gave: a decision, or the error that says why not."""
+    """The result of one request: a decision, or the error that prevented it."""
 
     raw: str = ""
     decision: Decision | None = None
@@ -84,7 +84,7 @@ class Attempt:
 
 @dataclass
 class StepRecord:
-    """One step while it happens; `number` counts from 1, times are milliseconds."""
+    """One step while it runs; `number` counts from 1, times are milliseconds."""
 
     number: int
     started_at: datetime
@@ -102,11 +102,11 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Next:
-    """The task goes on. `told` is for the model to read with the next screen.
+    """The task continues. `told` is for the model to read with the next screen.
 
-    `action` is what was done or tried, by which a standstill is noticed; `touched` says that it
-    reached the phone, so that its effect has to settle first. `by_hand` says that a person had the
-    phone: nothing that was known of it before counts any more.
+    `action` is what was done or tried, used to notice a stall; `touched` means that it reached the
+    phone, so that its effect has to settle first. `by_hand` means that a person used the phone:
+    everything known about it before is outdated.
     """
 
     told: str = ""

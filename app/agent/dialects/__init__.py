@@ -1,4 +1,4 @@
-"""The dialects by name, as a profile wants them."""
+"""The dialects by the name that a profile uses."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def dialect_named(
     answer_ends: bool | Literal["auto"] = "auto",
     image_max_tokens: int = 0,
 ) -> Dialect:
-    """The dialect of that name with what a profile says otherwise; "auto" and 0 leave it as it is.
+    """Return the dialect `name` with the changes of a profile; "auto" and 0 keep its own value.
 
-    `image_max_tokens` is where the engine would shrink a picture. Raises ConfigError for a name
-    that no dialect has, and for what a dialect does not have.
+    `image_max_tokens` is the limit above which the engine would shrink a picture. Raises
+    ConfigError for an unknown dialect, and for an option that the dialect lacks.
     """
     dialect = _NAMED.get(name)
     if dialect is None:

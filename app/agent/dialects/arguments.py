@@ -1,4 +1,5 @@
-"""From the values of a call to the fields of an action. Every function raises ReplyUnparseable."""
+"""Converts the values of a call to the fields of an action. All functions raise
+ReplyUnparseable."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _UNITS = {
     **dict.fromkeys(("h", "hour", "hours", "小时"), 3600.0),
 }
 _MAX_POINT = 200
-"""Characters of a point that is written as a text."""
+"""Longest point in characters, if it is written as text."""
 
 
 def text(arguments: Mapping[str, Value], key: str, *, required: bool = False) -> str:
@@ -47,7 +48,7 @@ def app(arguments: Mapping[str, Value]) -> str:
 
 
 def point(arguments: Mapping[str, Value], key: str, space: Space) -> Point:
-    """A point or the centre of a box, in thousandths.
+    """Return a point, or the centre of a box, in thousandths.
 
     Raises ActionOutOfBounds for a place outside the space, and for fractions of it.
     """
@@ -65,13 +66,13 @@ def point(arguments: Mapping[str, Value], key: str, space: Space) -> Point:
         raise ActionOutOfBounds(f"{key} must be in {unit}, not fractions")
     if len(numbers) == 4:
         for corner in (numbers[:2], numbers[2:]):
-            space.point(*corner)  # raises for one that is not on the screen
+            space.point(*corner)  # raises if the corner is not on the screen
         numbers = [(numbers[0] + numbers[2]) / 2, (numbers[1] + numbers[3]) / 2]
     return space.point(*numbers)
 
 
 def seconds(arguments: Mapping[str, Value], key: str) -> float:
-    """A time to wait, 1 second where none is given; cut at MAX_WAIT_S."""
+    """Return a time to wait: 1 second if none is given, at most MAX_WAIT_S."""
     value = arguments.get(key, 1)
     if isinstance(value, str):
         found = _WAIT.fullmatch(value)
@@ -83,7 +84,7 @@ def seconds(arguments: Mapping[str, Value], key: str) -> float:
 
 
 def millis(arguments: Mapping[str, Value], key: str) -> int:
-    """A time to hold the finger, given in seconds; between 0.3 and 10 s."""
+    """Return how long to hold the finger, given in seconds; between 0.3 and 10 s."""
     return round(min(max(seconds(arguments, key), 0.3), 10.0) * 1000)
 
 
@@ -97,5 +98,5 @@ def _number(value: Value, key: str) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
     except OverflowError:
-        pass  # an integer of hundreds of digits is no number of ours
+        pass  # an integer with hundreds of digits
     raise ReplyUnparseable(f"{key} must contain numbers")

@@ -1,8 +1,8 @@
 """AutoGLM-Phone's dialect: `<think>...</think><answer>do(action="Tap", element=[x,y])</answer>`.
 
-The texts are those of the model's training to the letter: the first user turn is the goal and the
-current app, each later one a heading and the current app; the picture stands before the text, and
-leaves the conversation once its turn is answered, so that a request holds exactly one.
+The texts match the model's training to the letter. The first user turn is the goal and the current
+app; each later turn is a heading and the current app. The picture comes before the text and leaves
+the conversation once its turn is answered, so that a request holds exactly one picture.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _THOUGHT_ENDS = ("</think>", "<answer>", "do(action", "finish(message")
 _TAGS = ("</think>", "<answer>")
 _LONGEST_TAG = 8
 _CLOSES = ")）}"
-"""What a call ends with. Nothing but such a character, or the two behind one, can make half a reply
-one that holds its action."""
+"""The characters that end a call. Only one of these, or one of the two characters after it, can
+complete the action of a partial reply."""
 _GLM4V = PictureRule(cell=28, min_cells=8, max_cells=4096)
-"""llama.cpp's clip.cpp for Glm4v."""
+"""From llama.cpp's clip.cpp, Glm4v."""
 LOOKS_FREE = 200_000
-"""Characters of one reply that are looked through however short it is."""
+"""Characters of a reply that may be examined regardless of its length."""
 LOOKS_A_CHARACTER = 8
-"""How often a longer reply may be looked through for its action before it is whole."""
+"""Additional characters that may be examined per character of the reply, before it is complete."""
 
 
 @dataclass(frozen=True)
 class AutoGlm:
-    """See `Dialect`. Nothing of it depends on the size of AutoGLM: GLM-4.1V and others that are
-    asked with a prompt of this protocol speak it too.
+    """See `Dialect`. Nothing here depends on the size of AutoGLM: GLM-4.1V and other models speak
+    it too if they are prompted with this protocol.
 
-    With `pixels` the model says where in pixels of the picture that it was sent.
+    With `pixels` the model gives places in pixels of the picture that it was sent.
     """
 
     name: str = "autoglm"
@@ -59,13 +59,13 @@ class AutoGlm:
     pixels: bool = False
 
     def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
-        """The protocol has no place for `told`; it stands as a line of its own before the rest."""
+        """The protocol has no place for `told`; it becomes a paragraph before the text."""
         info = screen_info(app)
         text = f"{goal}\n\n{info}" if first else f"** Screen Info **\n\n{info}"
         return f"{told}\n\n{text}" if told else text
 
     def assistant_text(self, thought: str, answer: str) -> str:
-        """Each tag exactly once."""
+        """Writes each tag exactly once."""
         return f"<think>{thought}</think><answer>{answer}</answer>"
 
     def messages(
@@ -92,8 +92,8 @@ class AutoGlm:
         return pixels_of(sent) if self.pixels else THOUSANDTHS
 
     def words(self, reply: str) -> str:
-        """A model that knows only its protocol may say them by `finish`. None of it is executed,
-        so a reply full of broken calls may be cut at its last tag."""
+        """A model that knows only its protocol may answer with `finish`. Nothing in the reply is
+        executed, so a reply full of broken calls may be cut at its last tag."""
         try:
             action = parse_reply(reply).action
         except (PolicyError, ReplyTruncated):
@@ -119,16 +119,16 @@ class AutoGlm:
 
     def sent_size(self, width: int, height: int) -> Size:
         """The phone's own pixels, as in training. The engine rounds the sides to whole cells, which
-        moves nothing by more than a thousandth."""
+        moves no place by more than a thousandth."""
         return width, height
 
 
 class AutoGlmReading:
     """See `Reading`.
 
-    The whole reply is looked through only when a character came that can end an action, and only
-    as often as keeps the cost linear. A reply that is full of such characters is then found to be
-    over a little later than it might be, and at its end at the latest.
+    The whole reply is examined only after a character that can end an action, and only as often as
+    keeps the cost linear. In a reply full of such characters the end may be found a little late,
+    but at the last character of the reply at the latest.
     """
 
     def __init__(self, space: Space = THOUSANDTHS) -> None:
@@ -144,7 +144,7 @@ class AutoGlmReading:
         self._over_at = -1
         self._only_reasoned = False
         self.examined = 0
-        """Characters that were looked through for the action so far."""
+        """Characters examined for the action so far."""
 
     @property
     def text(self) -> str:
@@ -152,7 +152,7 @@ class AutoGlmReading:
         if self._only_reasoned:
             return "".join(self._reasoning)
         if self._reasoning:
-            # All of it is thought, whatever tags it quotes.
+            # All of it is thought, whatever tags it contains.
             return f"<think>{plain_text(''.join(self._reasoning))}</think>{answer}"
         return answer
 
@@ -178,13 +178,14 @@ class AutoGlmReading:
         if self.over:
             pass
         elif self._length > MAX_REPLY:
-            self._over_at = self._length  # it will not be read whatever follows
+            self._over_at = self._length  # it will be rejected whatever follows
         elif self._may_be_over(piece, reasoning):
             self._look()
         return piece if reasoning else self._shown.feed(piece)
 
     def decision(self, *, truncated: bool = False) -> Decision:
-        """A reply that came wholly as reasoning is read as one, if its action is its end."""
+        """A reply that the engine marked as reasoning throughout is read if it ends with its
+        action."""
         if self._reasoning and not truncated and not "".join(self._answer).strip():
             reasoned = "".join(self._reasoning)
             decision = parse_reply(reasoned, space=self._space)
@@ -206,7 +207,8 @@ class AutoGlmReading:
         self._tagged = self._tagged or any(tag in recent for tag in _TAGS)
         if not self._tagged and not self._reasoning:
             return False
-        # Thinking that begins behind the action stands between it and what shows it to be whole.
+        # A thought that begins after the action delays the point at which the action is known to be
+        # complete.
         self._thinks_again = self._thinks_again or "<think>" in recent
         newest = recent[-len(piece) - 3 :]
         return self._thinks_again or any(character in newest for character in _CLOSES)

@@ -1,10 +1,10 @@
-"""AutoGLM's replies: model text to one action, or an error. The only way from it to the phone.
+"""Parses AutoGLM's replies: model text to one action, or an error. The only way to the phone.
 
-The rules: thinking is never executed; a call directly behind `</think>` or a leading `<answer>` is
-the action, and nothing after it is looked at, so that the stream can be closed there; in a reply
-without that, the last complete call outside the thinking counts, but for a finish in the middle of
-a sentence; a call that was begun and cannot be read spoils the reply, because what follows may lie
-inside its strings; and nothing but a well-formed `finish(...)` ends a task as done.
+The rules: thinking is never executed. A call directly after `</think>` or after a leading
+`<answer>` is the action, and nothing after it is read, so that the stream can be closed there. In a
+reply without such a call, the last complete call outside the thinking counts, except a finish in
+the middle of a sentence. An unreadable call spoils the whole reply, because what follows may be
+inside its strings. Only a well-formed `finish(...)` ends a task as done.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ _OPENS_WITH_ACTION = re.compile(
 )
 _LEAD = re.compile(rf"(?:\s|{_SPECIAL.pattern}|</?answer>|```\w*)*")
 _SURELY_OVER = 2
-"""Characters behind a call that show that it stands alone: `.x` would chain another to it."""
+"""Characters after a call that show that it is complete: `.x` would chain another call to it."""
 MAX_REPLY = 50_000
-"""Characters; a longer reply is not read."""
+"""Longest reply that is parsed, in characters."""
 
 
 def parse_reply(text: str, *, truncated: bool = False, space: Space = THOUSANDTHS) -> Decision:
-    """Read a complete reply.
+    """Parse a complete reply.
 
-    `truncated` says that the engine stopped at its token limit (finish_reason "length").
+    `truncated`: the engine stopped at its token limit (finish_reason "length").
 
     Raises:
         ReplyTruncated: the reply was cut before a complete action.
-        ReplyUnparseable: no action, or one that cannot be read.
-        UnknownAction: an action that is not in the protocol.
-        ActionOutOfBounds: coordinates outside `space`.
+        ReplyUnparseable: there is no action, or an unreadable one.
+        UnknownAction: the action is not in the protocol.
+        ActionOutOfBounds: the coordinates are outside `space`.
     """
     if len(text) > MAX_REPLY:
         raise ReplyUnparseable(f"the reply is longer than {MAX_REPLY} characters")
@@ -87,7 +87,7 @@ def parse_reply(text: str, *, truncated: bool = False, space: Space = THOUSANDTH
         raise _unreadable("the reply contains no action", truncated)
     last = calls[-1]
     if truncated and (call is None or tag != "final"):
-        # The model had not come to its end: what stands last may be a thought about an action.
+        # The model had not finished: the last call may be a thought about an action.
         raise ReplyTruncated("the reply was cut before its end")
     if call is None and last.name == "finish" and _amid_words(answer, last):
         raise ReplyUnparseable("finish(...) is in the middle of a sentence")
@@ -96,8 +96,8 @@ def parse_reply(text: str, *, truncated: bool = False, space: Space = THOUSANDTH
 
 
 def _behind_open_thought(text: str) -> Call | None:
-    """The `do(...)` that is the whole last line of a thought without end, made when the model
-    stopped. Never a finish: the model has not said that its thought is over."""
+    """Return the `do(...)` that is the whole last line of an unclosed thought; the model stopped
+    after it. Never a finish: the model has not said that its thought is over."""
     try:
         calls = find_calls(text)
     except CallError:
@@ -111,15 +111,15 @@ def _behind_open_thought(text: str) -> Call | None:
 
 
 def holds_action(text: str) -> bool:
-    """Whether what follows in this half reply can no longer change what it means.
+    """Whether the action of this partial reply is final, whatever follows.
 
-    `parse_reply` then gives the same for the half reply and for the whole one.
+    `parse_reply` then returns the same for the partial and for the complete reply.
     """
     return rest_behind(text) is not None
 
 
 def rest_behind(text: str) -> int | None:
-    """Characters behind the point from which on `text` holds its action; None when it does not."""
+    """Characters after the point at which the action in `text` is final; None if it is not yet."""
     if "</think>" not in text and "<answer>" not in text:
         return None
     try:
@@ -132,34 +132,35 @@ def rest_behind(text: str) -> int | None:
 
 
 def _amid_words(answer: str, call: Call) -> bool:
-    """Whether there are words before and behind a call on its line: it is spoken of, not made."""
+    """Whether the call's line has words before and after it: a mention, not an action."""
     before = answer[: call.start].rpartition("\n")[2]
     behind = answer[call.end :].partition("\n")[0]
     return all(re.search(r"\w", plain_text(words)) for words in (before, behind))
 
 
 def first_call(answer: str) -> Call | None:
-    """The call that an answer begins with; None when it begins with anything else.
+    """Return the call that the answer begins with; None if it begins with anything else.
 
-    Raises CallError when that call cannot be read.
+    Raises CallError if that call is unreadable.
     """
     lead = _LEAD.match(answer)
     return call_at(answer, lead.end() if lead else 0)
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """(thinking, answer) of a reply with or without tags.
+    """Return (thinking, answer) of a reply with or without tags.
 
-    A tag that stands inside the string of a readable call is text, not a tag. An unclosed
-    `<think>` is all thought. Raises CallError for a text that is full of broken calls.
+    A tag inside a string of a readable call is text, not a tag. If `<think>` is never closed, the
+    whole reply is thinking. Raises CallError for a text full of broken calls.
     """
     thinking, answer, _ = _split(text)
     return thinking, answer
 
 
 def _split(text: str) -> tuple[str, str, Literal["", "early", "final"]]:
-    """As `split_thinking`, and the tag that says where the answer begins: "" for none, "early" for
-    an `<answer>` amid text, which a later `</think>` would show to be a part of the thinking."""
+    """Like `split_thinking`, plus how the answer's start was found: "" without a tag, "early" for
+    an `<answer>` in the middle of text, which a later `</think>` would turn into thinking, else
+    "final"."""
     opened = _OPENS_WITH_THOUGHT.match(text)
     calls = readable_calls(text)
     if not opened and (lead := _OPENS_WITH_ACTION.match(text)):
@@ -167,8 +168,8 @@ def _split(text: str) -> tuple[str, str, Literal["", "early", "final"]]:
         end = -1 if answered else _find_outside(text, "</think>", calls)
         if end < 0:
             return "", _without_thoughts(text), "final" if answered else ""
-        # A template that opens the thinking itself: what looks like an action is a thought of one.
-        # Behind a call that cannot be read the tag may be a part of its text, though.
+        # A chat template that opens the thinking itself: what looks like an action is a thought
+        # about one. After an unreadable call, however, the tag may be part of its text.
         find_calls(text[:end])
     for tag in ("</think>", "<answer>"):
         at = _find_outside(text, tag, calls)
@@ -179,7 +180,7 @@ def _split(text: str) -> tuple[str, str, Literal["", "early", "final"]]:
 
 
 def _without_thoughts(answer: str) -> str:
-    """`answer` without the `<think>` blocks that some models put behind the first one."""
+    """Remove the `<think>` blocks that some models write after the first one."""
     calls = readable_calls(answer) if "<think>" in answer else []
     kept, position = [], 0
     while (start := _find_outside(answer, "<think>", calls, position)) >= 0:
@@ -190,7 +191,7 @@ def _without_thoughts(answer: str) -> str:
 
 
 def _find_outside(text: str, tag: str, calls: list[Call], position: int = 0) -> int:
-    """Where `tag` first stands outside all `calls`, which are in order, or -1."""
+    """Return the first index of `tag` outside all `calls`, which are in order, or -1."""
     while (at := text.find(tag, position)) >= 0:
         before = bisect(calls, at, key=lambda call: call.start)
         if not before or calls[before - 1].end <= at:
@@ -200,9 +201,9 @@ def _find_outside(text: str, tag: str, calls: list[Call], position: int = 0) -> 
 
 
 def plain_text(text: str) -> str:
-    """The text without the tags and special tokens of the protocol.
+    """Remove the tags and special tokens of the protocol.
 
-    A space stands in their place, so that what stood around one cannot become another.
+    Each is replaced by a space, so that the text around it cannot form a new one.
     """
     return _MARKS.sub(" ", text).strip()
 

@@ -1,8 +1,8 @@
-"""What the loop needs to know of a model's own language: how it is asked, and how it answers.
+"""The protocol between the loop and a model's own language: its requests and its replies.
 
-A dialect owns both directions. It makes the messages of a request from the conversation, and reads
-the reply while it streams in. Everything else (policy, history, tasks, export) knows only this
-protocol, so that another family of models is another module beside `autoglm.py`.
+A dialect owns both directions: it builds the messages of a request from the conversation, and
+parses the reply as it streams in. Everything else (policy, history, tasks, export) knows only this
+protocol, so another model family is another module next to `autoglm.py`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True)
 class Exchange:
-    """One answered turn: the text that went with the picture, and the reply as it is kept.
+    """One answered turn: the text sent with the picture, and the reply as it is kept.
 
-    `summary` is its line in the record, `tokens` what it takes in the context, its picture left
-    out, and `goal` says that its text is the one that holds a goal. `picture` is what the model
-    saw, as long as its dialect keeps it.
+    `summary` is its line in the record; `tokens` is its size in the context without the picture;
+    `goal` is true if its text holds a goal. `picture` is what the model saw, for as long as the
+    dialect keeps it.
     """
 
     user: str
@@ -39,10 +39,10 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a request is made from besides the turn that is asked.
+    """What a request is built from, besides the current turn.
 
     `system` is the system prompt, "" for none. `record` has a line for each exchange that no longer
-    fits into the context; they happened before `past`, which is oldest first.
+    fits into the context; these happened before `past`, which is oldest first.
     """
 
     system: str
@@ -52,91 +52,92 @@ class Conversation:
 
 
 class Reading(Protocol):
-    """One reply while it is read. The cost of reading a reply is linear in its length."""
+    """One reply while it streams in. The cost of parsing is linear in its length."""
 
     @property
     def text(self) -> str:
-        """The reply so far, with what the engine split off as thought in front of it."""
+        """The reply so far, preceded by what the engine separated as thought."""
 
     @property
     def over(self) -> bool:
-        """Whether the action is whole and nothing that follows can change it."""
+        """Whether the action is complete and nothing that follows can change it."""
 
     @property
     def behind(self) -> int:
-        """Characters that came after the reply was over."""
+        """Characters received after the reply was over."""
 
     @property
     def closed(self) -> bool:
-        """Whether the reply shows by itself that it has come to its end."""
+        """Whether the reply itself shows that it has ended."""
 
     def feed(self, piece: str, *, reasoning: bool = False) -> str:
-        """Take a piece of the reply and return what it adds to the thought, without tags.
+        """Add a piece of the reply and return what it adds to the thought, without tags.
 
-        `reasoning` says that the engine itself marked it as thought.
+        `reasoning` is true if the engine itself marked the piece as thought.
         """
 
     def decision(self, *, truncated: bool = False) -> Decision:
-        """As `Dialect.read`, for the text so far."""
+        """Like `Dialect.read`, for the text so far."""
 
 
 class Dialect(Protocol):
-    """The language of one family of models. Has no state; one object serves all tasks."""
+    """The language of one model family. Stateless; one object serves all tasks."""
 
     @property
     def name(self) -> str:
-        """As `profile.dialect` has it."""
+        """The name used in `profile.dialect`."""
 
     @property
     def prompt(self) -> str:
-        """The system prompt where the profile names none."""
+        """The system prompt to use when the profile names none."""
 
     @property
     def pictures(self) -> int:
-        """How many pictures a request may hold, that of the turn that is asked included."""
+        """Most pictures in a request, including the one of the current turn."""
 
     def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
-        """The text of a turn. `told` is what the model has to know of its last action, `first`
-        says that no turn before it holds this goal."""
+        """The text of a turn. `told` is what the model must know about its last action; `first` is
+        true if no earlier turn holds this goal."""
 
     def assistant_text(self, thought: str, answer: str) -> str:
-        """A reply as it stays in the conversation; `answer` as in `Decision`."""
+        """A reply as it is kept in the conversation; `answer` as in `Decision`."""
 
     def messages(
         self, conversation: Conversation, text: str, picture: Part | None
     ) -> list[Message]:
-        """The messages of a request; the last one is the turn that is asked."""
+        """The messages of a request; the last one is the current turn."""
 
     def reading(self, sent: Size | None = None) -> Reading:
-        """`sent` is the size of the picture that the reply is about."""
+        """`sent` is the size of the picture that the reply refers to."""
 
     def read(self, text: str, *, truncated: bool = False, sent: Size | None = None) -> Decision:
-        """Read a complete reply.
+        """Parse a complete reply.
 
-        `truncated` says that the engine stopped at its token limit (finish_reason "length").
-        Without `sent` the places of a model that answers in pixels mean nothing; its words do.
+        `truncated`: the engine stopped at its token limit (finish_reason "length").
+        Without `sent` the coordinates of a model that answers in pixels are meaningless; its
+        words are not.
 
         Raises:
             ReplyTruncated: the reply was cut before a complete action.
-            ReplyUnparseable: no action, or one that cannot be read.
-            UnknownAction: an action that is not in the protocol.
-            ActionOutOfBounds: coordinates that are not on the screen.
+            ReplyUnparseable: there is no action, or an unreadable one.
+            UnknownAction: the action is not in the protocol.
+            ActionOutOfBounds: the coordinates are not on the screen.
         """
 
     def words(self, reply: str) -> str:
-        """The words of a reply to a plain question, whatever form the model gave it."""
+        """The words of a reply to a plain question, whatever form the model used."""
 
     def misread(self, reason: str) -> str:
-        """What the model is told after a reply that could not be used."""
+        """What the model is told after an unusable reply."""
 
     def grammar(self) -> str:
-        """GBNF that lets only replies of this dialect come; "" where there is none."""
+        """A GBNF grammar that admits only replies of this dialect; "" if there is none."""
 
     def sent_size(self, width: int, height: int) -> Size:
-        """The size in which a screen of so many pixels is sent."""
+        """The size, in pixels, at which a screen of this size is sent."""
 
     def image_tokens(self, width: int, height: int) -> int:
-        """Tokens that a picture of so many pixels takes in the context."""
+        """Context tokens used by a picture of this size in pixels."""
 
 
 def image_part(png: bytes) -> Part:

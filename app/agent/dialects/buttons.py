@@ -1,4 +1,4 @@
-"""The keys of a phone by the names that models give them."""
+"""The phone's keys, under the names that models give them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS: dict[str, KeyName] = {name: name for name in get_args(KeyName)} | {
 
 
 def button(name: object) -> Action:
-    """Raises UnknownAction for a key that is not on the list."""
+    """Return the action for a key's name. Raises UnknownAction for a key that is not listed."""
     if not isinstance(name, str):
         raise ReplyUnparseable("the name of a key must be text")
     found = name.strip().casefold().replace(" ", "_").removeprefix("keycode_")

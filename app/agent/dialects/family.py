@@ -1,9 +1,9 @@
-"""What the dialects of other families have in common; each adds its own messages and its reader.
+"""What the dialects of the other families share; each adds its own messages and parser.
 
-Their replies end with the action, so a reply is read when it is whole. The rules are the same for
-all of them: thought is never executed; what was begun as an action and cannot be read spoils the
-reply; of several actions the first is done, since the others were planned for a screen that nobody
-has seen; and the end of a task counts only where the reply ends with it.
+Their replies end with the action, so a reply is parsed once it is complete. The rules are the same
+for all: thought is never executed. An unreadable beginning of an action spoils the reply. Of
+several actions the first is done, because the others were planned for a screen that nobody has
+seen. The end of a task counts only if the reply ends with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.agent.step import Decision
 from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
 
 QWEN3_CELLS = PictureRule(cell=32, min_cells=1024, max_cells=4096)
-"""Qwen3-VL and what is made from it: below 1024 it points badly, beyond 4096 llama.cpp shrinks."""
+"""Qwen3-VL and its derivatives: below 1024 it points badly, above 4096 llama.cpp shrinks it."""
 QWEN2_CELLS = PictureRule(cell=28, min_cells=100, max_cells=4096)
 RECORD_HEADING = "Done so far:"
 
@@ -32,10 +32,10 @@ RECORD_HEADING = "Done so far:"
 class Family(ABC):
     """See `Dialect`.
 
-    `cells` says how a screen is resized, `pictures` how many of them a request holds. With `pixels`
-    the model says where in pixels of the picture it was sent, otherwise in thousandths. With
-    `answer_ends` an answer to the person is the end of the task. `form` names the grammar of its
-    replies, "" for none, `closers` are what a reply ends with where its form has an end.
+    `cells` is how a screen is resized, `pictures` how many of them a request holds. With `pixels`
+    the model gives places in pixels of the picture it was sent, otherwise in thousandths. With
+    `answer_ends` an answer to the person ends the task. `form` names the grammar of its replies, ""
+    for none; `closers` are the strings that end a complete reply, if its form has any.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Family(ABC):
     closers: tuple[str, ...] = ()
 
     def user_text(self, goal: str, app: str, told: str = "", *, first: bool) -> str:
-        """These models are not told the app in front. The goal stands where `messages` puts it."""
+        """These models do not get the app in front. `messages` decides where the goal goes."""
         return "\n\n".join(part for part in (told, goal if first else "") if part)
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Family(ABC):
 
     @abstractmethod
     def decision(self, text: str, space: Space) -> Decision:
-        """Read a whole reply; raises PolicyError."""
+        """Parse a complete reply; raises PolicyError."""
 
     def words(self, reply: str) -> str:
         try:
@@ -98,7 +98,7 @@ class Family(ABC):
         return self.cells.tokens(width, height)
 
     def first(self, actions: Sequence[Action], *, quoted: bool) -> Action:
-        """The one of several actions that is done; `quoted` says that others are spoken of.
+        """Return which of several actions is done; `quoted` is true if others are only mentioned.
 
         Raises ReplyUnparseable for the end of a task that is not the plain end of its reply.
         """
@@ -108,7 +108,7 @@ class Family(ABC):
         return action
 
     def answered(self, text: str) -> Answer | Finish:
-        """An answer to the person, as the profile has it."""
+        """An answer to the person; ends the task if the profile says so."""
         return Finish(message=text) if self.answer_ends else Answer(message=text)
 
 
@@ -117,7 +117,7 @@ def text_part(text: str) -> Part:
 
 
 def user(*parts: str | Part | None) -> list[Message]:
-    """A user turn of these parts, in this order; none for a turn without any."""
+    """A user turn with these parts in this order; no turn if there are none."""
     content = [text_part(part) if isinstance(part, str) else part for part in parts if part]
     return [{"role": "user", "content": content}] if content else []
 
@@ -127,16 +127,16 @@ def system(text: str) -> list[Message]:
 
 
 def recorded(goal: str, record: Sequence[str]) -> str:
-    """The goal, with a line for each step that no longer fits into the context."""
+    """The goal, followed by a line for each step that no longer fits into the context."""
     return "\n".join([goal, "", RECORD_HEADING, *record]) if record else goal
 
 
 def earlier_goal(exchange: Exchange, goal: str) -> str:
-    """What the person wanted first, in a conversation that goes on with another goal."""
+    """The goal of an exchange that was made under another goal, "" for the current goal."""
     other = exchange.goal and goal not in exchange.user
     return exchange.user if other else ""
 
 
 def told(text: str, goal: str) -> str:
-    """What a turn says besides the goal, which stands elsewhere."""
+    """The text of a turn without the goal, which is placed elsewhere."""
     return text.removesuffix(goal).strip()

@@ -1,4 +1,4 @@
-"""Swipes by direction. Each dialect says whether it means the finger's way or the content's."""
+"""Swipes by direction. A dialect means either the finger's direction or the content's."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from app.errors import ReplyUnparseable
 _WAYS = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
 _OPPOSITE = {"up": "down", "down": "up", "left": "right", "right": "left"}
 _LENGTH = 400
-"""Thousandths of the screen: most of a page, so that nothing between two looks is passed over."""
+"""Thousandths of the screen: most of a page, so that nothing is skipped between two looks."""
 _EDGE = 50
-"""How near to an edge a finger goes: nearer, Android takes the gesture for itself."""
+"""Closest that a finger gets to an edge: closer, Android takes the gesture for itself."""
 
 
 def finger_swipe(direction: object, start: Point | None = None) -> Swipe:
-    """The finger goes that way, from `start` or across the middle of the screen.
+    """Move the finger in that direction, from `start` or across the middle of the screen.
 
-    Raises ReplyUnparseable for what is no direction.
+    Raises ReplyUnparseable for an unknown direction.
     """
     way = _WAYS.get(direction.strip().casefold()) if isinstance(direction, str) else None
     if way is None:
@@ -30,7 +30,7 @@ def finger_swipe(direction: object, start: Point | None = None) -> Swipe:
 
 
 def content_scroll(direction: object, start: Point | None = None) -> Swipe:
-    """To see what is further that way, the finger goes the other way."""
+    """Scroll the content in that direction: the finger moves the opposite way."""
     known = isinstance(direction, str) and _OPPOSITE.get(direction.strip().casefold())
     return finger_swipe(known or direction, start)
 

@@ -1,11 +1,12 @@
-"""GLM-4.1V, 4.5V and 4.6V in the form of their own for phones.
+"""GLM-4.1V, 4.5V and 4.6V, in their own form for phones.
 
-Memory: what has to be kept
-Reason: why this comes next
-Action: {"action_type": "click", "box_2d": [[100,200,300,260]]}
+    Memory: what has to be kept
+    Reason: why this comes next
+    Action: {"action_type": "click", "box_2d": [[100,200,300,260]]}
 
-One user message: prompt, goal, the steps so far with all three lines, and the picture. The action
-may be written as JSON or as Python does. A swipe names the finger's way.
+One user message holds the prompt, the goal, the steps so far with all three lines, and the
+picture. The action may be written as JSON or as a Python literal. A swipe names the finger's
+direction.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _status(arguments: Arguments) -> Finish | GiveUp:
 
 
 def _input(arguments: Arguments, space: Space) -> TypeText:
-    """It taps the field, types, and presses Enter."""
+    """The action taps the field, types, and presses Enter."""
     override = arguments.get("override")
     return TypeText(
         text=given.text(arguments, "text", required=True),

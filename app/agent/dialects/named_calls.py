@@ -12,14 +12,14 @@ _HEAD = r"(?<![\w.])({names})\s*[(（]"
 
 
 class CallReader:
-    """Reads calls of these names."""
+    """Parses calls of the given names."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._head = re.compile(_HEAD.format(names="|".join(names)), re.IGNORECASE)
         self._any = re.compile(r"([A-Za-z_]\w*)\s*[(（]")
 
     def call_at(self, text: str, position: int) -> Found[Call] | None:
-        """The call that begins there, whatever its name; raises CallError for a broken one."""
+        """Return the call at `position`, whatever its name. Raises CallError for a broken one."""
         head = self._any.match(text, position)
         if head is None:
             return None
@@ -27,7 +27,7 @@ class CallReader:
         return Found(call, call.start, call.end)
 
     def calls_behind(self, text: str, position: int) -> list[Found[Call]]:
-        """The calls of known names that follow with nothing but space between them.
+        """Return the calls of known names that follow, separated only by white space.
 
         Raises CallError for a broken one.
         """
@@ -41,7 +41,7 @@ class CallReader:
         return found
 
     def mentioned(self, text: str, position: int) -> bool:
-        """Whether anything from `position` on looks like a call of a known name."""
+        """Whether anything after `position` looks like a call of a known name."""
         return self._head.search(text, position) is not None
 
 
@@ -51,7 +51,7 @@ def _past_space(text: str, position: int) -> int:
 
 
 def words_behind(text: str, position: int) -> bool:
-    """Whether words stand behind a call on its line: then it may be spoken of."""
+    """Whether words follow a call on its line: then it may only be mentioned."""
     end = text.find("\n", position)
     line = text[position : end if end >= 0 else len(text)]
     return re.search(r"\w", plain(line)) is not None

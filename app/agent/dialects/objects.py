@@ -1,4 +1,4 @@
-"""Objects in a model's answer, as JSON or as Python writes them. Nothing is ever evaluated."""
+"""Parses objects in a model's answer, written as JSON or as Python. Never evaluates anything."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Fields = dict[str, Any]
 
 
 def object_at(text: str, position: int) -> tuple[Fields, int]:
-    """The object that begins at `position`, and where it ends.
+    """Return the object at `position`, and the index of its end.
 
-    Raises CallError for what is none, and for one in which a key stands twice.
+    Raises CallError if there is none, and if a key occurs twice.
     """
     try:
         found, end = _JSON.raw_decode(text, position)

@@ -60,14 +60,14 @@ _ACTION_LINE = re.compile(r"^\s*Action:\s*(.+)$", re.MULTILINE)
 _THOUGHT_LABEL = re.compile(r"^\s*Thought:\s*")
 
 Layout = Literal["list", "owl", "turns"]
-"""How past steps are told: as a list in the only user turn; as the last turns with their pictures,
-the earlier ones as a list; or as turns, of which the last keep their pictures."""
+"""How past steps are presented: as a list in the only user turn; as the last turns with their
+pictures, with earlier ones as a list; or as turns, the last of which keep their pictures."""
 
 
 @dataclass(frozen=True)
 class Qwen(Family):
-    """See `Family`. `layout` says how past steps are told, `thinks` in which tags a kept thought
-    stands; "" for the lines `Thought:` and `Action:`."""
+    """See `Family`. `layout` is how past steps are presented; `thinks` is the tag around a kept
+    thought, or "" for the lines `Thought:` and `Action:`."""
 
     layout: Layout = "list"
     thinks: str = ""
@@ -88,8 +88,8 @@ class Qwen(Family):
         ]
 
     def _as_owl(self, conversation: Conversation, text: str, picture: Part | None) -> list[Message]:
-        """The text stands before the picture of the first turn that is kept, and others have
-        nothing but what the model has to be told."""
+        """The text comes before the picture of the first turn that is kept; the other turns contain
+        only what the model must be told."""
         kept = list(conversation.past)[-(self.pictures - 1) :] if self.pictures > 1 else []
         older = list(conversation.past)[: len(conversation.past) - len(kept)]
         head = _listed(conversation, older, "Previous actions:")
@@ -139,7 +139,7 @@ class Qwen(Family):
 
 
 def _as_list(conversation: Conversation, text: str, picture: Part | None) -> list[Message]:
-    """One user turn: the goal, a list of what was done, and the picture behind it."""
+    """One user turn: the goal, a list of the steps done, and then the picture."""
     head = _listed(conversation, conversation.past, "Steps so far:")
     said = told(text, conversation.goal)
     return user(f"{head}\n\n{said}".strip(), picture)
@@ -165,7 +165,7 @@ def _listed(conversation: Conversation, past: Sequence[Exchange], heading: str) 
 
 
 def _as_turns(conversation: Conversation, text: str, picture: Part | None) -> list[Message]:
-    """The goal in a turn of its own, then a turn for each step."""
+    """The goal in a turn of its own, followed by one turn per step."""
     messages = user(recorded(conversation.goal, conversation.record))
     for exchange in conversation.past:
         said = earlier_goal(exchange, conversation.goal) or told(exchange.user, conversation.goal)

@@ -1,4 +1,4 @@
-"""A reply that is read when it is whole."""
+"""Parses a reply once it is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENDS = (
     "</think>", "</thinking>", "</THINK>", "</TINK>", "<tool_call>", "<seed:tool_call>", "<action>",
     "\nAction:", "\nexplain:", "<|begin_of_box|>",
 )  # fmt: skip
-"""What shows that the thought is over. It is shown to the person; nothing depends on it."""
+"""What ends the thought as it is shown to the person; nothing else depends on it."""
 
 
 class Read(Protocol):
@@ -23,7 +23,7 @@ class Read(Protocol):
 
 
 class WholeReading:
-    """See `Reading`. It is over early only when it has become too long to be read."""
+    """See `Reading`. It is over early only if the reply exceeds MAX_REPLY."""
 
     def __init__(self, read: Read, sent: Size | None, closers: tuple[str, ...] = ()) -> None:
         self._closers = closers
@@ -41,7 +41,7 @@ class WholeReading:
         reasoning = "".join(self._reasoning)
         if self._only_reasoned or not reasoning:
             return reasoning or answer
-        # All of it is thought, whatever tags it quotes.
+        # All of it is thought, whatever tags it contains.
         return f"<think>{plain(reasoning)}</think>{answer}"
 
     @property
@@ -62,8 +62,8 @@ class WholeReading:
         return piece if reasoning else self._shown.feed(piece)
 
     def decision(self, *, truncated: bool = False) -> Decision:
-        """A reply that came wholly as reasoning is read as one; of it, too, only what stands
-        outside its own thought is an action."""
+        """A reply that the engine marked as reasoning throughout is parsed as a reply; its own
+        thought is not executed either."""
         reasoned = bool(self._reasoning) and not "".join(self._answer).strip()
         if reasoned and not truncated:
             decision = self._read("".join(self._reasoning), sent=self._sent)

@@ -1,8 +1,8 @@
-"""One pass over a reply: what of it is thought, and which calls stand behind that.
+"""Splits a reply in one pass: into its thought, and the calls after it.
 
 Models put their thought between tags, or leave the opening tag to the chat template. So a closing
-tag outside every call makes all before it thought, whatever calls it holds. A call is read whole
-before the search goes on, so that no tag or call inside its texts counts.
+tag outside every call turns everything before it into thought, including calls. A call is read
+completely before the search continues, so that tags and calls inside its strings do not count.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from app.errors import ReplyTruncated, ReplyUnparseable
 
 T = TypeVar("T")
 Reader = Callable[[str, re.Match[str]], tuple[T, int]]
-"""Reads the call whose beginning was matched; returns it and where it ends. Raises CallError."""
+"""Parses the call whose beginning was matched; returns it and its end. Raises CallError."""
 
 MAX_REPLY = 50_000
-"""Characters; a longer reply is not read."""
+"""Longest reply that is parsed, in characters."""
 MAX_CALLS = 20
 _OPENS = r"<(?:think|thinking|tink)>"
 _CLOSES = r"</(?:think|thinking|tink)>"
 _MARKS = r"<\|[a-z_]{2,40}\|>|\[EOS\]"
-"""Special tokens that servers let through as text."""
+"""Special tokens that servers pass through as text."""
 _TAGS = re.compile(rf"{_OPENS}|{_CLOSES}|{_MARKS}", re.IGNORECASE)
 _CLOSE = re.compile(_CLOSES, re.IGNORECASE)
 _BEGINS_WITH_THOUGHT = re.compile(rf"(?:\s|{_MARKS})*{_OPENS}", re.IGNORECASE)
@@ -42,10 +42,10 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True)
 class Scan(Generic[T]):
-    """`thought` is all up to the last closing tag, `body` what follows it, with the calls in it.
+    """`thought` is everything up to the last closing tag; `body` is the rest, with its calls.
 
-    `begin` is where the body begins in the text. A reply that only thinks has the body "".
-    `quoted` are the calls that turned out to be thought, because a closing tag stood behind them.
+    `begin` is the body's index in the text. A reply that only thinks has the body "". `quoted` are
+    the calls that turned out to be thought, because a closing tag followed them.
     """
 
     thought: str
@@ -56,11 +56,12 @@ class Scan(Generic[T]):
 
 
 BEGINS = r"(?:\A|(?<=</think>)|(?<=</thinking>)|(?<=</tink>))"
-"""Where a call may stand that nothing else marks: at the beginning of a reply or of its body."""
+"""Where an unmarked call may begin: at the start of a reply or of its body."""
 
 
 def scan(text: str, head: str, read: Reader[T]) -> Scan[T]:
-    """`head` is the pattern of a call's beginning. Raises CallError for one that cannot be read."""
+    """Scan `text` for calls; `head` is the pattern of their beginning. Raises CallError for an
+    unreadable call."""
     pattern = re.compile(
         rf"(?P<opens>{_OPENS})|(?P<closes>{_CLOSES})|(?P<head>{head})", re.IGNORECASE | re.MULTILINE
     )
@@ -89,7 +90,7 @@ def scan(text: str, head: str, read: Reader[T]) -> Scan[T]:
 
 
 def readable(text: str, *, truncated: bool) -> None:
-    """Raises ReplyTruncated, and ReplyUnparseable for a reply that is too long to be read."""
+    """Raise ReplyTruncated, or ReplyUnparseable for a reply that is too long."""
     if len(text) > MAX_REPLY:
         raise ReplyUnparseable(f"the reply is longer than {MAX_REPLY} characters")
     if truncated:
@@ -97,14 +98,14 @@ def readable(text: str, *, truncated: bool) -> None:
 
 
 def plain(text: str) -> str:
-    """The text without the tags of thought and special tokens; a space stands in their place, so
-    that what stood around one cannot become another."""
+    """Remove thought tags and special tokens. Each is replaced by a space, so that the text around
+    it cannot form a new one."""
     return _TAGS.sub(" ", text).strip()
 
 
 def alone_on_its_line(text: str, found: Found[T]) -> bool:
-    """Whether no words stand both before and behind a call on its lines: then it is made, and not
-    spoken of."""
+    """Whether the lines of a call have no words before it, or none after it. A call between words
+    is mentioned, not made."""
     begin = text.rfind("\n", 0, found.start) + 1
     end = text.find("\n", found.end)
     around = text[begin : found.start], text[found.end : end if end >= 0 else len(text)]

@@ -1,4 +1,4 @@
-"""Where a model says that something is, and how large the picture is that it looks at."""
+"""Coordinate spaces of the models, and the size of the picture that each model sees."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 _UNKNOWN = 100_000
 _DECIMALS = 3
-"""Of a thousandth: too little to confuse two pixels of any screen."""
+"""Decimals of a thousandth that are kept: enough to tell any two pixels of a screen apart."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """The numbers in which a model says where: 0 at the left or upper edge, `width` and `height`
-    at the others.
+    """The coordinates of a model: 0 at the left or upper edge, `width` and `height` at the other.
 
-    With `pixels` they count the pixels of the picture that was sent, and mean the middle of one.
+    With `pixels` they count the pixels of the picture that was sent, and mean a pixel's centre.
     """
 
     width: int = 1000
@@ -28,7 +27,7 @@ class Space:
     pixels: bool = False
 
     def point(self, x: float, y: float) -> Point:
-        """In thousandths, as actions have it. Raises ActionOutOfBounds for a point outside."""
+        """Return the point in thousandths, as actions use it. Raises ActionOutOfBounds."""
         if not (0 <= x <= self.width and 0 <= y <= self.height):
             unit = "pixels of the picture" if self.pixels else "thousandths of the screen"
             raise ActionOutOfBounds(
@@ -44,7 +43,7 @@ class Space:
 
 
 def pixels_of(sent: Size | None) -> Space:
-    """The pixels of a picture; of any picture where nobody knows its size any more."""
+    """The pixels of a picture; of an arbitrary picture if its size is no longer known."""
     width, height = sent or (_UNKNOWN, _UNKNOWN)
     return Space(width, height, pixels=True)
 
@@ -55,23 +54,24 @@ def _shown(value: float) -> str:
 
 @dataclass(frozen=True)
 class PictureRule:
-    """The pictures that a family of models sees as they are sent: sides of whole cells, each of
-    them one token, and between `min_cells` and `max_cells` cells in all."""
+    """The pictures that a model family sees unscaled: sides of whole cells, one token per cell, and
+    `min_cells` to `max_cells` cells in total."""
 
     cell: int
     min_cells: int
     max_cells: int
 
     def size(self, width: int, height: int) -> Size:
-        """The picture to send for a screen of this size, of the same shape as near as cells allow.
+        """Return the size to send for a screen of this size; keeps its shape as closely as cells
+        allow.
 
-        A picture of that size stays as it is.
+        A picture that already has this size is unchanged.
         """
         columns, rows = max(1, round(width / self.cell)), max(1, round(height / self.cell))
         if columns * rows > self.max_cells:
             shrink = math.sqrt(self.max_cells / (width * height))
             columns, rows = max(1, int(width * shrink)), max(1, int(height * shrink))
-            # One cell at least, even of a strip that is too long for its width.
+            # At least one cell, even for a strip that is too long for its width.
             columns, rows = min(columns, self.max_cells), min(rows, self.max_cells // columns)
         elif columns * rows < self.min_cells:
             grow = math.sqrt(self.min_cells / (width * height))
@@ -79,6 +79,6 @@ class PictureRule:
         return columns * self.cell, rows * self.cell
 
     def tokens(self, width: int, height: int) -> int:
-        """What a picture of so many pixels takes in the context."""
+        """Context tokens used by a picture of this size in pixels."""
         cells = max(1, round(width / self.cell)) * max(1, round(height / self.cell))
         return min(max(cells, self.min_cells), self.max_cells)

@@ -1,6 +1,6 @@
 r"""GELab-Zero and Step-GUI: `<THINK>...</THINK>\nexplain:...\taction:CLICK\tpoint:1,2\tsummary:...`
 
-Fields are parted by tabs. The only memory that the model has is the summary it wrote last.
+Tabs separate the fields. The model remembers nothing except the summary that it wrote last.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _NEVER = r"(?!)"
 _AMID_FIELDS = re.compile(
     r"\t\s*(?:explain|action|value|point\d?|summary|return|note|verify):", re.I
 )
-"""A closing tag behind such a field may be a part of its text."""
+"""A closing tag after one of these fields may be part of its text."""
 MAX_FIELDS = 20
 MAX_TOKEN = 44
-"""Characters of a special token."""
+"""Longest special token, in characters."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StepGui(Family):
     def messages(
         self, conversation: Conversation, text: str, picture: Part | None
     ) -> list[Message]:
-        """The picture stands between the task and what is to be written."""
+        """The picture comes between the task and the request for a reply."""
         last = conversation.past[-1] if conversation.past else None
         found = _SUMMARY.findall(last.assistant) if last else []
         history = found[-1].strip() if found else (last.summary if last else "")
@@ -84,7 +84,7 @@ class StepGui(Family):
 
 
 def _without_tokens(body: str) -> str:
-    """The fields without the fence and the special tokens around them; inside, nothing is cut."""
+    """Strip the fence and the special tokens around the fields; nothing inside is removed."""
     body = body.strip("`\n ")
     while body.endswith("|>") and (begin := body.rfind("<|", -MAX_TOKEN)) >= 0:
         body = body[:begin].strip("`\n ")
@@ -92,7 +92,7 @@ def _without_tokens(body: str) -> str:
 
 
 def _fields(body: str) -> dict[str, str]:
-    """The fields by name; raises ReplyUnparseable where one has no name or stands twice."""
+    """Return the fields by name. Raises ReplyUnparseable for one without a name or given twice."""
     fields: dict[str, str] = {}
     for part in body.split("\t"):
         name = _FIELD.match(part)
@@ -119,7 +119,7 @@ def _type(fields: Fields, space: Space) -> TypeText:
 
 
 def _result(fields: Fields) -> str:
-    """Without it the reply may have been cut behind the name of the action."""
+    """Without this field, the reply may have been cut after the name of the action."""
     if not fields.get("return"):
         raise ReplyUnparseable("COMPLETE needs the field return")
     return fields["return"]

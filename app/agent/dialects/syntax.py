@@ -1,9 +1,9 @@
-"""The calls in a model's answer: `do(action="Tap", element=[1,2])`, or the same as a JSON object.
+"""Parses the calls in a model's answer: `do(action="Tap", element=[1,2])`, or its JSON form.
 
-A small tokeniser of its own instead of Python's parser: what a model writes is nearly Python (raw
-newlines in strings, full-width brackets and quotes, box tags in the middle), and nothing of it may
-ever be evaluated. Characters are read as structure only where structure stands; what is inside a
-string stays as it is.
+This is a small tokeniser instead of Python's parser: models write almost Python (raw newlines in
+strings, full-width brackets and quotes, box tags in the middle), and none of it may ever be
+evaluated. Characters are structure only in structural positions; the contents of strings stay as
+they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 MAX_NESTING = 8
 MAX_BROKEN = 100
 MAX_LINE = 2_000
-"""Characters behind a call that are looked at for a part of its text."""
+"""Characters after a call that are searched for a part of its text."""
 _HEAD = re.compile(
     r"""(?<![\w.])(?:
         (?P<call>do|finish)(?P<space>\s*)[(（]
@@ -45,14 +45,14 @@ _WORDS: dict[str, Value] = {
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\n": "", "\\": "\\", "/": "/", '"': '"', "'": "'"}
 _CLOSING_QUOTE = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _PLAIN = {closing: re.compile(rf"[^{closing}\\]*") for closing in _CLOSING_QUOTE.values()}
-"""What stands in a string up to its end or its next backslash, by the closing quote."""
+"""The contents of a string up to its end or its next backslash, by the closing quote."""
 _CLOSES_TEXT = re.compile(r"\s*(?:[)）]|[,，]\s*(?:[)）]|[A-Za-z_]\w*\s*[=＝])|\Z)")
-"""What a quote stands before where it ends a text: the end of the call, or the next argument."""
+"""What may follow the closing quote of a text: the end of the call, or the next argument."""
 _CLOSES_ITEM = re.compile(r"\s*(?:[,，\]］)）}:]|\Z)")
 _ANYWHERE = re.compile("")
-"""The name of an action holds no quotes."""
+"""The name of an action contains no quotes."""
 _STRUCTURE = re.compile(r"</?[A-Za-z_]+>|<\||[A-Za-z_]\w*[(（]|[{}]")
-"""What is not believed to be a part of a text whose quotes are not in order."""
+"""Not accepted as part of a text whose quotes are ambiguous."""
 _ADDED = re.compile(r"""\s*\+\s*["'“‘]""")
 _POINT = re.compile(r"<(point|bbox)>([\d\s.,+-]{1,200})</\1>")
 _CLOSING_BRACKET = {"[": "]", "(": ")", "［": "]", "（": ")"}
@@ -61,12 +61,12 @@ _UTF16 = re.compile(r"u([0-9a-fA-F]{4})(?:\\u([0-9a-fA-F]{4}))?")
 
 
 class CallError(ValueError):
-    """Text that was meant as a call and is not one."""
+    """Text that was meant as a call but is not one."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: `name` is "do" or "finish"; `start` and `end` are its place in the text."""
+    """A call: `name` is "do" or "finish"; `start` and `end` are its place in the text."""
 
     name: str
     positional: tuple[Value, ...]
@@ -76,11 +76,11 @@ class Call:
 
 
 def find_calls(text: str) -> list[Call]:
-    """All calls of `text`, in order, none inside another's strings.
+    """Return all calls in `text`, in order, none inside another's strings.
 
     Raises:
-        CallError: something was meant as a call but cannot be read. What follows it is not
-            looked at, since it may lie inside a string of the broken call.
+        CallError: something was meant as a call but is unreadable. The text after it is
+            not examined, because it may be inside a string of the broken call.
     """
     calls = []
     for found in _read_all(text):
@@ -91,9 +91,9 @@ def find_calls(text: str) -> list[Call]:
 
 
 def readable_calls(text: str) -> list[Call]:
-    """The calls of `text` that can be read, whatever else it holds. Never to be executed.
+    """Return the readable calls in `text`, ignoring the broken ones. Never to be executed.
 
-    Raises CallError when there is too much that cannot be read.
+    Raises CallError if too much is unreadable.
     """
     calls, broken = [], 0
     for found in _read_all(text):
@@ -105,7 +105,7 @@ def readable_calls(text: str) -> list[Call]:
 
 
 def call_at(text: str, position: int) -> Call | None:
-    """The call that begins at `position`, or None; raises CallError for a broken one."""
+    """Return the call at `position`, or None; raises CallError for a broken one."""
     head = _HEAD.match(text, position)
     return _read_at(text, head)[0] if head else None
 
@@ -124,7 +124,7 @@ def _read_all(text: str) -> Iterator[Call | CallError]:
 
 
 def _read_at(text: str, head: re.Match[str]) -> tuple[Call | None, int]:
-    """(the call that begins at `head`, or None when it is prose; where to go on)."""
+    """Return (the call that begins at `head`, or None if it is prose; where to continue)."""
     if head["json"]:
         return _read_json(text, head.start())
     if head["stray"]:
@@ -132,8 +132,8 @@ def _read_at(text: str, head: re.Match[str]) -> tuple[Call | None, int]:
     if _MEANT_AS_CALL.match(text, head.end()):
         call = Literals(text, head.end()).read_call(head["call"], head.start())
         return call, call.end
-    # Prose such as "do (what is needed) first". With a quote or an = before the bracket closes it
-    # is a call that lacks something, like do(Type, text="...").
+    # Prose such as "do (what is needed) first". With a quote or an = before the closing bracket it
+    # is a call with something missing, like do(Type, text="...").
     prose = (_SPACED_PROSE if head["space"] else _PROSE).match(text, head.end())
     if prose is None:
         raise CallError(f"cannot read what follows {head.group().strip()}")
@@ -165,21 +165,21 @@ def _read_json(text: str, start: int) -> tuple[Call | None, int]:
 
 
 def named_call_at(text: str, name: str, start: int, position: int) -> Call:
-    """The call `name(...)` whose arguments begin at `position`; raises CallError."""
+    """Parse the call `name(...)` whose arguments begin at `position`. Raises CallError."""
     return Literals(text, position).read_call(name, start)
 
 
 class Literals:
-    """Reads values from a position on. Raises CallError."""
+    """Parses values from a position on. Raises CallError."""
 
     def __init__(self, text: str, position: int) -> None:
         self._text = text
         self._at = position
         self._mended = False
-        """Whether a text held the quote that it stands in."""
+        """Whether a text contained its own quote character."""
 
     def read_object(self) -> tuple[dict[str, Value], int]:
-        """A dictionary of texts to values as Python writes it, and where it ends."""
+        """Parse a Python dictionary with string keys; return it and its end."""
         found = self._value(0)
         if not isinstance(found, dict):
             raise CallError("it is no object")
@@ -211,7 +211,8 @@ class Literals:
         return Call(name, tuple(positional), keywords, start, self._at)
 
     def _end_is_sure(self) -> None:
-        """A text that holds its own quote may go on behind what looks like its end."""
+        """Raise CallError if a text with its own quote inside may continue after its apparent
+        end."""
         if self._mended:
             rest = self._text[self._at : self._at + MAX_LINE].partition("\n")[0]
             if any(quote in rest for quote in _PLAIN):
@@ -280,10 +281,10 @@ class Literals:
                 raise CallError("expected , or }")
 
     def _string(self, closing: str, ends: re.Pattern[str]) -> str:
-        """A string up to its closing quote; raw newlines are part of it.
+        """Parse a string up to its closing quote; raw newlines are part of it.
 
-        A quote closes only before what can follow a string, given by `ends`; any other one is part
-        of it, as in text="the "best" of them".
+        A quote closes the string only before something that can follow it, given by `ends`; any
+        other quote is part of it, as in text="the "best" of them".
         """
         self._at += 1
         plain = _PLAIN[closing]
@@ -311,7 +312,7 @@ class Literals:
         raise CallError("a string is not closed")
 
     def _escape(self) -> str:
-        """What a backslash and the characters after it stand for; an unknown one stays."""
+        """Return the meaning of a backslash and the characters after it; an unknown one is kept."""
         if code := _UTF16.match(self._text, self._at):
             high, low = int(code[1], 16), int(code[2] or "0", 16)
             if 0xD800 <= high < 0xDC00 <= low < 0xE000:

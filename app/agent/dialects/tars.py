@@ -1,8 +1,8 @@
 r"""UI-TARS: `Thought: ...\nAction: click(start_box='(197,525)')`, and the XML of Doubao Seed.
 
-The prompt and the goal are the first user message, each screenshot one of its own. UI-TARS 1.5
-answers in pixels of the picture that it was sent, its hosted relatives in thousandths. A scroll
-names the way that is looked, so the finger goes the other way.
+The prompt and the goal are the first user message; each screenshot is a message of its own. UI-TARS
+1.5 answers in pixels of the picture that it was sent, its hosted relatives in thousandths. A scroll
+names the direction to look in, so the finger moves the opposite way.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ SEED_CELLS = PictureRule(cell=28, min_cells=100, max_cells=5120)
 
 
 _Made = ToolCall | list[Found[Call]]
-"""What stands in a reply: a call in tags, or those behind a label."""
+"""A call in tags, or the calls after a label."""
 
 
 @dataclass(frozen=True)
 class Tars(Family):
-    """See `Family`. `xml` says that the model was trained with calls as XML; both forms are read
-    in any case. With `own_system` the prompt is a system message."""
+    """See `Family`. `xml` means that the model was trained with calls as XML; both forms are always
+    parsed. With `own_system` the prompt is a system message."""
 
     xml: bool = False
     own_system: bool = False
@@ -87,7 +87,7 @@ class Tars(Family):
         return messages + user(told(text, conversation.goal), picture)
 
     def grammar(self) -> str:
-        """Thousandths have three digits at most."""
+        """Thousandths have at most three digits."""
         grammar = super().grammar()
         return grammar if self.pixels else grammar.replace("[0-9]? [0-9]? [0-9]?", "[0-9]? [0-9]?")
 
@@ -137,8 +137,8 @@ class Tars(Family):
 
 
 def _read(text: str, head: re.Match[str]) -> tuple[_Made, int]:
-    """A tool call, or the calls behind a label with all that follow it; they are read whole, so
-    that no tag in their texts counts."""
+    """Parse a tool call, or all calls after a label. They are read completely, so that tags in
+    their texts do not count."""
     if head["head"].startswith("<"):
         return read_call(text, head)
     first = _READER.call_at(text, head.end())
@@ -149,7 +149,7 @@ def _read(text: str, head: re.Match[str]) -> tuple[_Made, int]:
 
 
 def _as_tool(found: Found[_Made]) -> Found[ToolCall]:
-    """Raises ReplyUnparseable for a call in a line beside one in tags."""
+    """Raise ReplyUnparseable for a call after a label, next to a call in tags."""
     if not isinstance(found.call, ToolCall):
         raise ReplyUnparseable("the reply writes its actions in two ways")
     return Found(found.call, found.start, found.end)
@@ -183,7 +183,7 @@ def _ends(arguments: Arguments, space: Space) -> tuple[tuple[float, float], tupl
 
 
 def _type(arguments: Arguments) -> TypeText:
-    """A line end at the end of the text sends it."""
+    """A newline at the end of the text submits it."""
     text = given.text(arguments, "content", required=True)
     return TypeText(text=text.removesuffix("\n"), clear=False, submit=text.endswith("\n"))
 

@@ -1,4 +1,4 @@
-"""The model's thought while it comes: what of a half reply may already be shown."""
+"""Extracts the model's thought from a reply while it streams in."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 class ThoughtStream:
-    """Feed it the pieces of a reply; it gives back what they add to the thought, without tags.
+    """Takes the pieces of a reply and returns what they add to the thought, without tags.
 
-    The thought may begin with `opening` and ends where the first of `endings` begins.
+    The thought may begin with `opening`; it ends where the first of `endings` begins.
     """
 
     def __init__(self, opening: str, endings: Sequence[str]) -> None:

@@ -1,9 +1,10 @@
-"""The call in a `<tool_call>` block: as a JSON object, flat or with its name and arguments, or as
-XML with one element for each parameter.
+"""Parses the call in a `<tool_call>` block, in any of three forms.
 
-{"name": "mobile_use", "arguments": {"action": "click", "coordinate": [447, 81]}}
-{"action": "open", "text": "Files"}
-<function=mobile_use><parameter=action>system_button</parameter>...</function>
+A JSON object with name and arguments, a flat JSON object, or XML with an element per parameter:
+
+    {"name": "mobile_use", "arguments": {"action": "click", "coordinate": [447, 81]}}
+    {"action": "open", "text": "Files"}
+    <function=mobile_use><parameter=action>system_button</parameter>...</function>
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ _FUNCTION_END = re.compile(r"\s*</function>")
 _PARAMETER = re.compile(r"<parameter=(\w{1,80})>")
 _NEXT = re.compile(r"<parameter=\w{1,80}>|</function>")
 _CLOSED = "</parameter>"
-"""It closes a value only before the next parameter or the end of the call."""
+"""Closes a value only before the next parameter or the end of the call."""
 _NEEDS_NO_END = re.compile(r"\s*<point>[\d\s.,]{0,80}</point>\s*")
-"""What models leave the closing tag out behind."""
+"""A value after which models omit the closing tag."""
 MAX_PARAMETERS = 40
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """`name` is that of the function, "" in the flat form. The values of the XML form are texts."""
+    """`name` is the function's name, "" in the flat form. Values of the XML form are strings."""
 
     name: str
     arguments: Fields
@@ -40,14 +41,14 @@ class ToolCall:
 
 
 def tool_calls(text: str) -> Scan[ToolCall]:
-    """The calls of a reply behind its thought. Raises CallError."""
+    """Return the calls after a reply's thought. Raises CallError."""
     return scan(text, HEAD, read_call)
 
 
 def first_of(text: str, scanned: Scan[ToolCall]) -> Found[ToolCall]:
-    """The call that is done; raises ReplyUnparseable where one is only spoken of."""
+    """Return the call to carry out. Raises ReplyUnparseable if a call is only mentioned."""
     if any(each.call.xml for each in scanned.quoted):
-        # XML has no quotes: what looks like thought may be a text that imitates the end of a call.
+        # XML has no quotes: apparent thought may be a text that imitates the end of a call.
         raise ReplyUnparseable("a tool call stands before the end of the thought")
     found = scanned.found
     if not all(alone_on_its_line(text, each) for each in found):
@@ -56,7 +57,8 @@ def first_of(text: str, scanned: Scan[ToolCall]) -> Found[ToolCall]:
 
 
 def read_call(text: str, head: re.Match[str]) -> tuple[ToolCall, int]:
-    """The call behind its tag, and where the closing tag ends; raises CallError."""
+    """Parse the call after its opening tag; return it and the end of its closing tag. Raises
+    CallError."""
     begin = _BEGIN.match(text, head.end())
     at = begin.end() if begin else head.end()
     if function := _FUNCTION.match(text, at):
@@ -94,11 +96,11 @@ def _xml(text: str, function: re.Match[str]) -> tuple[ToolCall, int]:
 
 
 def _value(text: str, start: int) -> tuple[str, int]:
-    """The value that begins at `start`, and where the next tag is."""
+    """Return the value that begins at `start`, and the index of the next tag."""
     if following := _NEXT.search(text, start):
         value = text[start : following.start()]
         if (closed := value.rstrip()).endswith(_CLOSED):
-            # The template puts one line end before and one behind each value.
+            # The template puts one newline before and one after each value.
             value = closed.removesuffix(_CLOSED)
             return value.removeprefix("\n").removesuffix("\n"), following.start()
         if _NEEDS_NO_END.fullmatch(value):

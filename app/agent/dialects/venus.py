@@ -1,7 +1,8 @@
 """UI-Venus 1.5: `<think>...</think><action>Click(box=(868,487))</action><conclusion>...`.
 
-One user turn, the text before the picture; the last steps stand in the text as the model wrote
-them. `CallUser` answers the person's question or asks them one: what ends like a question asks.
+One user turn, with the text before the picture; the text contains the last steps as the model wrote
+them. `CallUser` either answers the person's question or asks one: content that ends with a question
+mark asks.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from app.agent.step import Decision
 from app.errors import ReplyUnparseable, UnknownAction
 
 SHOWN_STEPS = 5
-"""Past steps that stand in the text in full; the ones before them are told by their summaries."""
+"""Past steps that the text contains in full; earlier ones appear as summaries."""
 _HEAD = r"<action>(?:\s|```\w*)*"
 _TAIL = re.compile(r"(?:\s|```)*</action>", re.IGNORECASE)
 _CONCLUSION = re.compile(r"\s*<conclusion>([^<]{0,2000})</conclusion>", re.IGNORECASE)
@@ -116,7 +117,7 @@ def _read(text: str, head: re.Match[str]) -> tuple[Call, int]:
 
 
 def _without_conclusion(text: str, end: int) -> str:
-    """The conclusion belongs to the action, even on its line."""
+    """Remove the conclusion, which belongs to the action even if it is on the same line."""
     conclusion = _CONCLUSION.match(text, end)
     return text[:end] + text[conclusion.end() :] if conclusion else text
 

@@ -1,4 +1,4 @@
-"""What a task may do on the phone without asking, whatever the model says."""
+"""The rules for what a task may do on the phone without asking, whatever the model says."""
 
 from app.agent.guard.category import Category
 from app.agent.guard.guard import Guard

@@ -1,4 +1,4 @@
-"""One kind of action that needs consent, as configs/guard.toml describes it."""
+"""A kind of action that needs consent, as described in configs/guard.toml."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ Lists = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Category:
-    """One kind of action that needs consent.
+    """A kind of action that needs consent.
 
-    `name` is stable ("pay"), `title` is how a question calls it ("a payment"). `ask_in` are
-    patterns of package/activity in which a touch asks unless its label is known and harmless;
-    `look_in` are those in which labels are worth reading; `free_in` are those to which the category
-    does not apply. `words` are said by the model or stand on a button, `labels` only stand on a
-    button, `fields` name what is typed into. `enter` says that a typed line end may send in
-    `look_in`.
+    `name` is stable ("pay"); `title` is its name in a question ("a payment"). `ask_in` are patterns
+    of package/activity in which a touch asks unless its label is known and harmless; `look_in` are
+    patterns in which labels are worth reading; `free_in` are patterns that the category does not
+    apply to. `words` are said by the model or are on a button, `labels` are only on a button,
+    `fields` are names of input fields. `enter`: in `look_in`, a typed newline may send.
     """
 
     name: str
@@ -34,6 +33,6 @@ class Category:
 
 
 def matching(component: str, patterns: tuple[str, ...]) -> str:
-    """The first of `patterns` that fits package/activity; "" when none does."""
+    """Return the first of `patterns` that matches package/activity; "" if none does."""
     name = component.casefold()
     return next((each for each in patterns if fnmatchcase(name, each.casefold())), "")

@@ -1,7 +1,8 @@
-"""How sentences say that something is done, not done, or only spoken of, in eight languages.
+"""Word lists that show whether a sentence says that something is done, not done, or only mentioned,
+in eight languages.
 
-Words as `tokens.normalise` leaves them: folded, without accents. The languages share the sets; a
-word that means something else in another of them is left out.
+The words are as `tokens.normalise` returns them: folded, without accents. The languages share the
+sets; a word with another meaning in another of these languages is left out.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ NOT = _set(
     # es, pt
     "no sin nunca jamas nada evitar nao sem evito"
 )
-"""They take back what follows in the same clause."""
+"""Negate what follows in the same clause."""
 
 NOT_AFTER = _set("nicht nie kein keine keinen pas rien jamais")
-"""They take back what stands shortly before."""
+"""Negate what comes shortly before."""
 
 NOT_YET = _set(
     # en: conditions, questions, and what was long done
@@ -41,27 +42,27 @@ NOT_YET = _set(
     # es, pt
     "antes si como cuando donde ya despues usuario tarea objetivo se quando onde ja depois tarefa"
 )
-"""Shortly before a word, they make it a mention: a condition, a question, a report, the past."""
+"""Shortly before a word, these make it a mention: a condition, a question, a report, the past."""
 
 LOOKING = _set(
     "find look looking search see seeing check says said reads read finden suche suchen "
     "sehen sehe voir cherche chercher ver buscar busco procurar procuro"
 )
-"""Shortly before a word, they make it the name of something on the screen."""
+"""Shortly before a word, these make it the name of something on the screen."""
 
 BREAKS = _set(
     "but and then so because therefore thus however since aber sondern und dann also weil "
     "denn daher mais donc puis ensuite car et pero sino entonces luego porque asi y mas "
     "entao porque e"
 )
-"""Words between two clauses where no stop stands."""
+"""Words that separate two clauses without punctuation."""
 
 SEEING = _set(
     "shows show shown displays displayed displaying contains lists visible there appears "
     "says zeigt angezeigt steht sichtbar gibt sehe affiche affichee vois montre visible "
     "muestra veo hay aparece mostra vejo ha aparece"
 )
-"""A clause with one of them and no touch describes the screen."""
+"""A clause with one of these and without a touch describes the screen."""
 
 TOUCH = _set(
     "tap taps tapping click clicks clicking press presses pressing hit hitting touch "
@@ -77,10 +78,10 @@ SLIDE = _set(
     "glisse glisser faire desliza deslizar deslizo arrastro arrastrar deslize arrasto "
     "arrastar"
 )
-"""What a finger does that pays by a slider; it counts as a touch for a swipe."""
+"""Gestures that pay by a slider; for a swipe they count as a touch."""
 
 ARTICLES = _set("the a an this that my your its their his her any some last first each")
-"""What makes an English verb a noun: the order, a call."""
+"""Before an English verb, these make it a noun: the order, a call."""
 
 BEFORE_VERB = _set(
     "to will must should shall i we me us please need can and or then now so would might "
@@ -92,7 +93,7 @@ ADVERBS = _set(
 )
 BEFORE_GERUND = _set("by am is start begin starts starting for continue")
 DOERS = _set("this that it which button icon arrow tap")
-"""What does something when it is touched: this sends it."""
+"""Subjects that act when touched: this sends it."""
 
 PLACES = _set(
     # en
@@ -102,7 +103,7 @@ PLACES = _set(
     # de, fr, es, pt: what follows a noun there
     "seite liste verlauf"
 )
-"""After a verb, they make both a thing: order history."""
+"""After a verb, these turn both words into a noun: order history."""
 
 PRESSABLE = _set(
     "button buttons icon icons key link option arrow knopf schaltflache symbol taste bouton "
@@ -110,7 +111,7 @@ PRESSABLE = _set(
 )
 
 PRESSED = _set("button key arrow knopf bouton boton botao")
-"""What is pressed for what it does: "the button to pay"; an icon may only open an app."""
+"""Pressed for their effect: "the button to pay". An icon may only open an app."""
 
 CALLED = _set(
     "labelled labeled saying says called named text reading option item entry menu dialog "
@@ -128,12 +129,12 @@ UNSPECIFIC = _set(
     "haut droite gauche el boton verde azul abajo arriba derecha izquierda em no na o a "
     "botao de do da"
 )
-"""What says nothing of what is touched."""
+"""Words that say nothing about what is touched."""
 
 UNSPACED = ("zh", "ja", "ko")
 NOT_CJK = _row("不 别 別 未 没 沒 勿 无需 无须 已 是否 如何 怎么 怎样 避免 禁止 之前 而不")
 GOAL_CJK = _row("用户 任务 目标 要求 ユーザー タスク 사용자 작업")
-"""Before a word: not, not yet, already, or the goal retold."""
+"""Before a word: not, not yet, already, or a retelling of the goal."""
 
 AFTER_CJK = _row(
     # zh: pages and the past
@@ -153,9 +154,9 @@ TOUCH_CJK = _row(
     "클릭 선택 "
 )
 VAGUE_CJK = _row("按钮 图标 按鈕 ボタン アイコン 버튼 아이콘 继续 确定 确认 下一步")
-"""What is touched, when it says nothing of what it does."""
+"""Names of a touched control that do not say what it does."""
 SEEING_CJK = _row("弹出 广告 有 看到 显示 出现 表示 あり ある 있 표시 보이 보입")
-"""A clause with one of them and no touch describes the screen."""
+"""A clause with one of these and without a touch describes the screen."""
 WHERE_CJK = _row(
     "我 现在 然后 接着 请 需要 一下 它 此 右下角 左下角 右上角 左上角 底部 顶部 下方 上方 右侧 "
     "左侧 下面 中间 屏幕 绿色 蓝色 红色 橙色 黄色 这个 该 "
@@ -163,19 +164,19 @@ WHERE_CJK = _row(
     "その この の を に 下 上 右 左 大きな 합니다 니다 다 "
     "후 화면 하단 상단 오른쪽 왼쪽 아래 위 파란색 초록색 노란색 이 그 의 에 있는 을 를 버튼"
 )
-"""What says where something is, or how it looks, and not what it is."""
+"""Words for where something is or how it looks, but not for what it is."""
 
 OPENS = _set(
     "open opens opening close closing scroll scrolling launch return offne offnen schliesse "
     "schliessen scrolle gehe ouvre ouvrir ferme fermer reviens abro abrir cierro cerrar "
     "vuelvo fecho fechar volto sigo continuo"
 )
-"""Other things that a thought may say it does now."""
+"""Other things that a thought may announce as its next action."""
 OPENS_CJK = _row(
     "打开 返回 查看 滑动 跳过 開い 開く 開き 戻 スクロール 見ます 확인합 엽 열 돌아 스크롤 봅니다"
 )
 PURPOSE = _set("to for so um zum zur damit pour afin para")
-"""Between what is touched and what it is for."""
+"""Between what is touched and its purpose."""
 SLIDE_CJK = _row("滑动 滑 拖动 スライド スワイプ 밀어 슬라이드")
 PURPOSE_CJK = _row("ため 위해 려고 来 以便")
 
@@ -196,4 +197,5 @@ TAILS = _set(
     "files chat conversation everything selected this it permanently forever app bestatigen "
     "confirmar confirmer button schaltflache taste bouton boton botao 按 钮 ボ タ ン 버 튼"
 )
-"""What may follow on a button and changes nothing: Pay now, Pay with PayPal, Pay 12 EUR."""
+"""Words that may follow on a button without changing its meaning: Pay now, Pay with PayPal, Pay 12
+EUR."""

@@ -1,7 +1,7 @@
 """The rules of one task: which actions are free, which need consent, which are refused.
 
-The model reads pages that others wrote, and is wrong now and then. So the rules stand outside it:
-they see the action, the app and page in front, the label under the finger where the phone reports
+The model reads pages that others wrote, and it is sometimes wrong. So the rules are independent of
+it: they see the action, the app and page in front, the label under the finger if the phone reports
 it, and the reason that the model gives.
 """
 
@@ -19,17 +19,17 @@ _TOUCHES = (Tap, DoubleTap, LongPress, TypeText, Swipe, Drag, Key)
 _LEAVING = ("recents", "volume_up", "volume_down")
 """Keys that do nothing in the app in front."""
 _HARDWARE = ("power", "camera")
-"""Keys that need consent wherever they are pressed."""
+"""Keys that need consent everywhere."""
 _SHADE = "com.android.systemui"
 _ALWAYS_THERE = ("android", _SHADE)
-"""Packages of the shade and of system dialogs, which no list of apps would name."""
+"""Packages of the notification shade and of system dialogs, which no list of apps would name."""
 _MAX_ACTION, _MAX_NAME, _MAX_LABEL = 120, 60, 80
-"""Characters of a question's parts: the phone and the model chose them."""
+"""Limits in characters on parts of a question that the phone or the model chose."""
 
 
 class Guard:
     """The rules of one task. `allowed` maps the packages that the task may use to their names; an
-    empty mapping allows all."""
+    empty mapping allows all packages."""
 
     def __init__(
         self, categories: Iterable[Category] = (), allowed: Mapping[str, str] | None = None
@@ -39,14 +39,14 @@ class Guard:
 
     @property
     def has_rules(self) -> bool:
-        """Whether anything can be asked about or refused, the model's own questions excluded."""
+        """Whether any rule can ask or refuse; the model's own questions do not count."""
         return bool(self._categories or self.allowed)
 
     def review(self, action: Action, scene: Scene, thought: str) -> Ruling:
-        """The ruling on an action on this screen; `review_launch` is for opening an app.
+        """Return the ruling on an action on this screen; `review_launch` is for opening an app.
 
-        In an app that the task must not use only leaving it is free. Where no rule speaks and the
-        model asks by itself, the category of the ruling is "model".
+        In an app that the task must not use, only leaving it is free. If no rule applies and the
+        model itself asks, the category of the ruling is "model".
         """
         if refusal := self._refusal(action, scene.package):
             return Ruling(refuse=refusal)
@@ -62,7 +62,7 @@ class Guard:
         return FREE
 
     def review_launch(self, package: str) -> Ruling:
-        """The ruling on opening an app, by the package that its name was resolved to."""
+        """Return the ruling on opening an app; `package` is what its name was resolved to."""
         if self.allowed and package not in self.allowed:
             return Ruling(refuse=self._not_allowed(package))
         return FREE
@@ -100,7 +100,8 @@ def _ruling(finding: Finding, action: Action, scene: Scene) -> Ruling:
 
 
 def _what(action: Action, scene: Scene) -> str:
-    """The action, the label under the finger, and the app; bounded, and without hidden signs."""
+    """Describe the action, the label under the finger, and the app; bounded, without invisible
+    characters."""
     what = one_line(action.describe(), _MAX_ACTION)
     if label := one_line(scene.target, _MAX_LABEL):
         what += f' on "{label}"'

@@ -1,4 +1,4 @@
-"""What the label under the finger says: one of the lists, "OK" to something, or something else."""
+"""What the label under the finger says: an entry of a list, an "OK", or something else."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from app.agent.guard.phrases import Entry, Phrases
 from app.agent.guard.tokens import normalise, spelt_out, words
 
 MAX_LABEL = 200
-"""Characters of a label that are looked at; a button says less."""
+"""Characters of a label that are examined; labels of buttons are shorter."""
 _LINES = 3
 _MANY = 10
-"""Words of a label that is a button's."""
+"""Most words in a button's label."""
 _SHORT = 8
-"""Characters of a label that is a button's, in Chinese, Japanese or Korean."""
+"""Most characters in a button's label in Chinese, Japanese or Korean."""
 
 
 class Label:
-    """A text under the finger, read once."""
+    """A text under the finger, parsed once."""
 
     def __init__(self, text: str, phrases: Phrases) -> None:
         self._phrases = phrases
@@ -30,7 +30,7 @@ class Label:
 
     @property
     def known(self) -> bool:
-        """Whether it says anything: an icon or an arrow does not."""
+        """Whether it contains words: an icon or an arrow does not."""
         return bool(self._lines)
 
     @property
@@ -39,7 +39,8 @@ class Label:
         return self.known and len(self._lines[0]) <= (_MANY if self._lines[0][0].isascii() else 30)
 
     def holds(self, owner: str) -> Entry | None:
-        """The entry of one list that stands anywhere in it: enough where money is."""
+        """Return an entry of the owner's list anywhere in the label; this is enough where money
+        is."""
         for line in self._lines[:1]:
             for match in self._phrases.find(line):
                 plain = match.form == "base" and not _names_place(line[match.end :])
@@ -51,7 +52,7 @@ class Label:
 
     @property
     def agrees(self) -> bool:
-        """Whether it says yes to what stands elsewhere: OK, Confirm, Continue."""
+        """Whether it agrees to something named elsewhere: OK, Confirm, Continue."""
         first = self._lines[0] if self._lines else []
         if not first:
             return False
@@ -59,9 +60,10 @@ class Label:
         return "".join(first) in AGREEING or (short and first[0] in AGREEING)
 
     def entry_of(self, owner: str, *, loose: bool) -> Entry | None:
-        """The entry of one list that the label is; `loose` in apps where it may say more."""
+        """Return the owner's entry that makes up the label; `loose` in apps where labels may be
+        longer."""
         for number, line in enumerate(self._lines):
-            # What stands below the first line of a row is content: a message, a preview.
+            # Below the first line of a row is content: a message, a preview.
             open_ended = loose and number == 0
             entry = self._spaced(line, owner, loose=open_ended) or self._unspaced(line, owner)
             if entry is not None:
@@ -69,7 +71,7 @@ class Label:
         return None
 
     def _spaced(self, line: Sequence[str], owner: str, *, loose: bool) -> Entry | None:
-        """The entry that a label is made of, with others of any list and what changes nothing."""
+        """Return the owner's entry in a label that consists only of entries and neutral words."""
         if len(line) > _MANY:
             return None
         found: Entry | None = None
@@ -90,7 +92,7 @@ class Label:
         return found
 
     def _unspaced(self, line: Sequence[str], owner: str) -> Entry | None:
-        """The entry that a short label in a script without spaces contains."""
+        """Return the owner's entry inside a short label in a script without spaces."""
         if len(line) > _SHORT or line[0][0] < "\u2e80":
             return None
         text = "".join(line)
@@ -102,7 +104,7 @@ class Label:
         return None
 
     def field_of(self, owner: str) -> Entry | None:
-        """The entry of one list of fields that it names: "Enter your password"."""
+        """Return the owner's field entry that the label names: "Enter your password"."""
         for line in self._lines:
             for match in self._phrases.find(line[:12]):
                 if match.entry.owner == owner:

@@ -1,8 +1,8 @@
-"""Lists of words and phrases, compiled so that a text is searched in linear time.
+"""Lists of words and phrases, compiled for searching a text in linear time.
 
-An entry is one or more words. `word*` stands for every word that begins so, `...` for up to six
-words between two others, or for any rest at the end of an entry. English words are found in their
--ing form too, and verbs as what a thing does (`sends`). Entries in scripts without spaces match
+An entry is one or more words. `word*` matches every word with that beginning; `...` matches up to
+six words between two others, or any rest at the end of an entry. English words also match in their
+-ing form, and verbs in the third person (`sends`). Entries in scripts without spaces match
 anywhere.
 """
 
@@ -16,14 +16,14 @@ from app.agent.guard.tokens import normalise, words
 
 Form = Literal["base", "ing", "s"]
 Kind = Literal["word", "label", "field"]
-"""Said or on a button; on a button alone; what is typed into."""
+"""Said or on a button; only on a button; the name of an input field."""
 _GAP = 6
 _ANY = "..."
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of a list: whose it is ("pay"), in which of its lists and languages, and its words."""
+    """A line of a list: its owner ("pay"), its list and language, and its words."""
 
     owner: str
     kind: Kind
@@ -33,8 +33,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`words[start:end]` of a text; `form` is that of the first word of an English entry,
-    `open_end` says that anything may follow."""
+    """`words[start:end]` of a text. `form` is the form of an English entry's first word; `open_end`
+    means that anything may follow."""
 
     start: int
     end: int
@@ -57,12 +57,12 @@ class _Pattern:
     entry: Entry
     form: Form
     rest: tuple[_Piece | None, ...]
-    """What follows the first word; None is a gap."""
+    """The pieces after the first word; None is a gap."""
     open_end: bool
 
 
 class Phrases:
-    """Entries, ready to be found."""
+    """Entries, compiled for searching."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._exact: dict[str, list[_Pattern]] = {}
@@ -72,12 +72,12 @@ class Phrases:
         self._lengths = sorted({len(stem) for stem in self._stems})
 
     def find(self, text: Sequence[str]) -> Iterator[Match]:
-        """Every entry that stands in the text, by its place."""
+        """Yield every entry in the text, in order of position."""
         for start in range(len(text)):
             yield from self.at(text, start)
 
     def at(self, text: Sequence[str], start: int) -> Iterator[Match]:
-        """Every entry that begins at one word of the text."""
+        """Yield every entry that begins at word number `start`."""
         word = text[start]
         for pattern in self._exact.get(word, ()):
             yield from _follow(pattern, text, start)
@@ -104,7 +104,7 @@ class Phrases:
 
 
 def _pieces(text: str) -> list[_Piece | None]:
-    """The words of an entry; None stands for a gap."""
+    """Split an entry into words; None is a gap."""
     found: list[_Piece | None] = []
     for part in text.split():
         if part == _ANY:
@@ -117,7 +117,8 @@ def _pieces(text: str) -> list[_Piece | None]:
 
 
 def _forms(word: str, language: str) -> list[tuple[Form, str]]:
-    """How an English verb may stand: log, logging, logs. Some are no words, which harms nothing."""
+    """Return the forms of an English verb: log, logging, logs. Some do not exist, which is
+    harmless."""
     if language != "en":
         return [("base", word)]
     found: list[tuple[Form, str]] = [("base", word), ("ing", f"{word}ing"), ("s", f"{word}s")]

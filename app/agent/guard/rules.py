@@ -1,4 +1,4 @@
-"""The categories of a task, compiled: which of them speaks for an action, and by which entry."""
+"""The compiled categories of a task: which one applies to an action, and by which entry."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.agent.guard.scene import Scene
 from app.agent.guard.thought import Thought, field_in, read
 
 _SLIDERS = 60
-"""Characters of a text that can be a slider's; a longer one is read, not slid."""
+"""Longest text of a slider, in characters; a longer text is for reading."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Why a category speaks: the `rule` that matched, and what it saw, in words for a person."""
+    """Why a category applies: the `rule` that matched, and what it saw, in words for a person."""
 
     category: Category
     rule: str
@@ -28,14 +28,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rules:
-    """The lists of all categories, ready to be looked through."""
+    """The lists of all categories, compiled for searching."""
 
     categories: tuple[Category, ...]
     said: Phrases
     fields: Phrases
 
     def finding(self, action: Action, scene: Scene, thought: str) -> Finding | None:
-        """The first category that speaks for this touch."""
+        """Return the finding of the first category that applies to this touch."""
         look = _Look(self, action, scene, thought)
         component = f"{scene.package}/{scene.activity}"
         for category in self.categories:
@@ -48,7 +48,7 @@ class Rules:
 
 @lru_cache(maxsize=4)
 def compiled(categories: tuple[Category, ...]) -> Rules:
-    """The same for every task with the same categories, so it is made once."""
+    """Compile the categories. Cached, because many tasks have the same categories."""
     said = [
         entry
         for each in categories
@@ -66,7 +66,7 @@ def _entries(category: Category, kind: Kind, lists: Lists) -> Iterator[Entry]:
 
 @dataclass
 class _Look:
-    """One action on one screen, read once for all categories."""
+    """One action on one screen, parsed once for all categories."""
 
     rules: Rules
     action: Action
@@ -116,7 +116,7 @@ class _Look:
         return None
 
     def _pressing(self, category: Category, component: str, place: str) -> Finding | None:
-        """Enter does what the focused thing does: it sends a text or presses a button."""
+        """Enter activates the focused control: it sends a text or presses a button."""
         assert isinstance(self.action, Key)
         if self.action.key not in ("enter", "menu", "delete"):
             return None
@@ -162,14 +162,14 @@ class _Look:
         return _at(category, place) if place and not (known and self.label.clear) else None
 
     def _caption(self, category: Category) -> Entry | None:
-        """The entry that stands beside an icon."""
+        """Return an entry in the text next to an icon."""
         for text in self.scene.nearby[:3]:
             if entry := Label(text, self.rules.said).entry_of(category.name, loose=False):
                 return entry
         return None
 
     def _asked_for(self, category: Category) -> Entry | None:
-        """The field that a keypad on the screen fills: the last digit may send it off."""
+        """Return the field that an on-screen keypad fills; its last digit may submit it."""
         for text in self.scene.nearby[:8]:
             if entry := Label(text, self.rules.fields).field_of(category.name):
                 return entry
@@ -195,6 +195,6 @@ def _at(category: Category, pattern: str) -> Finding:
 
 
 def sensitive(categories: Sequence[Category], package: str, activity: str) -> bool:
-    """Whether labels are worth reading there."""
+    """Whether labels are worth reading in this app and page."""
     component = f"{package}/{activity}"
     return any(matching(component, (*each.ask_in, *each.look_in)) for each in categories)

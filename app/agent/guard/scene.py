@@ -1,4 +1,4 @@
-"""What the guard judges, and what it says about it."""
+"""The input and the result of the guard: a scene and a ruling."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scene:
-    """What is known of the screen under the finger.
+    """What is known about the screen under the finger.
 
-    `app` is the app's name for people. `target` is the text under the finger, or that of the
-    focused field where text is typed; "" when unknown. `nearby` are other texts that belong to the
-    touched place: those of the same dialog, row or card. `read` says whether the phone reported its
-    texts at all.
+    `app` is the app's display name. `target` is the text under the finger, or the text of the
+    focused field when typing; "" if unknown. `nearby` are other texts that belong to the touched
+    place: those in the same dialog, row or card. `read` is true if the phone reported its texts at
+    all.
     """
 
     package: str = ""
@@ -25,11 +25,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Ruling:
-    """`confirm` is the question for the person, `refuse` what the model is told; both are empty
-    when the action is free.
+    """`confirm` is the question for the person, `refuse` the message to the model; both are empty
+    if the action is free.
 
-    The question says what the rule saw, never the model's words as if they were fact. `category`
-    is a stable name ("pay"; "model" when only the model itself asks), `rule` the stable id of the
+    The question says what the rule saw and never presents the model's words as fact. `category` is
+    a stable name ("pay"; "model" if only the model itself asks); `rule` is the stable id of the
     entry that matched ("pay:word:en:checkout").
     """
 

@@ -1,7 +1,7 @@
-"""What a model's thought says about what it does now, as far as lists and simple grammar tell.
+"""Finds what a model's thought says it is doing now, using word lists and simple grammar.
 
-A word alone says little: "I see a Pay tab" pays nothing. What counts is who does what: an order or
-the first person with a verb, or something named that is touched.
+A word alone means little: "I see a Pay tab" pays nothing. What counts is who does what: an order or
+the first person with a verb, or a named control that is touched.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from app.agent.guard.phrases import Entry, Match, Phrases
 from app.agent.guard.tokens import Clause, Word, clauses, normalise
 
 LOOKED_AT = 3000
-"""Characters of a thought that are read at its beginning, and as many at its end."""
+"""Characters of a thought that are read at its beginning, and again at its end."""
 _BEFORE, _AFTER = 24, 12
-"""Words around a match that are looked at."""
+"""Words before and after a match that are examined."""
 _MAX_MATCHES = 400
 
 Strength = Literal["touched", "aimed", "meant", "named"]
@@ -26,11 +26,12 @@ Strength = Literal["touched", "aimed", "meant", "named"]
 
 @dataclass(frozen=True)
 class Intent:
-    """An entry of a list as a thought speaks of it.
+    """A list entry as a thought mentions it.
 
-    "touched": what is touched now ("tap Send"). "aimed": what a touch is for ("tap the arrow to
-    send"). "meant": what is done, with no touch ("I send it"). "named": only something on the
-    screen ("the Send button is green"). `slid` says that a finger is drawn ("swipe up to pay").
+    "touched": the control that is touched now ("tap Send"). "aimed": the purpose of a touch ("tap
+    the arrow to send"). "meant": an action without a touch ("I send it"). "named": only something
+    on the screen ("the Send button is green"). `slid` is true for a sliding gesture ("swipe up to
+    pay").
     """
 
     entry: Entry
@@ -40,17 +41,18 @@ class Intent:
 
 @dataclass(frozen=True)
 class Thought:
-    """`touches_other`: it says what it touches, by a name that is in no list. `touches_it`: it
-    touches something that it names elsewhere ("tap it", "the button at the bottom")."""
+    """`touches_other`: the thought names what it touches, with a name that is in no list.
+    `touches_it`: it touches something that it names elsewhere ("tap it", "the button at the
+    bottom")."""
 
     intents: tuple[Intent, ...] = ()
     touches_other: bool = False
     touches_it: bool = False
 
     def entry_of(self, owner: str, *, known: bool) -> Entry | None:
-        """The entry of one list that the action is about; None when it is about none.
+        """Return the owner's entry that the action is about, or None.
 
-        With the label under the finger known, only what is touched by its name counts.
+        If the label under the finger is known, only an entry that is touched by name counts.
         """
         counting: set[str] = {"touched"} if known else {"touched", "aimed"}
         if not known and not self.touches_other:
@@ -62,14 +64,14 @@ class Thought:
 
 
 def bounded(text: str) -> str:
-    """The beginning and the end of a text that is too long."""
+    """Return the beginning and the end of a text that is too long."""
     if len(text) <= 2 * LOOKED_AT:
         return text
     return f"{text[:LOOKED_AT]}\n{text[-LOOKED_AT:]}"
 
 
 def read(text: str, phrases: Phrases, *, slides: bool = False) -> Thought:
-    """Read a thought for the entries of `phrases`; `slides` when the action is a swipe."""
+    """Search a thought for the entries of `phrases`; `slides` if the action is a swipe."""
     touches = grammar.TOUCH | grammar.SLIDE if slides else grammar.TOUCH
     intents: list[Intent] = []
     other = vague = False
@@ -97,7 +99,7 @@ def read(text: str, phrases: Phrases, *, slides: bool = False) -> Thought:
 
 
 def field_in(text: str, phrases: Phrases, owner: str) -> Entry | None:
-    """The field of one list that a thought about typing speaks of."""
+    """Return the owner's field entry that a thought about typing mentions."""
     for clause in clauses(normalise(bounded(text))[: 4 * LOOKED_AT]):
         texts = [word.text for word in clause.words]
         for match in phrases.find(texts):
@@ -160,7 +162,7 @@ def _spaced(words: Sequence[Word], match: Match, touches: frozenset[str]) -> Str
 
 
 def _quoted(words: Sequence[Word], match: Match, touches: frozenset[str]) -> Strength | None:
-    """A name in quotation marks: of what is touched, or only of something on the screen."""
+    """Return the strength of a quoted name: touched, or only named on the screen."""
     opening = match.start
     while opening > 0 and not words[opening].opens and match.start - opening < 4:
         opening -= 1
@@ -181,7 +183,7 @@ def _quoted(words: Sequence[Word], match: Match, touches: frozenset[str]) -> Str
 
 
 def _same_breath(before: Sequence[Word]) -> Sequence[Word]:
-    """What stands before, from the last conjunction on."""
+    """Return the words after the last conjunction."""
     for at in range(len(before) - 1, -1, -1):
         if before[at].text in grammar.BREAKS and not before[at].quoted:
             return before[at + 1 :]
@@ -189,7 +191,7 @@ def _same_breath(before: Sequence[Word]) -> Sequence[Word]:
 
 
 def _taken_back(before: Sequence[Word], after: Sequence[Word]) -> bool:
-    """Whether it is denied, asked, reported, a condition, or in the past."""
+    """Whether the match is denied, asked, reported, conditional, or in the past."""
     plain = [word.text for word in before if not word.quoted]
     return (
         _denied(plain[-8:])
@@ -218,7 +220,7 @@ def _last(before: Sequence[Word], touches: frozenset[str]) -> int | None:
 
 
 def _leads_to(between: Sequence[str], following: str, match: Match) -> bool:
-    """Whether nothing but its place and looks stands between a touch and what is touched."""
+    """Whether only words for place and looks are between a touch and what is touched."""
     if any(word not in grammar.UNSPECIFIC or word in grammar.PURPOSE for word in between):
         return False
     english_noun = match.entry.language == "en" and match.end - match.start == 1
@@ -228,7 +230,7 @@ def _leads_to(between: Sequence[str], following: str, match: Match) -> bool:
 
 
 def _is_verb(before: Sequence[Word], match: Match) -> bool:
-    """Whether an English entry stands where a verb does: an order, "I ...", "to ..."."""
+    """Whether an English entry is in a verb's position: an order, "I ...", "to ..."."""
     rest = [word.text for word in before]
     while rest and rest[-1] in grammar.ADVERBS:
         rest.pop()
@@ -239,14 +241,14 @@ def _is_verb(before: Sequence[Word], match: Match) -> bool:
         verb = last in grammar.DOERS
     else:
         verb = not last or last in grammar.BEFORE_VERB
-    # Of several words it is no chance noun: "perform a factory reset".
+    # An entry of several words is not a noun by chance: "perform a factory reset".
     return verb or (match.form == "base" and match.end - match.start > 1)
 
 
 def _touched(
     clause: Clause, touches: frozenset[str], listed: set[int]
 ) -> Literal["", "it", "other"]:
-    """What a clause says is done now: nothing, something vague, or something with a name."""
+    """What a clause says is touched now: nothing, something vague, or something named."""
     words = clause.words
     texts = [word.text for word in words]
     flat = "".join(texts)

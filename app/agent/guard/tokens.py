@@ -1,6 +1,6 @@
-"""Text made comparable and cut into words: what lists are matched against.
+"""Normalises text and splits it into words, for matching against lists.
 
-Chinese, Japanese and Korean have no spaces to rely on, so each of their characters is a word.
+Chinese, Japanese and Korean do not separate words by spaces, so each of their characters is a word.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _END = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`quoted` says that it stands in quotation marks, `opens` that it is the first there."""
+    """A word; `quoted` if it is in quotation marks, `opens` if it is the first word there."""
 
     text: str
     quoted: bool = False
@@ -44,16 +44,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A stretch of text without a stop; `question` says that a question mark ends it."""
+    """A stretch of text without a stop; `question` if it ends with a question mark."""
 
     words: tuple[Word, ...]
     question: bool = False
 
 
 def normalise(text: str) -> str:
-    """Case folded, width and compatibility forms unified, accents and invisible characters gone.
+    """Fold case, unify width and compatibility forms, remove accents and invisible characters.
 
-    Applied twice it changes nothing more.
+    Idempotent.
     """
     for _ in range(4):  # folding may compose, and composing may fold: two rounds are usual
         before, text = text, _plain(visible(text).replace("\u200d", ""))
@@ -65,7 +65,7 @@ def normalise(text: str) -> str:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.casefold()
-    # One character may stand for eighteen.
+    # One character may expand to eighteen.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     folded = folded[: 4 * len(text) + 16]
     return "".join(
@@ -76,26 +76,27 @@ def _plain(text: str) -> str:
 
 
 def _bare(char: str) -> str:
-    """A Latin or Greek letter without its accent; kana and Hangul keep what decomposes."""
+    """Strip the accent of a Latin or Greek letter; kana and Hangul keep their decomposable
+    parts."""
     if char < "\u0250" or "\u1e00" <= char < "\u2000" or "\u0370" <= char < "\u0400":
         return unicodedata.normalize("NFD", char)[0]
     return char
 
 
 def words(text: str) -> list[str]:
-    """The words of a normalised text."""
+    """Split a normalised text into words."""
     return _WORD.findall(text)
 
 
 def spelt_out(text: str) -> str:
-    """English contractions in full: don't, I'll."""
+    """Expand English contractions: don't, I'll."""
     for pattern, plain in _SHORTENED:
         text = pattern.sub(plain, text)
     return text
 
 
 def clauses(text: str) -> list[Clause]:
-    """The clauses of a normalised text; a stop inside quotation marks ends none."""
+    """Split a normalised text into clauses; a stop inside quotation marks does not end one."""
     text = spelt_out(text)
     found: list[Clause] = []
     row: list[Word] = []
