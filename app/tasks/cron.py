@@ -1,4 +1,4 @@
-"""When a schedule is due, read from its cron line as cron(8) reads it."""
+"""Computes when a schedule is due, reading cron lines the way cron(8) does."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ NICKNAMES = {
 
 
 def local_zone() -> str:
-    """The IANA name of this computer's time zone."""
+    """Return the IANA name of this computer's time zone."""
     return get_localzone_name() or "UTC"
 
 
 def trigger(cron: str, zone: str) -> BaseTrigger:
-    """The times of a line of five fields: minute, hour, day, month, weekday (0 and 7 are Sunday).
+    """Parse a line of five fields: minute, hour, day, month, weekday (0 and 7 are Sunday).
 
-    Where both kinds of day are given, either is enough; a field that begins with `*` counts as not
-    given (crontab(5)). Raises ValueError for a line or a time zone that cannot be read, and for one
-    that never comes.
+    If both kinds of day are given, either is enough; a field that begins with `*` counts as not
+    given (crontab(5)). Raises ValueError for an unreadable line or time zone, and for a time that
+    never occurs.
     """
     line = cron.strip()
     if line.startswith("@"):
@@ -64,8 +64,8 @@ def trigger(cron: str, zone: str) -> BaseTrigger:
 
 
 class _OnceADay(CronTrigger):  # type: ignore[misc]
-    """A time of the hour that comes twice when clocks are set back is meant once, as by cron(8);
-    `every_hour` means each of the two."""
+    """Fires once for a time that occurs twice when clocks are set back, like cron(8); with
+    `every_hour` it fires both times."""
 
     every_hour = False
 
@@ -90,7 +90,7 @@ def _is_repeated(time: datetime) -> bool:
 
 
 def _weekdays(part: str) -> str:
-    """Days as names, each by itself: APScheduler counts from Monday, cron from Sunday."""
+    """Return days as single names: APScheduler counts from Monday, cron from Sunday."""
     match = _WEEKDAYS.fullmatch(part)
     if match is None:
         raise ValueError(f"weekday: cannot read {part[:20]!r}")
@@ -103,7 +103,7 @@ def _weekdays(part: str) -> str:
     else:
         first = _number(match[1])
         last = _number(match[2]) if match[2] else (6 if match[3] else first)
-        if match[2] and last == 0:  # "fri-sun": Sunday is the seventh day too
+        if match[2] and last == 0:  # "fri-sun": Sunday is also the seventh day
             last = 7
     if last < first:
         raise ValueError(f"weekday: {part!r} goes backwards")

@@ -1,7 +1,7 @@
-"""The SQLite file: its tables, their migrations, and one thread that uses it.
+"""The SQLite file: its tables, their migrations, and the one thread that uses it.
 
-SQLAlchemy's synchronous engine on one thread of its own: SQLite has one writer anyway, and the
-event loop never waits for the disk.
+SQLAlchemy's synchronous engine runs on a thread of its own: SQLite has only one writer anyway, and
+the event loop never waits for the disk.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ schedules = Table(
 
 
 class Database:
-    """One file below `folder`, brought up to this version's tables.
+    """The database file in `folder`, migrated to this version's tables.
 
-    Raises ConfigError when the folder cannot be written, the file is no database of ours, or it was
-    written by a newer version.
+    Raises ConfigError if the folder is not writable, if the file is not a phonepilot database, or
+    if a newer version wrote it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,7 +89,7 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         try:
             private_folder(folder)
-            # SQLite gives the files beside it the rights of this one.
+            # SQLite creates its additional files with the permissions of this one.
             touch_private(folder / FILE)
             self._engine = create_engine(f"sqlite:///{folder / FILE}")
             event.listen(self._engine, "connect", _prepare)
@@ -108,7 +108,7 @@ class Database:
             ) from exc
 
     async def call(self, work: Callable[[Connection], T]) -> T:
-        """The result of `work` in a transaction. Raises DiskFull and StoreDamaged."""
+        """Return the result of `work`, run in a transaction. Raises DiskFull and StoreDamaged."""
 
         def transaction() -> T:
             try:
@@ -120,7 +120,7 @@ class Database:
         return await self.run(transaction)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """The result of other work with the disk, in order with the transactions."""
+        """Return the result of other disk work, in order with the transactions."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
@@ -129,7 +129,7 @@ class Database:
 
 
 def _translated(error: DatabaseError) -> DiskFull | StoreDamaged | None:
-    """What SQLite's error means to the operator; None where nobody outside can mend it."""
+    """Translate SQLite's error for the operator; None if the operator cannot fix it."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the primary code, sqlite.org/rescode
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
         return DiskFull(f"the database cannot be written: {error.orig}")
@@ -139,7 +139,7 @@ def _translated(error: DatabaseError) -> DiskFull | StoreDamaged | None:
 
 
 def upsert(table: Table, row: dict[str, Any], *keys: str) -> Any:
-    """The statement that puts a row in place of the one with the same keys."""
+    """The statement that inserts a row, or replaces the one with the same keys."""
     statement = insert(table).values(row)
     changed = {name: statement.excluded[name] for name in row if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
@@ -153,10 +153,12 @@ def _migrations(connection: Connection) -> Config:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    # Python's own transactions leave out what makes tables, and a migration must be whole.
+    # Python's own transactions exclude the statements that create tables; a migration must be
+    # atomic.
     connection.isolation_level = None
-    # WAL: readers never wait for the writer, and a killed process loses no committed step.
-    # Without a flush to the disk for each: only a power cut can take the last ones, never a kill.
+    # WAL: readers never wait for the writer, and a killed process loses no committed step. With
+    # synchronous=NORMAL commits are not flushed to the disk: a power cut can lose the last ones, a
+    # kill cannot.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -1,4 +1,4 @@
-"""What the loop needs for one task, built from its fields and the configuration."""
+"""Builds what the loop needs for one task, from the task's fields and the configuration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SecondLookKind = Literal["off", "judge", "fresh"]
 
 
 class Profile(Protocol):
-    """How one model is asked."""
+    """How one model is prompted."""
 
     @property
     def dialect(self) -> str: ...
@@ -64,8 +64,9 @@ class Profile(Protocol):
 
 @dataclass(frozen=True)
 class Equipment:
-    """Builds it. `chat` gives the engine as a phone asks it, `categories` are what to ask about,
-    unless a task allows them all; `image_max_tokens` tells where the engine shrinks a picture."""
+    """Builds the parts of a task. `chat` returns the engine for a phone; `categories` need consent,
+    unless a task allows them all; `image_max_tokens` is the limit above which the engine shrinks a
+    picture."""
 
     chat: Callable[[str], Chat]
     profile: Profile
@@ -76,7 +77,7 @@ class Equipment:
 
     @property
     def dialect(self) -> Dialect:
-        """Raises ConfigError for one that is not known."""
+        """The dialect of the profile. Raises ConfigError if it is unknown."""
         return dialect_of(self.profile, self.image_max_tokens())
 
     def policy(
@@ -87,7 +88,7 @@ class Equipment:
         *,
         goes_on: bool = False,
     ) -> VisionPolicy:
-        """Raises ConfigError when there is no prompt in the task's language."""
+        """Build the task's policy. Raises ConfigError if there is no prompt in its language."""
         return VisionPolicy(
             self.chat(phone),
             History(self.dialect, self._system(task), task.goal, earlier, goes_on=goes_on),
@@ -100,7 +101,8 @@ class Equipment:
     async def conduct(
         self, task: Task, phone: str, device: Device, person: Person, control: Control
     ) -> Conduct:
-        """Raises AppNotFound for an allowed app that the phone does not have, DeviceError."""
+        """Build the task's conduct. Raises DeviceError, and AppNotFound for a missing allowed
+        app."""
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         categories = () if task.confirm == "allow" else self.categories
         chat = self.chat(phone)
@@ -119,7 +121,7 @@ class Equipment:
             return None
         if self.second_look == "judge":
             return JudgeLook(Reader(self.dialect, chat, task.goal, task.lang, self._image_size))
-        system = self._system(task)  # before the task starts, so that a missing prompt is told then
+        system = self._system(task)  # before the task starts, so that a missing prompt fails early
 
         def fresh() -> VisionPolicy:
             history = History(self.dialect, system, task.goal)
@@ -143,7 +145,7 @@ class Equipment:
 
 
 def dialect_of(profile: Profile, image_max_tokens: int = 0) -> Dialect:
-    """The dialect as the profile wants it. Raises ConfigError."""
+    """Return the dialect with the profile's options. Raises ConfigError."""
     return dialect_named(
         profile.dialect,
         coordinates=profile.coordinates,
@@ -154,7 +156,7 @@ def dialect_of(profile: Profile, image_max_tokens: int = 0) -> Dialect:
 
 
 def exchanges_of(dialect: Dialect, task: Task, steps: Sequence[Step]) -> list[Exchange]:
-    """The conversation of an ended task, as its steps tell it, for a task that follows it."""
+    """Rebuild the conversation of an ended task from its steps, for a task that follows it."""
     exchanges: list[Exchange] = []
     for step in steps:
         try:

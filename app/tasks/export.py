@@ -1,9 +1,9 @@
-"""A task as one zip file: for people a page that replays it, for programs its records.
+"""Writes a task as one zip file: a page that replays it, and its records for programs.
 
 index.html        opens from the unpacked folder, without a server and without scripts
-task.json         the task as GET /tasks/{id} tells it
-steps.jsonl       one step a line, as GET /tasks/{id}/steps tells them
-chat.jsonl        one line for each decided step: the turns as the model was asked, for fine-tuning
+task.json         the task, as in GET /tasks/{id}
+steps.jsonl       one step per line, as in GET /tasks/{id}/steps
+chat.jsonl        one line per decided step: the turns that the model was given, for fine-tuning
 screenshots/      N.jpg is what the model saw in step N
 """
 
@@ -44,8 +44,8 @@ def write_export(
     pictures: Mapping[int, Path],
     dialect: Dialect,
 ) -> None:
-    """Write the zip file; `pictures` are the screenshots that were kept, by step, and `dialect` is
-    that of the model. One that is removed meanwhile is left out. Raises OSError."""
+    """Write the zip file; `pictures` are the stored screenshots by step, `dialect` is the model's.
+    A picture that is deleted meanwhile is left out. Raises OSError."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         there = {number for number, path in pictures.items() if _add(archive, number, path)}
         archive.writestr("task.json", task.model_dump_json(indent=1))
@@ -55,7 +55,7 @@ def write_export(
 
 
 def _add(archive: zipfile.ZipFile, number: int, path: Path) -> bool:
-    """Put a screenshot into the archive; False when there is none."""
+    """Add a screenshot to the archive; return False if it is missing."""
     try:
         jpeg = path.read_bytes()
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def _picture(number: int) -> str:
 def _chat(
     task: Task, steps: Sequence[Step], pictures: Collection[int], dialect: Dialect
 ) -> Iterator[dict[str, Any]]:
-    """Each decision with all exchanges before it: texts as they were, and the one picture."""
+    """Yield each decision with all exchanges before it: the original texts, and one picture."""
     past: list[Exchange] = []
     for step in steps:
         try:
@@ -92,7 +92,8 @@ def _chat(
 
 
 def _page(task: Task, steps: Sequence[Step], pictures: Collection[int]) -> str:
-    """All texts are foreign and escaped; there is no script, and none could run."""
+    """Build the page. All texts are untrusted and escaped; there are no scripts, and the policy
+    blocks them."""
     title = escape(task.goal)
     said = escape(f"{task.status}, {task.stop_reason or ''}: {task.message}")
     body = "".join(_article(step, step.number in pictures) for step in steps)
@@ -121,7 +122,7 @@ def _article(step: Step, has_picture: bool) -> str:
 
 
 def _mark(step: Step) -> Iterator[str]:
-    """Rings where the finger went, in per cent of the picture."""
+    """Draw rings where the finger touched, in per cent of the picture."""
     for key in ("element", "start", "end"):
         point = (step.action or {}).get(key)
         if not isinstance(point, list | tuple) or len(point) != 2:

@@ -1,4 +1,4 @@
-"""When the service was last alive: what was open then goes on, if that is not too long ago."""
+"""Records when the service was last alive, to decide whether its open tasks are resumed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FILE = "alive"
 
 
 class Heartbeat:
-    """Marks the time in a file below `folder`, from `start` to `close`."""
+    """Updates a file's time in `folder`, from `start` to `close`."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._beats = Background("the heartbeat", self._beat)
 
     def last(self) -> datetime | None:
-        """The last mark of an earlier run, None when there was none."""
+        """Return the last beat of an earlier run, None if there was none."""
         try:
             return datetime.fromtimestamp(self._path.stat().st_mtime, UTC)
         except OSError:
@@ -33,7 +33,7 @@ class Heartbeat:
     async def close(self) -> None:
         if self._beats.running:
             await self._beats.close()
-            with suppress(OSError):  # it was reported while it ran
+            with suppress(OSError):  # it was reported while the service ran
                 touch_private(self._path)
 
     async def _beat(self) -> float:

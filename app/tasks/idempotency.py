@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: a request that is repeated with its key makes one task."""
+"""The Idempotency-Key header: a request repeated with the same key creates only one task."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.tasks.new_task import NewTask, new_id
 from app.tasks.store import Store
 
 _SCRYPT = {"n": 2**12, "r": 8, "p": 1}
-"""Milliseconds for one guess. A secret may be a short PIN, and a plain digest of it beside the
-request would give it away to whoever reads the database (RFC 7914)."""
+"""Costs milliseconds per guess. A secret may be a short PIN, and a plain digest of it next to the
+request would reveal it to anyone who reads the database (RFC 7914)."""
 
 
 class Keys:
-    """Claims keys for the requests of one service."""
+    """Claims the keys of one service's requests."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,10 +29,10 @@ class Keys:
 
     @asynccontextmanager
     async def claim(self, key: str | None, new: NewTask) -> AsyncIterator[tuple[str, bool]]:
-        """(id of the task, whether it is still to be made) for a request that came with a key.
+        """Yield (task id, whether the task still has to be created) for a request with a key.
 
-        Repetitions wait here for the first one, which may still be looking for its phone. A key
-        whose task could not be made is free again. Raises KeyReused.
+        A repetition waits here for the first request, which may still be looking for its phone. If
+        the task could not be created, its key is free again. Raises KeyReused.
         """
         task_id = new_id()
         if key is None:
@@ -52,9 +52,9 @@ class Keys:
 
 
 def digest_of(new: NewTask, salt: str = "") -> str:
-    """What a request is known by. With secrets in it, the digest has a salt and is slow to guess:
-    "salt:hex"; otherwise the SHA-256 of the request."""
-    body = new.model_dump_json()  # where secrets are stars
+    """Return a digest that identifies a request. With secrets, the digest is salted and slow to
+    guess: "salt:hex"; otherwise it is the request's SHA-256."""
+    body = new.model_dump_json()  # in which secrets are asterisks
     if not new.secrets:
         return hashlib.sha256(body.encode()).hexdigest()
     salt = salt or secrets.token_hex(8)
@@ -64,6 +64,6 @@ def digest_of(new: NewTask, salt: str = "") -> str:
 
 
 def stands_for(digest: str, new: NewTask) -> bool:
-    """Whether a digest that was kept is that of this request."""
+    """Whether a stored digest belongs to this request."""
     salt, colon, _ = digest.partition(":")
     return hmac.compare_digest(digest, digest_of(new, salt if colon else ""))

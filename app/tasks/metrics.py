@@ -1,6 +1,7 @@
-"""Counts and times of tasks for Prometheus.
+"""Prometheus metrics of tasks.
 
-Names and labels are part of the API. No label holds what a person, a model or a page wrote.
+Names and labels are part of the API. Labels never contain text written by a person, a model or a
+page.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _TOKENS = ("prompt", "cached", "completion")
 
 
 class TaskMetrics:
-    """Fed by the runner and its recorders."""
+    """Updated by the runner and its recorders."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._ended = Counter(
@@ -54,7 +55,8 @@ class TaskMetrics:
         )
 
     def passed(self, token: str, tokens: Mapping[str, int]) -> None:
-        """`token` is the name of an access token, which the operator chose."""
+        """Count passthrough tokens; `token` is the name of an access token, chosen by the
+        operator."""
         for kind, count in tokens.items():
             self._passed.labels(token, kind).inc(count)
 

@@ -1,7 +1,7 @@
-"""Tasks and steps as they are known to the program, sent over HTTP and streamed.
+"""Tasks and steps as the program uses them, sends them over HTTP and streams them.
 
-Every text in them that a person will read has lost its invisible and direction-changing characters,
-whoever wrote it. `Step.raw` alone is what the model sent, untouched.
+All texts for people have been stripped of invisible and direction-changing characters, whoever
+wrote them. Only `Step.raw` is unchanged: exactly what the model sent.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ OPEN: tuple[Status, ...] = ("queued", "running", "paused", "needs_confirmation",
 
 
 class OpenQuestion(BaseModel):
-    """What a task waits for. `action`, if any, is done when the answer allows it.
+    """What a task waits for. `action`, if any, is done if the answer allows it.
 
-    Kinds: confirmation, step, question, take_over, stalled, doubt. `text` says what is asked.
-    `category`, `app`, `page` and `label` are what the rule saw that asks: the kind of thing ("pay";
-    "model" when only the model asks), and the app, the page and the text under the finger. `said`
+    Kinds: confirmation, step, question, take_over, stalled, doubt. `text` is the question.
+    `category`, `app`, `page` and `label` are what the rule behind it saw: the kind of action
+    ("pay"; "model" if only the model asks), the app, the page and the text under the finger. `said`
     and `thought` are the model's own words, which may be wrong or meant to mislead.
     """
 
@@ -55,7 +55,7 @@ class OpenQuestion(BaseModel):
     thought: Shown = ""
     asked_at: AwareDatetime
     timeout_s: float
-    """Without an answer for this many seconds the question counts as refused."""
+    """Seconds without an answer after which the question counts as refused."""
 
 
 class TaskError(BaseModel):
@@ -69,12 +69,12 @@ class TaskError(BaseModel):
 
 
 class Task(BaseModel):
-    """One goal on one device. `message` is the model's last word, or why it stopped."""
+    """One goal on one device. `message` is the model's last message, or why the task stopped."""
 
     id: str
     goal: Shown
     device: str
-    """Serial of the phone; "any" until the task has got one."""
+    """Serial of the phone; "any" until the task gets one."""
     priority: int = 0
     status: Status
     stop_reason: StopReason | None = None
@@ -89,7 +89,7 @@ class Task(BaseModel):
     mode: Mode = "auto"
     follows: str | None = None
     callback_url: str | None = None
-    """Told to whoever gave the task and to admins."""
+    """Visible only to the task's owner and to admins."""
     secret_fields: Literal["password", "any"] = "password"
     question: OpenQuestion | None = None
     created_at: AwareDatetime
@@ -97,15 +97,15 @@ class Task(BaseModel):
     ended_at: AwareDatetime | None = None
     steps: int = 0
     restarts: int = 0
-    """How often the service was ended while the task was running."""
+    """How often the service stopped while the task was running."""
 
 
 class Step(BaseModel):
     """One observe-decide-act turn, numbered from 1. Times are milliseconds.
 
     `action` is the typed action as JSON with a `kind`, and `summary` the same in words; both are
-    missing when the reply could not be read (`error` then says why). Coordinates in `action` are
-    thousandths of the screen, `width` and `height` the screen's size in pixels.
+    missing if the reply could not be parsed (`error` then says why). Coordinates in `action` are
+    thousandths of the screen, `width` and `height` are the screen's size in pixels.
     """
 
     number: int

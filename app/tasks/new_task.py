@@ -1,4 +1,4 @@
-"""From a request to a task: what may be asked for, its phone, its limits, what it follows."""
+"""Turns a request into a task: validates it and chooses its phone, limits and conversation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AppName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewTask(RequestBody):
-    """What a caller asks for: `POST /tasks`. Absent limits come from the configuration."""
+    """The body of `POST /tasks`. Missing limits come from the configuration."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"goal": "Turn on Bluetooth"}]})
 
@@ -102,7 +102,7 @@ def _callback(url: str | None) -> str | None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # a bracket that is not closed
+    except ValueError:  # an unclosed bracket
         usable = False
     if not usable or parts.username is not None:
         raise ValueError("callback_url must be an http or https URL without a user name")
@@ -112,7 +112,7 @@ def _callback(url: str | None) -> str | None:
 
 
 class Reply(RequestBody):
-    """The person's answer to the open question of a task: `POST /tasks/{id}/reply`."""
+    """The person's answer to a task's open question: `POST /tasks/{id}/reply`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"allow": True}]})
 
@@ -149,7 +149,7 @@ class Defaults(Protocol):
 
 
 class TaskMaker:
-    """Makes tasks of requests. `find` finds a task, open or ended; raises TaskNotFound."""
+    """Creates tasks from requests. `find` returns a task, open or ended; raises TaskNotFound."""
 
     def __init__(
         self, fleet: Fleet, defaults: Defaults, find: Callable[[str], Awaitable[Task]]
@@ -159,7 +159,8 @@ class TaskMaker:
         self._find = find
 
     async def make(self, new: NewTask, task_id: str, owner: str) -> TaskRecord:
-        """Raises DeviceError when no phone fits, InputError for a task that cannot be followed."""
+        """Create the task. Raises DeviceError if no phone fits, InputError if it cannot follow its
+        task."""
         followed = await self._followed(new)
         device = await self._device(followed.device if followed else new.device)
         defaults = self._defaults
@@ -184,7 +185,8 @@ class TaskMaker:
         )
 
     async def _device(self, wanted: str | None) -> str:
-        """The serial that is meant. For any phone, one must be there to begin with."""
+        """Return the serial of the wanted phone. For `any`, at least one phone must be ready
+        now."""
         if wanted == ANY:
             if any(phone.state == "device" for phone in await self._fleet.phones()):
                 return ANY

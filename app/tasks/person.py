@@ -12,7 +12,7 @@ from app.tasks.models import OpenQuestion, Status
 from app.tasks.new_task import Reply
 
 STATUS_OF: dict[str, Status] = {"confirmation": "needs_confirmation", "step": "needs_confirmation"}
-"""By the kind of question; every other kind needs a human."""
+"""The status by kind of question; every other kind is needs_human."""
 
 Announce = Callable[[OpenQuestion | None, Status], Awaitable[None]]
 
@@ -20,13 +20,13 @@ Announce = Callable[[OpenQuestion | None, Status], Awaitable[None]]
 class Person:
     """Asks one question at a time and waits `timeout_s` seconds for the reply.
 
-    `announce` is told the question with the status that the task gets by it, and None with
-    "running" once it is answered. It must have stored the number before it returns, so that no
-    later run of the service uses it again.
+    `announce` gets the question with the status that it gives the task, and None with "running"
+    once it is answered. It must store the question's number before it returns, so that no later run
+    of the service uses it again.
     """
 
     def __init__(self, announce: Announce, timeout_s: float, asked: int = 0) -> None:
-        """`asked` is the number of the last question that was asked before."""
+        """`asked` is the number of the last question asked before."""
         self._announce = announce
         self._timeout_s = timeout_s
         self._asked = asked
@@ -41,7 +41,7 @@ class Person:
             await self._announce(asked, STATUS_OF.get(question.kind, "needs_human"))
             await asyncio.wait({replied}, timeout=self._timeout_s)
         finally:
-            # From here on no reply is accepted, so that one which was accepted always counts.
+            # From here on no reply is accepted, so that an accepted reply always counts.
             self._open = None
             await self._announce(None, "running")
         if replied.done():
@@ -67,7 +67,7 @@ class Person:
         )
 
     def reply(self, reply: Reply) -> None:
-        """Answer the open question; raises NoOpenQuestion when there is none, or another one."""
+        """Answer the open question; raises NoOpenQuestion if there is none, or a different one."""
         if self._open is None or self._open.done():
             raise NoOpenQuestion("the task has no open question")
         if reply.question not in (None, self._asked):

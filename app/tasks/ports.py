@@ -1,4 +1,4 @@
-"""What tasks need of phones and engines besides the loop's own ports."""
+"""What tasks need from phones and engines, in addition to the loop's own ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.agent.screen import Frame
 
 
 class DeviceRow(Protocol):
-    """One row of the adb server's list; `state` is "device" when the phone is ready."""
+    """One row of the adb server's list; `state` is "device" if the phone is ready."""
 
     @property
     def serial(self) -> str: ...
@@ -27,14 +27,14 @@ class DeviceRow(Protocol):
 
 
 class Phone(Device, Protocol):
-    """A phone that can be watched besides."""
+    """A phone that can also be watched."""
 
     async def glimpse(self, max_age_s: float) -> Frame:
-        """The screen as it was at most `max_age_s` ago; never in the way of a task."""
+        """The screen at most `max_age_s` ago; never delays a task."""
 
 
 class Lease(Protocol):
-    """Exclusive use of one phone; the device that it gives refuses once the lease has ended."""
+    """Exclusive use of one phone; its device rejects calls once the lease has ended."""
 
     async def device(self) -> Phone: ...
 
@@ -45,12 +45,12 @@ class Fleet(Protocol):
     async def list(self) -> Sequence[DeviceRow]: ...
 
     async def phones(self) -> Sequence[DeviceRow]:
-        """Each phone once, by its best route."""
+        """List each phone once, by its best route."""
 
     async def answering(self) -> Sequence[tuple[str, str]]:
-        """(phone, serial) of each phone that is ready and answers, by its best route.
+        """List (phone, serial) of each phone that is ready and answers, by its best route.
 
-        Waits for none that is silent.
+        Does not wait for unresponsive phones.
         """
 
     async def choose(self, serial: str | None = None) -> Phone: ...
@@ -62,10 +62,10 @@ class Fleet(Protocol):
     async def disconnect(self, serial: str) -> None: ...
 
     async def wait_ready(self, serial: str, timeout_s: float) -> None:
-        """Wait until a phone that dropped off answers again, for so many seconds."""
+        """Wait until a disconnected phone answers again, at most this many seconds."""
 
     async def phone_of(self, serial: str) -> str:
-        """What stands for the phone of a serial, the same for each route to it."""
+        """Return an identifier of the serial's phone, the same for each route to it."""
 
     def hold(self, serial: str) -> AbstractAsyncContextManager[Lease]:
-        """Exclusive use of a phone while the block runs; raises DeviceBusy."""
+        """Hold a phone exclusively while the block runs; raises DeviceBusy."""

@@ -1,8 +1,8 @@
-"""What decides when a task runs, and on which phone.
+"""Decides when a task runs, and on which phone.
 
-The runner knows the protocol `Queue` only, so that a queue over several hosts can take the place of
-the one in this process. `Line` is the decision: who waits, which phones are free, who gets which.
-It does no I/O. `LocalQueue` is everything around it: asking phones who they are, and their leases.
+The runner knows only the protocol `Queue`, so that a queue over several hosts can replace the one
+in this process. `Line` is the decision: who waits, which phones are free, who gets which. It does
+no I/O. `LocalQueue` does the rest: it identifies phones and holds their leases.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from app.tasks.ports import Fleet, Lease
 log = logging.getLogger(__name__)
 
 ANY = "any"
-"""In place of a serial: whichever phone is free first."""
+"""Used instead of a serial: whichever phone is free first."""
 
 _LOOK_AGAIN_S = 5.0
-"""Between two looks for phones that have come, while somebody waits for any."""
+"""Seconds between two looks for new phones, while a task waits for any phone."""
 _HELD_ELSEWHERE_S = 1.0
-"""A phone that somebody uses without the queue, such as a person's hand, is left alone this long
-before its turn is tried again."""
+"""Seconds that a phone in use outside the queue, such as by hand, is left alone before the next
+attempt."""
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A task's place in the queue. A higher priority goes first, then who came first."""
+    """A task's place in the queue: higher priority first, then first come, first served."""
 
     task_id: str
     device: str
@@ -43,7 +43,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Grant:
-    """`phone` stands for the phone, whatever route leads to it; `serial` is the one to use."""
+    """`phone` identifies the phone, whatever the route; `serial` is the route to use."""
 
     phone: str
     serial: str
@@ -54,7 +54,8 @@ class Queue(Protocol):
     """One task at a time on each phone."""
 
     def take(self, ticket: Ticket) -> AbstractAsyncContextManager[Grant]:
-        """The phone for a task while the block runs; who stops waiting, leaves the queue.
+        """Hold a phone for a task while the block runs; a caller that stops waiting leaves the
+        queue.
 
         Raises DeviceError.
         """
@@ -62,7 +63,7 @@ class Queue(Protocol):
 
 @dataclass(order=True)
 class _Place:
-    """Where a ticket stands; the smallest rank goes first."""
+    """A ticket's place in the queue; the smallest rank goes first."""
 
     rank: tuple[int, int]
     ticket: Ticket = field(compare=False)
@@ -71,7 +72,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class Deal:
-    """A phone for the one whose ticket it is."""
+    """A phone assigned to a ticket."""
 
     ticket: Ticket
     phone: str
@@ -79,8 +80,8 @@ class Deal:
 
 
 class Line:
-    """Those who wait: one heap for each device that they name. Pure; the cost of a deal grows with
-    the devices named and not with those who wait."""
+    """The waiting tickets: one heap per device name. Pure; the cost of a deal grows with the number
+    of device names, not with the number of tickets."""
 
     def __init__(self) -> None:
         self._heaps: dict[str, list[_Place]] = {}
@@ -94,7 +95,8 @@ class Line:
         return task_id in self._places
 
     def add(self, ticket: Ticket, arrival: int | None = None) -> int:
-        """Put a ticket in its place; its arrival, for one that has to come back to its place."""
+        """Add a ticket and return its arrival; pass the arrival of one that returns to its
+        place."""
         arrival = next(self._arrivals) if arrival is None else arrival
         place = _Place((-ticket.priority, arrival), ticket)
         self._places[ticket.task_id] = place
@@ -107,7 +109,7 @@ class Line:
             self._head(place.ticket.device)
 
     def devices(self) -> list[str]:
-        """Those that are waited for, `any` among them."""
+        """The devices that tickets wait for, possibly including `any`."""
         return [device for device in [*self._heaps] if self._head(device)]
 
     def deal(
@@ -116,11 +118,11 @@ class Line:
         phone_of: Mapping[str, str],
         busy: Iterable[str],
     ) -> list[Deal]:
-        """Who gets which phone now; they leave the line.
+        """Assign phones to tickets, which leave the line.
 
-        `free` are (phone, serial) for those who take any, the best first; `phone_of` tells the
-        phone behind each serial that is named, as far as it is known; a phone that is `busy` goes
-        to nobody.
+        `free` are (phone, serial) for tickets that take any phone, best first; `phone_of` maps each
+        serial that tickets name to its phone, as far as it is known; a phone in `busy` is not
+        assigned.
         """
         taken, deals = set(busy), list[Deal]()
         while found := self._first(free, phone_of, taken):
@@ -132,7 +134,7 @@ class Line:
     def _first(
         self, free: Sequence[tuple[str, str]], phone_of: Mapping[str, str], taken: set[str]
     ) -> Deal | None:
-        """The first of those for whom there is a phone."""
+        """Return the first ticket for which there is a phone."""
         best: tuple[_Place, str, str] | None = None
         for device in [*self._heaps]:
             head = self._head(device)
@@ -159,8 +161,8 @@ class Line:
 class LocalQueue:
     """The queue of one process. Belongs to one event loop.
 
-    Nobody in it waits for a phone that somebody else has named: each device is asked who it is by
-    itself, and a phone that does not answer delays only those who want that phone.
+    No ticket waits for a phone that only others have named: each device is identified on its own,
+    and an unresponsive phone delays only the tickets for it.
     """
 
     def __init__(self, fleet: Fleet) -> None:
@@ -169,12 +171,12 @@ class LocalQueue:
         self._granted: dict[str, asyncio.Future[Deal]] = {}
         self._busy: set[str] = set()
         self._used: dict[str, int] = {}
-        """When a phone was last given back, for those who take any: the longest idle one."""
+        """When each phone was last given back; a ticket for any phone gets the longest idle one."""
         self._clock = itertools.count()
         self._phone_of: dict[str, str] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, asyncio.TimerHandle] = {}
-        """Phones that somebody holds without the queue."""
+        """Phones that are held outside the queue."""
         self._looking = Background("the look for free phones", self._look)
 
     @asynccontextmanager
@@ -195,7 +197,7 @@ class LocalQueue:
                 self._give_back(deal.phone)
 
     async def _wait(self, ticket: Ticket, arrival: int | None) -> tuple[Deal, int]:
-        """A phone for the ticket, which counts as busy from then on; and when the ticket came."""
+        """Wait for a phone, which is busy from then on; return it and the ticket's arrival."""
         granted: asyncio.Future[Deal] = asyncio.get_running_loop().create_future()
         self._granted[ticket.task_id] = granted
         arrival = self._line.add(ticket, arrival)
@@ -207,15 +209,15 @@ class LocalQueue:
             if granted.done() and not granted.cancelled():
                 self._give_back(granted.result().phone)  # granted, and never used
             raise
-        finally:  # without an await: a cancel here would lose the phone that was granted
+        finally:  # no await here: a cancellation would lose the granted phone
             self._granted.pop(ticket.task_id, None)
             self._line.remove(ticket.task_id)
             if not self._line:
                 self._nobody_waits()
 
     def _deal_soon(self) -> None:
-        """Give each free phone to the first who waits for it, after a look at what is free where
-        somebody takes any."""
+        """Assign each free phone to the first ticket waiting for it. If a ticket takes any phone,
+        look for free phones first."""
         if ANY in self._line.devices():
             self._looking.wake()
         else:
@@ -229,7 +231,7 @@ class LocalQueue:
             taken = self._busy | self._resting.keys()
             for deal in self._line.deal(by_rest, self._phone_of, taken):
                 granted = self._granted[deal.ticket.task_id]
-                if granted.cancelled():  # it has left, and did not come to say so yet
+                if granted.cancelled():  # its caller has left, but has not yet run to remove it
                     again = True
                 else:
                     self._busy.add(deal.phone)
@@ -241,8 +243,8 @@ class LocalQueue:
         self._deal_soon()
 
     def _rest(self, phone: str) -> None:
-        """Leave a phone alone for a moment that somebody has by a name which was not known for its
-        own yet, or not by way of the queue."""
+        """Leave a phone alone for a moment: it is held under a serial not yet known to be the same
+        phone, or outside the queue."""
 
         def over() -> None:
             del self._resting[phone]
@@ -255,7 +257,7 @@ class LocalQueue:
             self._resting[phone] = loop.call_later(_HELD_ELSEWHERE_S, over)
 
     def _ask(self, device: str, *, anew: bool = False) -> None:
-        """Find out which phone a device is, in the background."""
+        """Find out in the background which phone a device is."""
         if device == ANY:
             self._looking.start()
             self._looking.wake()
@@ -264,8 +266,8 @@ class LocalQueue:
 
     async def _learn(self, serial: str) -> None:
         try:
-            # The adb server may know the phone no more since the task was given, as after a
-            # restart. One that is away now may be there when its turn comes.
+            # The adb server may have forgotten the phone since the task was created, as after a
+            # restart. A phone that is away now may be back when the ticket is due.
             with suppress(AppError):
                 await self._fleet.choose(serial)
             self._phone_of[serial] = await self._fleet.phone_of(serial)
@@ -278,7 +280,7 @@ class LocalQueue:
         self._deal_soon()
 
     async def _look(self) -> float:
-        """Look which phones could begin now."""
+        """Look for phones that could start now."""
         try:
             free = await self._fleet.answering()
         except DeviceError:
@@ -287,7 +289,7 @@ class LocalQueue:
         return _LOOK_AGAIN_S
 
     def _nobody_waits(self) -> None:
-        """Leave nothing behind, and believe nothing of now when somebody waits again."""
+        """Stop all background work, and forget what may have changed before the next ticket."""
         asking, self._asking = self._asking, {}
         for job in asking.values():
             job.cancel()

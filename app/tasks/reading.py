@@ -1,4 +1,4 @@
-"""Reading tasks: those that are open from memory, all others from the store."""
+"""Reads tasks: open ones from memory, all others from the store."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from app.tasks.store import Store, TaskFilter
 from app.tasks.stored import TaskRecord
 
 KEPT_TOPICS = 50
-"""Ended tasks whose events are still in memory; older ones are told from the store."""
+"""Ended tasks whose events stay in memory; older ones are rebuilt from the store."""
 TOLD_AGAIN = 10**12
-"""Events that are told from the store have numbers above all that a reader can have got before."""
+"""Offset of the numbers of rebuilt events: above any that a reader can have received before."""
 
 
 class Reading:
-    """`runs` are the open tasks, kept by the runner. Every call raises TaskNotFound."""
+    """`runs` are the open tasks, owned by the runner. Every call raises TaskNotFound."""
 
     def __init__(self, store: Store, runs: Mapping[str, Run], dialect: Dialect) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class Reading:
         return await self._store.get_task(task_id)
 
     async def page(self, wanted: TaskFilter, limit: int) -> list[TaskRecord]:
-        """The newest first."""
+        """List tasks, newest first."""
         found = await self._store.list_tasks(wanted, limit)
         return [self._runs[each.id].record if each.id in self._runs else each for each in found]
 
@@ -45,7 +45,7 @@ class Reading:
         return await self._store.list_steps(task_id)
 
     async def screenshot(self, task_id: str, number: int) -> bytes:
-        """A step's screenshot as JPEG."""
+        """Return a step's screenshot as JPEG."""
         await self._written(task_id)
         path = self._store.screenshot_path((await self.get(task_id)).id, number)
         try:
@@ -69,7 +69,7 @@ class Reading:
             await run.recorder.saved()
 
     async def events(self, task_id: str, after: int = 0) -> AsyncIterator[Event]:
-        """The task's events above number `after`, until its end."""
+        """Yield the task's events with numbers above `after`, until it ends."""
         run = self._runs.get(task_id)
         topic = run.topic if run is not None else self._ended.get(task_id)
         if topic is not None:
@@ -87,7 +87,7 @@ class Reading:
         return [Event(TOLD_AGAIN + i, kind, data) for i, (kind, data) in enumerate(told, 1)]
 
     def ended(self, run: Run) -> None:
-        """Keep the events of a task that has ended for a while; the oldest are dropped."""
+        """Keep an ended task's events for a while; the oldest are dropped."""
         self._ended[run.id] = run.topic
         while len(self._ended) > KEPT_TOPICS:
             self._ended.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Writes a task down while it happens: to the store, to the screenshots' folder, to the readers."""
+"""Records a task as it runs: in the store, in the screenshot folder, and for its followers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from app.visible import visible
 log = logging.getLogger(__name__)
 
 SCREENSHOT_SIDE = 1200
-"""Pixels of the longer side: half of the usual 2400, which is fast to reach and can be read."""
+"""Pixels of the longer side: half of the usual 2400; quick to encode and still readable."""
 
 
 class TaskRecorder:
-    """The recorder of one task; a screenshot is written while the model already thinks about it."""
+    """The recorder of one task; saves a screenshot while the model already works on it."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class TaskRecorder:
         except (
             OSError,
             DiskFull,
-        ) as exc:  # a full disk ends no task that can still write its steps down
+        ) as exc:  # a full disk does not end a task that can still write its steps
             log.warning("screenshot %d could not be kept: %s", step.number, exc)
 
     def _model(self, step: StepRecord) -> Step:

@@ -1,4 +1,4 @@
-"""What a service that was killed left open, and what of it goes on."""
+"""Finds the tasks that a killed service left open, and decides which are resumed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.tasks.store import Store
 from app.tasks.stored import TaskRecord, is_damaged
 
 MAX_RESTARTS = 3
-"""A task during which the service ended this often may be what ends it."""
+"""Most restarts of the service during one task: the task itself may be what ends it."""
 _UNSURE = "The service ended in this step; whether the phone did it is not known."
 
 
@@ -19,8 +19,8 @@ _UNSURE = "The service ended in this step; whether the phone did it is not known
 class LeftOpen:
     """Tasks that an earlier run left open, each list oldest first; nothing is stored yet.
 
-    `open` go on, and those of them in `changed` are not as they are stored. `interrupted` do not,
-    with the reason in `message`.
+    `open` are resumed; those that are also in `changed` differ from what is stored. `interrupted`
+    are not resumed; their `message` says why.
     """
 
     open: list[TaskRecord] = field(default_factory=list)
@@ -31,13 +31,13 @@ class LeftOpen:
 async def left_open(
     store: Store, secrets: Secrets, within_s: float, alive_at: datetime | None
 ) -> LeftOpen:
-    """What an earlier run of the service left open.
+    """Return what an earlier run of the service left open.
 
-    A task that had begun goes on with a fresh look at the screen, so that nothing is repeated that
-    the phone may have done; the step in which the service ended says that this is not known. What
+    A task that had begun resumes with a fresh look at the screen, so that nothing is repeated that
+    the phone may have done; the step in which the service ended is marked as unknown. A task that
     was left more than `within_s` seconds ago is interrupted instead: nobody expects a phone to
-    begin to move after hours. `alive_at` is when the service was last known to be alive. A task
-    whose record is damaged counts as failed from now on.
+    start moving hours later. `alive_at` is when the service was last known to be alive. A task with
+    a damaged record counts as failed from now on.
     """
     left = LeftOpen()
     for record in await store.unfinished():
@@ -45,7 +45,7 @@ async def left_open(
             await store.mark_damaged(record.id)
             continue
         had_begun = record.status != "queued" or record.started_at is not None
-        # One that waits for its first turn has no steps, and there may be thousands of those.
+        # A task that is still queued has no steps, and there may be thousands of them.
         steps = await store.list_steps(record.id) if had_begun else []
         why = _too_late(record, steps, within_s, alive_at) or _lacks(record, secrets)
         changed = had_begun or bool(why)

@@ -1,7 +1,7 @@
-"""Finds a typed secret in text from the screen, and takes it out.
+"""Finds a typed secret in text from the screen, and masks it.
 
-Apps group and capitalise what is typed ("4111 1111 ..."), and show a group in a box of its own.
-Only letters and digits are compared, and their case does not count.
+Apps group and capitalise typed text ("4111 1111 ..."), and may show each group in a box of its own.
+Only letters and digits are compared, ignoring case.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import unicodedata
 
 MASK = "•"
 _ENOUGH = 4
-"""A text of this many letters and digits that is a part of a secret is treated as the secret."""
+"""A text of this many letters and digits that is part of a secret is treated as the secret."""
 
 
 def redacted(text: str, secret: str) -> str:
-    """`text` with each character masked that belongs to the secret, or to enough of it to guess
-    the rest: half of it, at least four characters. The same text when it holds none of it.
-    """
+    """Mask the characters of `text` that belong to the secret, or to enough of it to guess the
+    rest: half of it, at least four characters. Text without any of it is returned unchanged."""
     if not secret:
         return text
     text = text.replace(secret, MASK * len(secret))
@@ -34,17 +33,17 @@ def redacted(text: str, secret: str) -> str:
     characters = list(text)
     for at in range(len(letters) - size + 1):
         if letters[at : at + size] in pieces:
-            # What an app puts between groups is masked too, except spaces.
+            # The characters that an app puts between groups are masked too, except spaces.
             for place in range(shown[at][1], shown[at + size - 1][1] + 1):
                 characters[place] = " " if text[place].isspace() else MASK
     return "".join(characters)
 
 
 def _plain(text: str) -> list[tuple[str, int]]:
-    """The letters and digits as they are compared, each with the index of its character.
+    """Return the letters and digits to compare, each with the index of its character.
 
-    A character may become several ("ﬁ" is "fi"), so each is normalised by itself. Taken apart, an
-    accented letter is the same however it is encoded.
+    A character may become several ("ﬁ" is "fi"), so each is normalised separately. Decomposed, an
+    accented letter is the same in every encoding.
     """
     return [
         (letter, at)

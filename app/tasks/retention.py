@@ -1,4 +1,4 @@
-"""What is kept of ended tasks, and for how long; and how much of the disk is left alone."""
+"""How long ended tasks are kept, and how much disk space is left free."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Limits:
-    """0 is no limit, each time."""
+    """The limits; 0 means no limit."""
 
     keep_days: float
     screenshots_mib: int
@@ -28,7 +28,7 @@ class Limits:
 
 
 class Retention:
-    """Tidies at `start`, every ten minutes, and until `close`."""
+    """Deletes old data at `start` and every ten minutes, until `close`."""
 
     def __init__(self, store: Store, folder: Path, limits: Limits) -> None:
         self._store = store
@@ -44,17 +44,17 @@ class Retention:
 
     @property
     def is_tight(self) -> bool:
-        """Whether less of the disk is free than must stay free."""
+        """Whether less disk space is free than must stay free."""
         wanted = self._limits.min_free_mib
         return bool(wanted) and shutil.disk_usage(self._folder).free < wanted * MIB
 
     def check(self) -> None:
-        """Raises DiskFull for a task that could not be written down."""
+        """Raise DiskFull if there is no room to record a new task."""
         if self.is_tight:
             raise DiskFull(f"less than {self._limits.min_free_mib} MiB are free on the disk")
 
     async def tidy(self) -> None:
-        """Forget tasks that are too old, and screenshots of the oldest that are too many."""
+        """Delete tasks that are too old, and the oldest screenshots above the size limit."""
         if self._limits.keep_days:
             before = datetime.now(UTC) - timedelta(days=self._limits.keep_days)
             gone = await self._store.forget(before)

@@ -1,4 +1,4 @@
-"""One task from its place in the queue to its end: everything that is known of it meanwhile."""
+"""One task from the queue to its end, and everything known about it meanwhile."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
 
 EACH_RUN = 10**9
-"""Events of each run of the service have numbers above all that a reader can have got before:
-whoever resumes with such a number misses nothing, least of all the end."""
+"""Offset of the event numbers of each run of the service: above any that a reader can have received
+before, so that a reader that resumes misses no event, in particular not the end."""
 _STATUS: dict[str, Status] = {
     "finished": "succeeded",
     "cancelled": "cancelled",
     "dry_run": "cancelled",
 }
-"""By the reason of an end; every other reason is a failure."""
+"""The status by the reason of an end; every other reason is a failure."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """What all runs of one service share.
 
-    `reply_s` and `return_s` are how long a person and a phone are waited for, in seconds.
+    `reply_s` and `return_s` are how long to wait for a person and for a phone, in seconds.
     """
 
     fleet: Fleet
@@ -59,8 +59,8 @@ class Surroundings:
 class Run:
     """One task that has not ended. Owned by the runner; used from one event loop.
 
-    `record` is the task as it stands, `topic` its events, `control` its pause switch, `person` who
-    is asked, `given` the secrets that came with it. `job` is the asyncio task that works on it.
+    `record` is the task's current state, `topic` its events, `control` its pause switch, `person`
+    who is asked, `given` the secrets that came with it. `job` is the asyncio task that works on it.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Run:
         self.job: asyncio.Task[None] | None = None
         self.recorder: TaskRecorder | None = None
         self.shown: DiscreetDevice | None = None
-        """The phone as others may be shown it, while this task has secrets on it."""
+        """The phone as others may see it, while this task has secrets on it."""
         self.cancelled = False
-        """A person has cancelled it: once, since a second time would interrupt what lets go of the
-        phone."""
+        """Whether a person has cancelled the task. Only once: a second cancellation would interrupt
+        the release of the phone."""
         self.ending = False
-        """Its end is being written down; a cancel that comes now is too late."""
+        """Its end is being stored; a cancellation that arrives now is too late."""
         self._around = around
 
     @property
@@ -92,7 +92,7 @@ class Run:
         return self.record.status in OPEN and self.record.status != "queued"
 
     async def change(self, **fields: Any) -> None:
-        """Set fields of the record, write it down, and tell whoever follows."""
+        """Set fields of the record, store it, and notify the followers."""
         for name, value in fields.items():
             setattr(self.record, name, value)
         await self._around.store.save_task(self.record)
@@ -102,11 +102,10 @@ class Run:
         self.topic.publish("task", self.record.event())
 
     async def work(self, grant: Grant, earlier: Sequence[Exchange]) -> Outcome:
-        """Work on the task with the phone that it was granted, until it is over.
+        """Work on the task with the granted phone until it is over.
 
-        `earlier` is the conversation so far. Raises DeviceError for a phone that does not come,
-        AppNotFound for an allowed app that it does not have, ConfigError for a prompt that is not
-        there, DiskFull.
+        `earlier` is the conversation so far. Raises DeviceError if the phone does not appear,
+        AppNotFound for an allowed app that it lacks, ConfigError for a missing prompt, DiskFull.
         """
         around, record = self._around, self.record
         await self.change(
@@ -135,8 +134,8 @@ class Run:
             await self.recorder.close()
 
     async def end(self, outcome: Outcome) -> None:
-        """Write the end down. It is told to all in any case; raises what kept it from being
-        written, with the record as it is to be written."""
+        """Store the end. Followers are notified even if storing fails; raises the error that
+        prevented it, with the record as it is to be stored."""
         self.ending = True
         record, error = self.record, outcome.error
         record.status = _STATUS.get(outcome.reason, "failed")
@@ -151,14 +150,14 @@ class Run:
             self.topic.close()
 
     async def write_end(self) -> None:
-        # The webhook before the end: a kill in between makes the task end once more, and the
-        # receiver hears of it twice, never not at all.
+        # The webhook first: after a kill in between, the task ends again, and the receiver gets the
+        # event twice instead of never.
         await self._around.webhooks.tell("task.ended", self.record)
         await self._around.store.save_task(self.record)
         self._around.metrics.ended(self.record)
 
     async def _phone(self, grant: Grant) -> Phone:
-        """The phone that was granted; it may be away for a moment, as after a restart."""
+        """Return the granted phone; it may be away for a moment, as after a restart."""
         while True:
             await self.control.gate()
             try:

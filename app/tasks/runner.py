@@ -1,7 +1,7 @@
-"""Tasks from the queue to their end: one at a time on each phone.
+"""Runs tasks from the queue to their end, one at a time on each phone.
 
-The runner keeps the map of open tasks, and is where a task is begun, cancelled and let go of. What
-is known of one task while it is open stands in its `Run`.
+The runner owns the map of open tasks; tasks are started, cancelled and released here. Everything
+known about one open task is in its `Run`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from app.tasks.stored import TaskRecord
 log = logging.getLogger(__name__)
 
 _WRITE_AGAIN_S = 2.0
-"""Between two tries to write down an end for which there was no room on the disk."""
+"""Seconds between attempts to store an end while the disk is full."""
 
 
 class Runner:
@@ -53,7 +53,7 @@ class Runner:
         self._writing = Background("writing down the ends of tasks", self._write_ends)
 
     async def recover(self, alive_at: datetime | None) -> None:
-        """Go on with what an earlier run of the service left open when it was last alive."""
+        """Resume what an earlier run of the service left open when it was last alive."""
         around, within_s = self._around, self._defaults.resume_within_s
         left = await left_open(self._store, around.secrets, within_s, alive_at)
         for record in left.interrupted:
@@ -65,11 +65,11 @@ class Runner:
             self._begin(Run(record, around))
 
     async def submit(self, new: NewTask, key: str | None = None, owner: str = "") -> TaskRecord:
-        """Queue a task for its phone; with a `key` that came before, the task it stands for.
+        """Queue a task for its phone; a `key` that was used before returns its task.
 
-        A call that is cancelled leaves nothing behind. Raises DeviceError when no phone fits,
-        InputError for a task that cannot be followed, KeyReused for a key that came with another
-        request, DiskFull, ConfigError.
+        A cancelled call leaves nothing behind. Raises DeviceError if no phone fits, InputError for
+        a task that cannot be followed, KeyReused for a key that came with another request,
+        DiskFull, ConfigError.
         """
         async with self._keys.claim(key, new) as (task_id, is_new):
             if not is_new:
@@ -80,7 +80,7 @@ class Runner:
             given = {name: value.get_secret_value() for name, value in new.secrets.items()}
             self._around.secrets.check(new.goal, given)
             record = await self._maker.make(new, task_id, owner)
-            self._around.equipment.policy(record)  # a prompt that is not there is told now
+            self._around.equipment.policy(record)  # a missing prompt is reported now
             writing = asyncio.ensure_future(self._store.save_task(record))
             try:
                 await asyncio.shield(writing)
@@ -95,7 +95,7 @@ class Runner:
         self._runs[run.id] = run
         run.announce()
         if self._closing:
-            run.topic.close()  # it begins when the service is started again
+            run.topic.close()  # it starts when the service starts again
             return
         run.job = asyncio.create_task(self._work(run), name=f"task {run.id}")
 
@@ -124,7 +124,7 @@ class Runner:
     async def _end(self, run: Run, outcome: Outcome) -> None:
         try:
             await run.end(outcome)
-        except Exception as exc:  # the phone is free again, and readers must not wait for ever
+        except Exception as exc:  # the phone is free again, and readers must not wait forever
             log.error("the end of task %s is not written down yet: %s", run.id, exc)
             self._unwritten.append(run)
             self._writing.start()
@@ -136,7 +136,8 @@ class Runner:
         self.reading.ended(run)
 
     async def _write_ends(self) -> float:
-        """Write down the ends that could not be; raises what keeps the first of them from it."""
+        """Store the ends that could not be stored; raises the error that prevents the first of
+        them."""
         while self._unwritten:
             run = self._unwritten[0]
             await run.write_end()
@@ -145,11 +146,11 @@ class Runner:
         return _WRITE_AGAIN_S
 
     async def _conversation(self, task: TaskRecord) -> list[Exchange]:
-        """The exchanges so far, oldest first: of the tasks that this one follows, and its own when
-        it goes on after a restart."""
+        """Return the exchanges so far, oldest first: of the tasks that this one follows, and its
+        own if it resumes after a restart."""
         earlier: list[Exchange] = []
         if task.follows is not None:
-            with suppress(TaskNotFound):  # too old to be kept; the rest is told without it
+            with suppress(TaskNotFound):  # already deleted; the rest works without it
                 earlier = await self._conversation(await self._store.get_task(task.follows))
         if task.steps:
             dialect = self._around.equipment.dialect
@@ -157,7 +158,7 @@ class Runner:
         return earlier
 
     async def cancel(self, task_id: str) -> TaskRecord:
-        """End a queued or running task; returns when nothing acts on the phone any more.
+        """End a queued or running task; returns once nothing acts on the phone any more.
 
         Raises TaskNotFound and TaskNotRunning.
         """
@@ -170,7 +171,7 @@ class Runner:
             run.job.cancel()
         await asyncio.wait({run.job})
         if not run.ending:
-            # It was cancelled before its first line, and never came to write down its end.
+            # It was cancelled before its first line ran, and so did not store its end.
             await self._end(run, Outcome("cancelled", "Cancelled."))
         return run.record
 
@@ -186,7 +187,7 @@ class Runner:
         await self._store.delete(task_id)
 
     async def pause(self, task_id: str) -> TaskRecord:
-        """Hold a running task; returns when nothing acts on the phone any more.
+        """Pause a running task; returns once nothing acts on the phone any more.
 
         Raises TaskNotFound and TaskNotRunning.
         """
@@ -202,7 +203,7 @@ class Runner:
         return run.record
 
     async def resume(self, task_id: str) -> TaskRecord:
-        """Let a paused task go on, from a fresh look. Raises TaskNotFound and TaskNotRunning."""
+        """Resume a paused task with a fresh look. Raises TaskNotFound and TaskNotRunning."""
         run = await self._running(task_id)
         run.control.resume()
         return run.record
@@ -221,16 +222,16 @@ class Runner:
         return run
 
     async def find(self, task_id: str) -> TaskRecord:
-        """Raises TaskNotFound."""
+        """Return the task. Raises TaskNotFound."""
         return await self.reading.get(task_id)
 
     def open_tasks(self) -> Mapping[str, int]:
-        """How many tasks are in each state that is not an end."""
+        """Count the tasks in each open state."""
         statuses = (run.record.status for run in self._runs.values())
         return Counter(status for status in statuses if status in OPEN)
 
     def running_on(self, serial: str) -> str | None:
-        """The id of the task that uses the phone now."""
+        """Return the id of the task that is using the phone."""
         run = self._run_on(serial)
         return run.id if run is not None else None
 
@@ -240,8 +241,8 @@ class Runner:
 
     @asynccontextmanager
     async def by_hand(self, serial: str) -> AsyncIterator[None]:
-        """A person's touch of a phone. A task that has the phone must stand: it is paused, or waits
-        for the person. It goes on only after the block.
+        """A person's touch of a phone. A task on that phone must be stopped: paused, or waiting for
+        the person. It resumes only after the block.
 
         Raises DeviceBusy.
         """
@@ -256,7 +257,7 @@ class Runner:
                 yield
 
     async def shown_device(self, serial: str) -> Phone | None:
-        """The phone as it may be shown, by whichever route, while a task with secrets has it."""
+        """Return the phone as it may be shown, by any route, while a task with secrets uses it."""
         shown = {run.record.device: run.shown for run in self._runs.values() if run.shown}
         if serial in shown or not shown:
             return shown.get(serial)
@@ -267,7 +268,7 @@ class Runner:
         return None
 
     async def wait(self, task_id: str, seconds: float) -> TaskRecord:
-        """The task once it has ended, or as it is after `seconds`. Raises TaskNotFound."""
+        """Return the task once it has ended, or its state after `seconds`. Raises TaskNotFound."""
         run = self._runs.get(task_id)
         if run is not None and run.job is not None:
             await asyncio.wait([run.job], timeout=seconds)
@@ -275,7 +276,7 @@ class Runner:
         return await self.find(task_id)
 
     async def close(self) -> None:
-        """Let go of every phone. What is open stays open in the store, for `recover`."""
+        """Release every phone. Open tasks stay open in the store, for `recover`."""
         if self._runs and not self._closing:
             log.warning("tasks that go on after the next start: %d", len(self._runs))
         self._closing = True

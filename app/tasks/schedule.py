@@ -1,6 +1,6 @@
-"""A schedule: what is asked for, how it is stored, how it is told.
+"""A schedule: its request, its stored form and its public form.
 
-A stored one is read as far as it can be. One that no longer means anything is switched off and says
+A stored schedule is read as far as possible. One that is no longer valid is switched off and says
 why; the others are not affected.
 """
 
@@ -35,7 +35,7 @@ Serial = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class NewSchedule(RequestBody):
-    """A goal, and when it is to be given to which phones."""
+    """A goal, and when it is given to which phones."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -89,7 +89,7 @@ class NewSchedule(RequestBody):
 
 
 class Change(RequestBody):
-    """What is to be another way; what is left out stays."""
+    """The fields to change; missing ones stay."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": False}]})
 
@@ -103,8 +103,8 @@ class Change(RequestBody):
 
 
 class Schedule(BaseModel):
-    """A schedule as it is told. `next_run_at` is null while it is off. `last_error` says what kept
-    a task from being made, or why the schedule is off."""
+    """A schedule as the API returns it. `next_run_at` is null while it is off. `last_error` says
+    why a task could not be created, or why the schedule is off."""
 
     name: Shown
     cron: str
@@ -118,21 +118,21 @@ class Schedule(BaseModel):
     created_at: AwareDatetime
     last_run_at: AwareDatetime | None = None
     last_tasks: dict[str, str] = {}
-    """The last task of each entry of `devices`; of "" when there is none."""
+    """The last task by entry of `devices`; under "" if `devices` is empty."""
     last_error: TaskError | None = None
     next_run_at: AwareDatetime | None = None
 
 
 class ScheduleRecord(Schedule):
-    """A schedule as it is stored: what another version wrote is read as far as it can be."""
+    """A schedule as stored; one written by another version is read as far as possible."""
 
     armed_at: AwareDatetime
-    """Runs up to this time were seen to, or were before the schedule was changed."""
+    """Runs up to this time have been handled, or precede the last change of the schedule."""
     owner: str = ""
     """The name of the access token that added it."""
 
     def told(self, *, private: bool = False) -> Schedule:
-        """As others are told it; `private` adds what only its owner may know."""
+        """Return the public form; `private` adds what only its owner may see."""
         task = self.task if private else {**self.task, "callback_url": None}
         shown = Schedule.model_construct(
             **{name: getattr(self, name) for name in Schedule.model_fields}
@@ -140,14 +140,13 @@ class ScheduleRecord(Schedule):
         return shown.model_copy(update={"task": task})
 
     def wanted(self) -> NewSchedule:
-        """What was asked for, checked anew. Raises ValidationError."""
+        """Return the request, validated again. Raises ValidationError."""
         fields = {name: getattr(self, name) for name in NewSchedule.model_fields}
         return NewSchedule.model_validate(fields)
 
 
 def schedule_from(row: Mapping[str, Any]) -> ScheduleRecord:
-    """The schedule of a row. One that cannot be read, or that no longer means anything, is off and
-    says why."""
+    """Read the schedule of a row. One that is unreadable or no longer valid is off and says why."""
     body = body_of(row["body"])
     try:
         record = ScheduleRecord.model_validate(body)
@@ -184,7 +183,7 @@ def _switched_off(row: Mapping[str, Any], body: Mapping[str, Any], why: str) -> 
 
 
 def given_fields(body: NewSchedule | Change) -> dict[str, Any]:
-    """What was given, with the task as the fields that were given of it."""
+    """Return the given fields; of the task, only the fields that were given."""
     fields = body.model_dump(exclude_none=True, exclude={"task"})
     if body.task is not None:
         fields["task"] = body.task.model_dump(mode="json", exclude_unset=True)
@@ -201,7 +200,7 @@ def with_next(record: ScheduleRecord) -> ScheduleRecord:
 
 
 def next_run(record: ScheduleRecord, after: datetime) -> datetime | None:
-    """The first run after a time; a time to come, as of a clock that was wrong, counts as now."""
+    """Return the first run after a time; a future time, from a wrong clock, counts as now."""
     after = min(after, datetime.now(UTC))
     times = trigger(record.cron, record.timezone)
     found: datetime | None = times.get_next_fire_time(None, after)

@@ -1,7 +1,7 @@
-"""Goals that are given again and again, at the times of a cron line.
+"""Creates tasks repeatedly, at the times of a cron line.
 
-APScheduler does the timing. What there is stands in the database; a service that was away at the
-time of a run does what the schedule says of missed runs when it is back.
+APScheduler does the timing. The schedules are in the database; if the service was away at the time
+of a run, it does what the schedule says about missed runs when it is back.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ log = logging.getLogger(__name__)
 _COLUMNS = (
     schedules.c.id,
     schedules.c.created_at,
-    # As text: JSON that is damaged must damage one row and not the whole answer.
+    # As text, so that damaged JSON affects only its own row.
     type_coerce(schedules.c.body, Text).label("body"),
 )
 
 LATE_S = 60
-"""A run that comes later than this is missed: the computer slept, or the service was away."""
+"""Seconds after which a late run is missed: the computer slept, or the service was away."""
 MAX_SCHEDULES = 1_000
 
 
@@ -62,7 +62,7 @@ class Tasks(Protocol):
 
 
 class Schedules:
-    """Keeps them, and gives their tasks in time, from `start` to `close`."""
+    """Stores schedules and creates their tasks on time, from `start` to `close`."""
 
     def __init__(self, database: Database, tasks: Tasks) -> None:
         self._database = database
@@ -71,7 +71,8 @@ class Schedules:
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
-        """Begin, in the background with what came due while the service was away."""
+        """Start the clock; runs that became due while the service was away start in the
+        background."""
         self._clock.start()
         for schedule in await self.list():
             if not schedule.enabled:
@@ -91,11 +92,11 @@ class Schedules:
             self._clock.shutdown(wait=False)
 
     async def list(self) -> Sequence[ScheduleRecord]:
-        """The oldest first."""
+        """List the schedules, oldest first."""
         return await self._read(select(*_COLUMNS))
 
     async def get(self, schedule_id: str) -> ScheduleRecord:
-        """Raises ScheduleNotFound."""
+        """Return a schedule. Raises ScheduleNotFound."""
         found = await self._read(select(*_COLUMNS).where(schedules.c.id == schedule_id))
         if not found:
             raise ScheduleNotFound(f"no such schedule: {schedule_id[:80]!r}")
@@ -107,7 +108,7 @@ class Schedules:
         return [schedule_from({**row}) for row in rows]
 
     async def add(self, new: NewSchedule, owner: str = "") -> ScheduleRecord:
-        """Raises InputError when there are too many."""
+        """Add a schedule. Raises InputError if there are too many."""
         if len(await self.list()) >= MAX_SCHEDULES:
             raise InputError(f"there are {MAX_SCHEDULES} schedules already", "Remove some.")
         now = datetime.now(UTC)
@@ -119,7 +120,7 @@ class Schedules:
         return with_next(record)
 
     async def change(self, schedule_id: str, change: Change) -> ScheduleRecord:
-        """Raises ScheduleNotFound, and InputError for what does not fit together."""
+        """Change a schedule. Raises ScheduleNotFound, and InputError if the result is invalid."""
         given = given_fields(change) | {"armed_at": datetime.now(UTC), "last_error": None}
         try:
             changed = await self._update(schedule_id, given, check=True)
@@ -129,7 +130,7 @@ class Schedules:
         return with_next(changed)
 
     async def remove(self, schedule_id: str) -> None:
-        """Tasks that it has given go on. Raises ScheduleNotFound."""
+        """Remove a schedule; its running tasks continue. Raises ScheduleNotFound."""
         await self.get(schedule_id)
         gone = delete(schedules).where(schedules.c.id == schedule_id)
         await self._database.call(lambda c: c.execute(gone))
@@ -137,7 +138,7 @@ class Schedules:
             self._clock.remove_job(schedule_id)
 
     async def run_now(self, schedule_id: str) -> ScheduleRecord:
-        """Give its tasks at once, besides its times. Raises ScheduleNotFound."""
+        """Create its tasks now, in addition to its times. Raises ScheduleNotFound."""
         async with self._run_of(schedule_id):
             return await self._run(await self.get(schedule_id), datetime.now(UTC))
 
@@ -152,7 +153,7 @@ class Schedules:
     async def _update(
         self, schedule_id: str, fields: Mapping[str, Any], *, check: bool = False
     ) -> ScheduleRecord:
-        """Change some fields of what a schedule is by now; `check` demands that it can be run.
+        """Change fields of the schedule's current state; `check` requires that it can run.
 
         Raises ScheduleNotFound and ValidationError.
         """
@@ -188,7 +189,7 @@ class Schedules:
             )
 
     async def _due(self, schedule_id: str) -> None:
-        with suppress(ScheduleNotFound):  # removed while its job was on its way
+        with suppress(ScheduleNotFound):  # removed while its job was pending
             async with self._run_of(schedule_id):
                 schedule = await self.get(schedule_id)
                 due = next_run(schedule, schedule.armed_at)
@@ -197,14 +198,15 @@ class Schedules:
                     await self._run(schedule, due, {"armed_at": now})
 
     def _run_of(self, schedule_id: str) -> asyncio.Lock:
-        """One run of a schedule at a time, so that each sees the tasks of the one before."""
+        """Return the lock for one run at a time, so that each run sees the tasks of the previous
+        one."""
         return self._runs.setdefault(schedule_id, asyncio.Lock())
 
     async def _run(
         self, schedule: ScheduleRecord, due: datetime, seen_to: Mapping[str, Any] | None = None
     ) -> ScheduleRecord:
-        """Give the tasks of one run. What goes wrong is kept for the next look at the schedule,
-        with the fields in `seen_to`."""
+        """Create the tasks of one run. Errors are stored in the schedule, together with the fields
+        in `seen_to`."""
         error = None
         for device in schedule.devices or [""]:
             try:
@@ -224,7 +226,7 @@ class Schedules:
             with suppress(TaskNotFound):
                 if (await self._tasks.find(last)).status in OPEN:
                     raise ScheduleOverlaps(f"its last task, {last}, has not ended yet")
-        # The same run given twice, as around a restart, makes one task.
+        # The same run submitted twice, as around a restart, creates one task.
         key = f"schedule {schedule.id} {due.isoformat()} {device}"
         task = schedule.wanted().task.model_copy(update={"device": device or None})
         schedule.last_tasks[device] = (await self._tasks.submit(task, key, schedule.owner)).id

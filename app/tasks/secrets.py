@@ -1,9 +1,9 @@
-"""Secrets of a task: typed on the phone where the goal names them, and shown to nobody.
+"""A task's secrets: typed on the phone where the goal names them, and never shown.
 
-A goal says `{{secret:NAME}}`. The model reads and writes that placeholder; only between the record
-of its action and the phone is it replaced. From then on every picture of the screen is looked
-through before anyone gets it, the model and the record included, and where the secret stands it is
-painted over. What cannot be looked through is not shown at all.
+A goal contains `{{secret:NAME}}`. The model reads and writes that placeholder; it is replaced only
+after its action has been recorded, on the way to the phone. From then on every picture of the
+screen is searched before anyone gets it, including the model and the recorder, and secrets in it
+are painted over. A picture that cannot be searched is not shown at all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from app.tasks.redaction import redacted
 
 PLACEHOLDER = re.compile(r"\{\{\s*secret:([A-Za-z0-9_-]{1,64})\s*\}\}")
 VARIABLE = "PHONEPILOT_SECRET_"
-"""Begins the names of environment variables that hold secrets for tasks of schedules."""
+"""Prefix of environment variables that hold secrets for the tasks of schedules."""
 _SAME_CLASS = (
     AdbServerUnreachable,
     DeviceDisconnected,
@@ -57,35 +57,36 @@ class Secret:
 
 
 def names_in(goal: str) -> list[str]:
-    """The secrets that a goal names, each once."""
+    """Return the secrets that a goal names, each once."""
     return list(dict.fromkeys(PLACEHOLDER.findall(goal)))
 
 
 class Secrets:
-    """Where the values of a task come from: what its caller gave, in memory only, or the service's
+    """The sources of a task's secrets: its caller, kept in memory only, or the service's
     environment, whose values belong to the operator."""
 
     def __init__(
         self, environ: Mapping[str, str] = os.environ, *, environment_anywhere: bool = False
     ) -> None:
-        """`environment_anywhere` lets secrets of the environment be typed outside of password
-        fields; a caller cannot allow that for a secret that is not its own."""
+        """`environment_anywhere` allows secrets of the environment to be typed outside of password
+        fields; a caller cannot allow this for a secret that is not its own."""
         self._environ = environ
         self._environment_anywhere = environment_anywhere
 
     def check(self, goal: str, given: Mapping[str, str]) -> None:
-        """Raises SecretUnknown for a name that has no value."""
+        """Raise SecretUnknown for a name without a value."""
         if missing := self.missing(goal, given):
             raise SecretUnknown(f"the goal names the secret {missing[0]!r}, which has no value")
 
     def missing(self, goal: str, given: Mapping[str, str]) -> list[str]:
-        """The names without a value, as after a restart."""
+        """Return the names without a value, as after a restart."""
         return [name for name, secret in self.of(goal, given).items() if not secret.value]
 
     def of(
         self, goal: str, given: Mapping[str, str], *, anywhere: bool = False
     ) -> dict[str, Secret]:
-        """The secrets that a goal names; `anywhere` is what the caller allows for those it gave."""
+        """Return the secrets that a goal names; `anywhere` is what the caller allows for its
+        own."""
         return {
             name: Secret(given[name], anywhere)
             if given.get(name)
@@ -99,7 +100,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Redacted:
-    """A text on the screen without the secrets in it; see `ShownText`."""
+    """A text on the screen with its secrets masked; see `ShownText`."""
 
     text: str
     box: tuple[int, int, int, int]
@@ -109,17 +110,16 @@ class Redacted:
 
 
 class DiscreetDevice:
-    """A phone that types secrets and shows none: what the loop sees of it in such a task.
+    """A phone that types secrets and never shows them; the loop's view of the phone in such a task.
 
-    A secret goes only into the field that has the focus when Android calls it one for passwords,
-    unless it may go anywhere: a text on the screen must not be able to have it typed into a
-    message.
+    A secret is typed only into the focused field, if Android reports it as a password field, unless
+    it may be typed anywhere: a text on the screen must not be able to have it typed into a message.
     """
 
     def __init__(
         self, device: Phone, secrets: Mapping[str, Secret], *, typed: bool = False
     ) -> None:
-        """`typed` says that the secrets may stand on the screen already."""
+        """`typed` means that the secrets may already be on the screen."""
         self._device = device
         self._glimpses = Glimpses(self._look)
         self._secrets = secrets
@@ -146,7 +146,7 @@ class DiscreetDevice:
         )
         try:
             await self._device.type_text(filled, clear)
-        except Exception as exc:  # what it says may hold a part of the text
+        except Exception as exc:  # its message may contain part of the text
             kind = next((kind for kind in _SAME_CLASS if type(exc) is kind), TextRefused)
             raise kind("a secret could not be typed", kind.default_hint) from None
 
@@ -166,7 +166,7 @@ class DiscreetDevice:
         return await self._glimpses.first(self._look)
 
     async def glimpse(self, max_age_s: float) -> Frame:
-        """For those who watch: as `screenshot`, and never in the way of the task."""
+        """Like `screenshot`, for watchers; never delays the task."""
         if not self._typed:
             frame = await self._device.glimpse(max_age_s)
             if not self._typed:
@@ -174,17 +174,17 @@ class DiscreetDevice:
         return await self._glimpses.get(max_age_s)
 
     async def _look(self) -> Frame:
-        """The screen with every secret painted over; raises SecretUnguarded."""
+        """Take a screenshot with every secret painted over; raises SecretUnguarded."""
         for _ in range(_LOOKS):
             before = await self._texts()
             frame = await self._device.screenshot()
-            # What stands where must hold for the moment of the picture.
+            # The positions of the texts must be those at the moment of the picture.
             if before is not None and before == await self._texts():
                 return frame.masked(before)
         raise SecretUnguarded("the phone did not report whether a secret is on its screen")
 
     async def _texts(self) -> list[tuple[int, int, int, int]] | None:
-        """The boxes to paint over; None when the phone does not tell."""
+        """Return the boxes to paint over; None if the phone does not report its texts."""
         try:
             shown = await self._device.shown_texts()
         except ScreenshotUnavailable:
@@ -199,7 +199,7 @@ class DiscreetDevice:
         return text
 
     async def shown_texts(self) -> Sequence[ShownText]:
-        """What the phone reports, with secrets masked and without password fields."""
+        """Return what the phone reports, with secrets masked and without password fields."""
         with self._glimpses.working():
             shown = await self._device.shown_texts()
         return [

@@ -1,4 +1,4 @@
-"""Tasks and steps in the database, screenshots as files beside it."""
+"""Stores tasks and steps in the database, and screenshots as files next to it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _TASK = (
     tasks.c.id,
     tasks.c.created_at,
     tasks.c.status,
-    # As text: JSON that is damaged must damage one row and not the whole answer.
+    # As text, so that damaged JSON affects only its own row.
     type_coerce(tasks.c.body, Text).label("body"),
 )
 
 
 @dataclass(frozen=True)
 class TaskFilter:
-    """Which tasks to list: those of some states, of one phone, older than (created_at, id)."""
+    """Which tasks to list: those in some states, on one phone, older than (created_at, id)."""
 
     status: tuple[str, ...] = ()
     device: str | None = None
@@ -48,14 +48,14 @@ class TaskFilter:
 
 
 class Store:
-    """One database, and one folder of screenshots beside it."""
+    """One database, and one folder of screenshots next to it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._call = database.call
 
     async def save_task(self, *records: TaskRecord) -> None:
-        """Write down how some tasks stand, all or none of them."""
+        """Store the state of some tasks, all or none of them."""
         statements = [upsert(tasks, task_row(record), "id") for record in records]
 
         def work(connection: Connection) -> None:
@@ -70,7 +70,7 @@ class Store:
         await self._call(lambda connection: connection.execute(statement))
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        """Raises TaskNotFound."""
+        """Return a task. Raises TaskNotFound."""
         found = await self._tasks(select(*_TASK).where(tasks.c.id == task_id))
         if not found:
             raise TaskNotFound(f"no such task: {task_id[:80]!r}")
@@ -84,12 +84,12 @@ class Store:
         return await self._call(work)
 
     async def list_tasks(self, wanted: TaskFilter, limit: int) -> list[TaskRecord]:
-        """The newest first."""
+        """List tasks, newest first."""
         query = select(*_TASK).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
         if wanted.status:
             query = query.where(tasks.c.status.in_(wanted.status))
         if wanted.device is not None:
-            # Damaged JSON would be an error of the whole query.
+            # Damaged JSON would make the whole query fail.
             readable = func.json_valid(type_coerce(tasks.c.body, Text)) == 1
             device = case((readable, tasks.c.body["device"].as_string()))
             query = query.where(device == wanted.device)
@@ -99,10 +99,10 @@ class Store:
         return await self._tasks(query.limit(limit))
 
     async def claim_key(self, key: str, digest: str, task_id: str) -> tuple[str, str]:
-        """(task, digest of its request) that a key stands for; it is `task_id` for a new key.
+        """Return (task, digest of its request) of a key; the task is `task_id` if the key is new.
 
-        Whoever comes first has the key, however many come at once; not one whose task was never
-        written down, because the service was killed in between.
+        The first caller gets the key, also among concurrent callers. A key whose task was never
+        stored, because the service was killed in between, is free.
         """
 
         def claim(connection: Connection) -> tuple[str, str]:
@@ -117,12 +117,12 @@ class Store:
         return await self._call(claim)
 
     async def free_key(self, key: str) -> None:
-        """Forget a key whose task could not be made."""
+        """Delete a key whose task could not be created."""
         statement = delete(keys).where(keys.c.key == key)
         await self._call(lambda connection: connection.execute(statement))
 
     async def list_steps(self, task_id: str) -> list[Step]:
-        """The steps in order; raises TaskNotFound."""
+        """List the steps in order; raises TaskNotFound."""
         await self.get_task(task_id)
         query = (
             select(steps.c.number, type_coerce(steps.c.body, Text))
@@ -136,12 +136,12 @@ class Store:
         return await self._call(work)
 
     async def unfinished(self) -> list[TaskRecord]:
-        """Tasks that an earlier run of the service left open, oldest first."""
+        """List the tasks that an earlier run of the service left open, oldest first."""
         query = select(*_TASK).where(tasks.c.status.in_(OPEN))
         return await self._tasks(query.order_by(tasks.c.created_at, tasks.c.id))
 
     async def mark_damaged(self, task_id: str) -> None:
-        """Count a damaged task as ended; its record stays as it is."""
+        """Mark a damaged task as ended; its record stays unchanged."""
         ended = update(tasks).where(tasks.c.id == task_id).values(status="failed")
         await self._call(lambda connection: connection.execute(ended))
 
@@ -155,11 +155,11 @@ class Store:
         await self._database.run(write)
 
     def screenshot_path(self, task_id: str, number: int) -> Path:
-        """Where a screenshot lies, if it was kept; `task_id` must come from the store."""
+        """Return the path of a screenshot, stored or not; `task_id` must come from the store."""
         return self._screenshots(task_id) / f"{number}.jpg"
 
     async def forget(self, before: datetime) -> int:
-        """Remove ended tasks that began before a time, with all that is kept of them."""
+        """Delete ended tasks created before a time, with all their data."""
         old = select(tasks.c.id).where(
             tasks.c.created_at < before.isoformat(), tasks.c.status.not_in(OPEN)
         )
@@ -169,7 +169,7 @@ class Store:
         return len(ids)
 
     async def delete(self, task_id: str) -> None:
-        """Remove a task with all that is kept of it; no error when there is none."""
+        """Delete a task with all its data; a missing task is not an error."""
 
         def work(connection: Connection) -> None:
             connection.execute(delete(steps).where(steps.c.task_id == task_id))
@@ -177,13 +177,13 @@ class Store:
             connection.execute(delete(tasks).where(tasks.c.id == task_id))
 
         await self._call(work)
-        # The row first: a folder that is left over is removed with the next task of that id, which
-        # never comes; pictures of a task that is still listed would be missed.
+        # The row first: a folder left behind is harmless, because its id is never used again; but a
+        # listed task must not lack its pictures.
         await self._database.run(lambda: shutil.rmtree(self._screenshots(task_id), True))
 
     async def shrink_screenshots(self, limit: int) -> int:
-        """Remove the screenshots of the oldest ended tasks until all take `limit` bytes at most;
-        of how many tasks that were."""
+        """Delete the screenshots of the oldest ended tasks until all take at most `limit` bytes;
+        return the number of these tasks."""
         ended = select(tasks.c.id).where(tasks.c.status.not_in(OPEN)).order_by(tasks.c.created_at)
         ids = await self._call(lambda connection: connection.execute(ended).scalars().all())
 

@@ -1,8 +1,8 @@
-"""Tasks and steps as rows hold them: versioned, and tolerant of what another version wrote.
+"""Converts tasks and steps to rows and back, tolerating rows of other versions.
 
-A row is JSON. Fields that this version does not know are left out when it is read, those that are
-missing get their defaults, and a row that cannot be read at all is shown as one damaged task; the
-list that it stands in stays readable, and the row itself is not touched.
+A row is JSON. Unknown fields are ignored, missing ones get their defaults, and a row that cannot be
+read at all appears as one damaged task; the list with that task stays readable, and the row itself
+is not changed.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from app.tasks.models import OPEN, Step, Task, TaskError
 log = logging.getLogger(__name__)
 
 VERSION = 2
-"""1 had no `version`, no `asked` and no `owner`."""
+"""Version 1 had no `version`, no `asked` and no `owner`."""
 _PRIVATE = {"version", "asked", "owner"}
 DAMAGED = TaskError.of(RecordDamaged("The record of this task cannot be read."))
 
 
 class TaskRecord(Task):
-    """A task with what is stored of it and told to nobody."""
+    """A task with its stored fields that are never shown."""
 
     version: int = VERSION
     asked: int = 0
-    """The number of the last question; no number is used twice, over restarts included."""
+    """The number of the last question; no number is used twice, even after a restart."""
     owner: str = ""
-    """The name of the access token that gave it; "" where none was asked for."""
+    """The name of the access token that created it; "" if no token was required."""
 
     def told(self, *, private: bool = False) -> Task:
-        """The task as others are told it; `private` adds what only its owner may know."""
+        """Return the public form of the task; `private` adds what only its owner may see."""
         hidden = set() if private else {"callback_url"}
         return Task.model_construct(
             **{name: getattr(self, name) for name in Task.model_fields if name not in hidden}
         )
 
     def event(self) -> dict[str, Any]:
-        """The task as its events and its webhook tell it, ready for JSON."""
+        """Return the task as its events and its webhook contain it, ready for JSON."""
         return self.model_dump(mode="json", exclude=_PRIVATE | {"callback_url"})
 
 
 def body_of(text: Any) -> Any:
-    """The JSON in a row; None when it is damaged. Half characters in it are replaced, since nothing
-    that is sent may hold one."""
+    """Return the JSON in a row; None if it is damaged. Lone surrogates are replaced, because
+    nothing that is sent may contain one."""
     try:
         body = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -77,14 +77,15 @@ def task_row(record: TaskRecord) -> dict[str, Any]:
 
 
 def task_from(row: Mapping[str, Any]) -> TaskRecord:
-    """The task of a row with `id`, `created_at`, `status` and `body`; a damaged one if need be.
+    """Read the task of a row with `id`, `created_at`, `status` and `body`; a damaged one if
+    necessary.
 
-    It is known by the row's id whatever the body says: steps and pictures are found by it.
+    Its id is the row's id, whatever the body says: steps and pictures are found by it.
     """
     try:
         record = TaskRecord.model_validate(row["body"])
         record.id = row["id"]
-        if record.question is not None:  # version 1 counted from 1 again in each run
+        if record.question is not None:  # version 1 counted from 1 in each run
             record.asked = max(record.asked, record.question.number)
         return record
     except ValidationError as exc:
@@ -121,7 +122,7 @@ def is_damaged(task: Task) -> bool:
 
 
 def time_of(text: Any) -> datetime:
-    """A time in a row, with its zone; the year 1970 for what is none."""
+    """Parse a time in a row, with its zone; an invalid one is 1970."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -130,7 +131,7 @@ def time_of(text: Any) -> datetime:
 
 
 def step_from(number: int, body: Any) -> Step:
-    """The step of a row; a damaged one says so."""
+    """Read the step of a row; a damaged one has an error."""
     try:
         return Step.model_validate(body)
     except ValidationError as exc:

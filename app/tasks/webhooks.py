@@ -1,8 +1,8 @@
-"""Telling other programs what becomes of a task: signed requests to its `callback_url`.
+"""Notifies other programs about a task: signed requests to its `callback_url`.
 
-The format is that of Standard Webhooks (https://www.standardwebhooks.com), so that its libraries
-verify them: `webhook-id`, `webhook-timestamp`, and `webhook-signature` over both and the body.
-What is to be told is in the database before it is sent, and stays there until it was taken.
+The format is Standard Webhooks (https://www.standardwebhooks.com), so that its libraries can verify
+them: `webhook-id`, `webhook-timestamp`, and `webhook-signature` over both and the body. An event is
+stored in the database before it is sent, and stays there until it is accepted.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from app.tasks.stored import TaskRecord, body_of
 log = logging.getLogger(__name__)
 
 RETRIES_S = (5, 30, 120, 900, 3600, 6 * 3600, 24 * 3600)
-"""How long after each failed attempt the next one comes; after the last one no more."""
+"""Seconds from each failed attempt to the next; after the last one the delivery is given up."""
 TIMEOUT_S = 10.0
 _TOGETHER, _TO_ONE_HOST = 16, 2
-"""Deliveries under way at a time, and of those to one receiver."""
+"""Deliveries under way at once, in total and to one receiver."""
 _IDLE_S = 3600.0
 SECRET_PREFIX = "whsec_"
 
 
 class Delivery(BaseModel):
-    """One event for one URL; a repeated one has the same id, by which receivers know it."""
+    """One event for one URL; a repetition has the same id, by which receivers recognise it."""
 
     id: str
     url: str
@@ -63,20 +63,20 @@ class Delivery(BaseModel):
 
 
 class Webhooks:
-    """Keeps deliveries and makes them, from `start` to `close`."""
+    """Stores deliveries and makes them, from `start` to `close`."""
 
     def __init__(self, database: Database, secret: str, allowed_hosts: tuple[str, ...]) -> None:
-        """`secret` is "whsec_" and base64; without `allowed_hosts` any host may be told."""
+        """`secret` is "whsec_" and base64; without `allowed_hosts` every host is allowed."""
         self._database = database
         self._key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
         self._allowed = {host.casefold() for host in allowed_hosts}
         self._delivering = Background("delivering webhooks", self._deliver_due)
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        # Redirects are not followed: they could lead where the operator did not allow.
+        # Redirects are not followed: they could lead to a host that the operator did not allow.
         self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
 
     def check(self, url: str) -> None:
-        """Raises InputError for a URL that may not be told."""
+        """Raise InputError for a URL that is not allowed."""
         host = (urlsplit(url).hostname or "").casefold()
         if self._allowed and host not in self._allowed:
             raise InputError(
@@ -85,9 +85,9 @@ class Webhooks:
             )
 
     async def tell(self, kind: str, task: TaskRecord, name: str = "") -> None:
-        """Keep an event of a task to be told; `name` tells it from others of its kind.
+        """Store an event of a task for delivery; `name` distinguishes it from others of its kind.
 
-        The same event told again, as after a restart, takes the place of the first.
+        The same event sent again, as after a restart, replaces the first.
         """
         if task.callback_url is None:
             return
@@ -110,7 +110,7 @@ class Webhooks:
         self._delivering.start()
 
     async def close(self) -> None:
-        """Stop; what was not taken yet is tried again after the next start."""
+        """Stop. Deliveries that were not accepted yet are retried after the next start."""
         await self._delivering.close()
         for attempt in [*self._under_way.values()]:
             attempt.cancel()
@@ -119,9 +119,9 @@ class Webhooks:
         await self._http.aclose()
 
     async def _deliver_due(self) -> float:
-        """Begin the deliveries that are due; how long until the next one may be.
+        """Start the deliveries that are due; return the seconds until the next one may be due.
 
-        Each goes on by itself, so that a receiver which is slow delays nobody but its own.
+        Each runs on its own, so that a slow receiver delays only its own deliveries.
         """
         due, next_at = await self._due()
         for delivery in due:
@@ -135,7 +135,7 @@ class Webhooks:
     def _done(self, name: str, attempt: asyncio.Task[None]) -> None:
         del self._under_way[name]
         if not attempt.cancelled() and (error := attempt.exception()) is not None:
-            # Its row could not be changed; a pause, or it would be tried again at once.
+            # Its row could not be changed; wait, or it would be retried at once.
             log.error("webhook %s: %r", name, error)
             asyncio.get_running_loop().call_later(RETRIES_S[0], self._delivering.wake)
             return
@@ -145,12 +145,12 @@ class Webhooks:
         try:
             status = await self._post(delivery)
             taken, gone, said = 200 <= status < 300, status == 410, f"answered {status}"
-        except Exception as exc:  # whatever is wrong with one receiver is no matter of the others
+        except Exception as exc:  # a fault of one receiver must not affect the others
             taken, gone, said = False, False, type(exc).__name__
         if taken:
             await self._drop(delivery)
             return
-        host = urlsplit(delivery.url).hostname  # the rest of a URL may hold a secret
+        host = urlsplit(delivery.url).hostname  # the rest of a URL may contain a secret
         if gone or delivery.attempts >= len(RETRIES_S):
             log.warning("webhook %s given up: %s %s", delivery.id, host, said)
             await self._drop(delivery)
@@ -164,7 +164,7 @@ class Webhooks:
         await self._database.call(lambda c: c.execute(put_off))
 
     async def _post(self, delivery: Delivery) -> int:
-        """The status that the receiver answers with; what else it says is not read."""
+        """Return the status code of the receiver's response; the rest of it is not read."""
         content, headers = delivery.payload.encode(), self._headers(delivery)
         async with (
             asyncio.timeout(TIMEOUT_S),
@@ -185,9 +185,9 @@ class Webhooks:
         }
 
     async def _due(self) -> tuple[list[Delivery], datetime | None]:
-        """(what may begin now, when something else is due).
+        """Return (what may start now, when the next one is due).
 
-        A row that cannot be read is dropped, so that it keeps nothing else from being told.
+        An unreadable row is deleted, so that it does not block other deliveries.
         """
         now = datetime.now(UTC)
         text = type_coerce(deliveries.c.body, Text)
@@ -201,8 +201,8 @@ class Webhooks:
         later = select(func.min(deliveries.c.due_at)).where(deliveries.c.due_at > now.isoformat())
 
         def read(connection: Connection) -> tuple[list[Delivery], datetime | None]:
-            # All that are due are passed over by address, so that however many wait for one
-            # receiver, those of the others are seen. Only the few that may begin are loaded.
+            # All due deliveries are passed over by address, so that any number waiting for one
+            # receiver does not hide those of the others. Only the few that may start are loaded.
             found, dropped = list[Delivery](), False
             for name in self._chosen(connection.execute(ready)):
                 body = select(text).where(deliveries.c.id == name)
@@ -212,13 +212,13 @@ class Webhooks:
                     dropped = True
                 else:
                     found.append(delivery)
-            # In place of a dropped one, the next one is looked for at once.
+            # If one was dropped, look for the next one at once.
             return found, now if dropped else _time(connection.execute(later).scalar())
 
         return await self._database.call(read)
 
     def _chosen(self, due: Iterable[Any]) -> list[str]:
-        """The ids of those that may begin: a few for each receiver, and not too many at a time."""
+        """Choose the ids that may start: a few per receiver, and not too many at once."""
         free = _TOGETHER - len(self._under_way)
         busy = Counter(attempt.get_name() for attempt in [*self._under_way.values()])
         chosen: list[str] = []
@@ -241,7 +241,7 @@ class Webhooks:
 
 
 def _host(url: Any) -> str:
-    """Whose the deliveries to an address are; "" where it cannot be read."""
+    """Return the receiver of an address; "" if it is unreadable."""
     try:
         return urlsplit(url).netloc if isinstance(url, str) else ""
     except ValueError:
@@ -249,7 +249,7 @@ def _host(url: Any) -> str:
 
 
 def _time(text: Any) -> datetime | None:
-    """When the next one is due; at once where that cannot be read."""
+    """Parse when the next one is due; an unreadable time is now."""
     if text is None:
         return None
     try:
@@ -278,6 +278,6 @@ def _delivery(name: str, body: Any) -> Delivery | None:
 
 
 def _is_still(delivery: Delivery) -> ColumnElement[bool]:
-    """Whether what is kept is this one, and nothing newer that was told while it was sent."""
+    """Match the delivery unless it was replaced by a newer event while it was being sent."""
     payload = deliveries.c.body["payload"].as_string()
     return and_(deliveries.c.id == delivery.id, payload == delivery.payload)

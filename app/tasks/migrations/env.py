@@ -1,4 +1,4 @@
-"""How alembic runs the migrations: on the connection that the database has opened."""
+"""Runs the alembic migrations on the connection that the database has opened."""
 
 from alembic import context
 

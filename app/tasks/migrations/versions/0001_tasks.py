@@ -1,6 +1,6 @@
 """Tasks, their steps, and the keys of requests.
 
-The first versions made these tables without migrations; their files are taken over as they are.
+The first versions created these tables without migrations; their files are used as they are.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""Schedules, and the deliveries of webhooks that are still to be made."""
+"""Schedules, and pending webhook deliveries."""
 
 import sqlalchemy as sa
 from alembic import op
