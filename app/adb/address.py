@@ -1,4 +1,4 @@
-"""Where a phone on the network is: `host:port`, as the adb server names it."""
+"""Addresses of phones on the network: `host:port`, the adb server's form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z
 
 
 def device_address(address: str) -> str:
-    """`host:port` from `host` or `host:port`; raises InputError."""
+    """Return `host:port` from `host` or `host:port`; raises InputError."""
     match = _ADDRESS.fullmatch(address.strip())
     port = int(match[2] or DEFAULT_PORT) if match and len(match[2] or "") <= 5 else 0
     if match is None or not 1 <= port <= 65535:
@@ -20,5 +20,5 @@ def device_address(address: str) -> str:
 
 
 def is_address(serial: str) -> bool:
-    """Whether a serial is that of a phone on the network, host and port."""
+    """Whether a serial is the address of a phone on the network, host and port."""
     return ":" in serial and _ADDRESS.fullmatch(serial) is not None

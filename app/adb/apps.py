@@ -1,7 +1,7 @@
-"""Apps by the names people use, and starting them.
+"""Finds apps by the names people use, and starts them.
 
-No shell command tells an app's label, so names come from a table (`configs/apps.toml` and the
-operator's own); beyond it a package name, or its last part, is understood.
+No shell command returns an app's label, so names come from a table (`configs/apps.toml` and the
+operator's own); besides them, a package name or its last part works.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_URL = 2000
 _URL = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f\\\"<>^`{|}]+", re.IGNORECASE)
 _LAUNCHER = ("-a", "android.intent.action.MAIN", "-c", "android.intent.category.LAUNCHER")
 _MISSPELT = 0.85
-"""How alike a word must be to stand for another one: `Setings`, not `Notes` for `Votes`."""
+"""How similar a word must be to stand for another: `Setings`, but not `Notes` for `Votes`."""
 _START_FAILURES = ("Error type", "Error:", "Permission Denial", "SecurityException")
 
 
@@ -31,10 +31,10 @@ def is_package(name: str) -> bool:
 
 
 class AppTable:
-    """Looks apps up by name, alias or package, whatever the case and the spaces around.
+    """Looks apps up by name, alias or package, ignoring case and surrounding spaces.
 
-    A word may mean several packages ("Clock" of one maker or another): then the first one that is
-    installed is meant, in the order of the table.
+    A word may mean several packages ("Clock" from different makers): the first one that is
+    installed is used, in the order of the table.
     """
 
     def __init__(self, apps: Iterable[tuple[str, Sequence[str], str]] = ()) -> None:
@@ -46,19 +46,19 @@ class AppTable:
                 self._packages.setdefault(word, []).append(package)
 
     def packages(self, name: str) -> tuple[str, ...]:
-        """The packages that `name` may mean, best first."""
+        """Return the packages that `name` may mean, best first."""
         return tuple(self._packages.get(_key(name), ()))
 
     def label(self, package: str) -> str | None:
-        """The name of a package of the table."""
+        """Return the table's name for a package."""
         return self._labels.get(package)
 
     def similar(self, name: str) -> list[str]:
-        """Up to three names that `name` may have meant."""
+        """Return up to three names that `name` may have meant."""
         return difflib.get_close_matches(_key(name), self._packages, 3)
 
     def misspelt(self, name: str) -> tuple[str, ...]:
-        """The packages that `name` means when it is close to the words of one app only."""
+        """Return the packages that `name` means if it is close to the words of only one app."""
         words = difflib.get_close_matches(_key(name), self._packages, 5, _MISSPELT)
         meant = {self.packages(word) for word in words}
         return meant.pop() if len(meant) == 1 else ()
@@ -69,10 +69,10 @@ def _key(name: str) -> str:
 
 
 def find(shell: Shell, table: AppTable, name: str, deadline: Deadline) -> str:
-    """The package that `name` means on this phone.
+    """Return the package that `name` means on this phone.
 
-    In this order: the table's names and aliases; a package; the last part of one package that is
-    installed; a word that is close to one app of the table, or one installed package, only. Raises
+    Tries, in this order: the table's names and aliases; a package; the last part of exactly one
+    installed package; a word close to exactly one app of the table or installed package. Raises
     AppNotFound with suggestions.
     """
     known = table.packages(name)
@@ -110,7 +110,7 @@ def find(shell: Shell, table: AppTable, name: str, deadline: Deadline) -> str:
 def launch(shell: Shell, package: str, deadline: Deadline) -> None:
     """Start an app or bring it to the front.
 
-    Raises AppNotFound when it is not installed, CommandFailed when the phone will not start it.
+    Raises AppNotFound if it is not installed, CommandFailed if the phone does not start it.
     """
     if not is_package(package):
         raise AppNotFound(f"{package!r} is not a package name")
@@ -132,7 +132,7 @@ def launch(shell: Shell, package: str, deadline: Deadline) -> None:
 
 
 def _monkey(shell: Shell, package: str, deadline: Deadline) -> Completed:
-    """Start an app with monkey, and undo that it leaves auto-rotate switched on."""
+    """Start an app with monkey, which leaves auto-rotate switched on, and restore that setting."""
     setting = ["system", "accelerometer_rotation"]
     before = shell.run(["settings", "get", *setting], deadline=deadline).text.strip()
     monkey = ["monkey", "-p", package, "-c", "android.intent.category.LAUNCHER", "1"]
@@ -143,16 +143,17 @@ def _monkey(shell: Shell, package: str, deadline: Deadline) -> Completed:
 
 
 def stop(shell: Shell, package: str, deadline: Deadline) -> None:
-    """End an app and its services. Raises AppNotFound for what is no package, CommandFailed."""
+    """Stop an app and its services. Raises AppNotFound for an invalid package name,
+    CommandFailed."""
     if not is_package(package):
         raise AppNotFound(f"{package!r} is not a package name")
     shell.run(["am", "force-stop", package], deadline=deadline).check("stopping the app")
 
 
 def web_address(url: str) -> str:
-    """The address as it is; raises InputError unless it is a plain http or https one.
+    """Return the address unchanged; raises InputError unless it is a plain http or https URL.
 
-    Everything else (`intent:`, `file:`, `tel:`, ...) could start more than a page.
+    Other schemes (`intent:`, `file:`, `tel:`, ...) could start more than a page.
     """
     if len(url) > MAX_URL or not _URL.fullmatch(url):
         raise InputError("not an http or https address", "Give it as https://host/path.")
@@ -167,9 +168,9 @@ def web_address(url: str) -> str:
 
 
 def open_url(shell: Shell, url: str, deadline: Deadline) -> None:
-    """Open a web page in whatever the phone opens pages with.
+    """Open a web page in the phone's default browser.
 
-    Raises InputError for another scheme, CommandFailed when nothing on the phone opens it.
+    Raises InputError for another scheme, CommandFailed if nothing on the phone opens it.
     """
     view = ["am", "start", "-W", "-a", "android.intent.action.VIEW", "-d", web_address(url)]
     result = shell.run(view, deadline=deadline)

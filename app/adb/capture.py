@@ -1,7 +1,7 @@
-"""Taking screenshots: raw or PNG, of the display that is on, and telling black ones apart.
+"""Takes screenshots: raw or PNG, of the display that is on, and explains black ones.
 
-A picture that shows something costs one command. Only a black or a broken one is asked about: is
-the phone asleep, is it locked, is another display on, does the app forbid screenshots.
+A picture with content costs one command. Only after a black or broken one is the phone asked more:
+is it asleep, is it locked, is another display on, does the app forbid screenshots?
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ _CLEARLY = 0.75
 _MOST_FAILURES = 2
 _TRIES = 2
 _DARK_S = 1.5
-"""How long an app that is starting, or a screen that fades in, may be black, in seconds."""
+"""Seconds that a starting app, or a screen that fades in, may be black."""
 _POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Displays:
-    """The physical displays of a phone by id; `on` is the one to look at, None for the only one."""
+    """The physical displays of a phone by id; `on` is the one to capture, None if there is only
+    one."""
 
     ids: tuple[str, ...]
     on: str | None
 
 
 class Capture:
-    """The screenshots of one phone; blocking, and safe to use from several threads."""
+    """Takes the screenshots of one phone; blocking and thread-safe."""
 
     def __init__(self) -> None:
-        # Seconds that each kind took here until a model could have it: raw pixels win over USB 3,
-        # the phone's own PNG over Wi-Fi. The first four screenshots measure two each, of which the
-        # better counts: the very first is late for many reasons.
+        # Seconds until a picture of each kind is ready for a model: raw pixels win over USB 3, the
+        # phone's own PNG over Wi-Fi. The first four screenshots measure each kind twice, and the
+        # better time counts: the very first screenshot is slow for many reasons.
         self._seconds: dict[Kind, float] = {}
         self._tries: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
         self._failures: dict[Kind, int] = dict.fromkeys(_KINDS, 0)
@@ -54,9 +55,9 @@ class Capture:
         self._lock = threading.Lock()
 
     def take(self, shell: Shell, deadline: Deadline) -> Frame:
-        """The screen as the phone gives it, which may be black; never waits for anything.
+        """Take the screen as it is, which may be black; never waits.
 
-        A broken picture is asked for once more, and so is a black one of a panel that is off: the
+        A broken picture is retried once, and so is a black one from a display that is off: the
         phone may have been folded. Raises ScreenshotUnavailable.
         """
         displays = self._displays or self._find_displays(shell, deadline)
@@ -74,28 +75,28 @@ class Capture:
         return frame
 
     def forget_last(self) -> None:
-        """Decode the next picture also when it is the last one byte for byte."""
+        """Decode the next picture even if it equals the last one byte for byte."""
         with self._lock:
             self._last = None
 
     def take_as(self, shell: Shell, kind: Kind, deadline: Deadline) -> Frame:
-        """The screen in one kind, whichever is faster here; raises ScreenshotUnavailable."""
+        """Take the screen in one kind, whichever is faster; raises ScreenshotUnavailable."""
         displays = self._displays or self._find_displays(shell, deadline)
         return self._take(shell, kind, displays.on, deadline)
 
     def take_display(self, shell: Shell, display: str, deadline: Deadline) -> Frame:
-        """One display by the id that `displays` gives; raises ScreenshotUnavailable."""
+        """Take one display, by an id from `displays`; raises ScreenshotUnavailable."""
         return self._take(shell, self._best(), display, deadline)
 
     def displays(self, shell: Shell, deadline: Deadline) -> Displays:
-        """The displays as they are now."""
+        """Return the current displays."""
         return self._find_displays(shell, deadline)
 
     def take_lit(self, shell: Shell, deadline: Deadline) -> Frame:
-        """The screen with something on it: a sleeping phone is woken, a black picture explained.
+        """Take the screen with content on it: wake a sleeping phone, explain a black picture.
 
-        Raises SecureScreen when an app forbids screenshots, DeviceLocked when a person must unlock
-        the phone, and ScreenshotUnavailable.
+        Raises SecureScreen if an app forbids screenshots, DeviceLocked if a person must unlock the
+        phone, and ScreenshotUnavailable.
         """
         frame = self.take(shell, deadline)
         if not frame.is_black():
@@ -112,7 +113,7 @@ class Capture:
                 break
             deadline.pause(_POLL_S)
         if secure is False:
-            return frame  # the phone says that this is no secret: the picture is black, and true
+            return frame  # the phone says that the window is not secure: the screen really is black
         if power.is_awake(shell, deadline) is False:
             raise ScreenshotUnavailable(
                 "the screen stays off", "Check what keeps the phone asleep."
@@ -120,7 +121,7 @@ class Capture:
         raise SecureScreen("the screen is black although the phone is awake and unlocked")
 
     def _find_displays(self, shell: Shell, deadline: Deadline) -> Displays:
-        """Ask which displays there are and, when there are several, which one is on."""
+        """Find the displays and, if there are several, which one is on."""
         listed = shell.run(["dumpsys", "SurfaceFlinger", "--display-id"], deadline=deadline)
         ids = tuple(dict.fromkeys(parse.display_ids(listed.text)))
         on = None
@@ -139,8 +140,8 @@ class Capture:
             return self._faster()
 
     def _faster(self) -> Kind:
-        # Where raw pixels win they win by half or more; what is closer may be a slow moment, and
-        # raw ones have to be encoded again for each step.
+        # Where raw pixels win, they win by half or more. A smaller lead may be noise, and raw
+        # pixels have to be encoded again for each step.
         raw, png = self._seconds["raw"], self._seconds["png"]
         return "raw" if raw < _CLEARLY * png else "png"
 
@@ -181,7 +182,8 @@ class Capture:
         return frame
 
     def _failed(self, kind: Kind) -> None:
-        """Count it: raw pixels that fail twice have a format that only the phone can read."""
+        """Count a failure. Raw pixels that fail twice are in a format that only the phone can
+        read."""
         with self._lock:
             self._failures[kind] += 1
             if kind == "raw" and self._failures[kind] >= _MOST_FAILURES:

@@ -1,9 +1,9 @@
 """The client side of the adb server's socket: exact reads, one deadline, typed errors.
 
-pure-python-adb gives the framing; everything that it leaves to luck is overridden here: reads
-return exactly what was asked for, each request has one monotonic deadline, the server's FAIL text
-becomes an error of app.errors, and sockets close on every path. One request is one socket, so
-several threads may use one client. This is the only module that imports `ppadb`.
+pure-python-adb provides the framing. Its unreliable parts are overridden here: reads return exactly
+the requested number of bytes, each request has one monotonic deadline, the server's FAIL text
+becomes an error of app.errors, and sockets are closed on every path. Each request has its own
+socket, so that several threads may use one client. This is the only module that imports `ppadb`.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ from app.errors import (
 )
 
 MAX_REQUEST = 0xFFFF
-"""Bytes in one request: its length travels as four hexadecimal digits."""
+"""Most bytes of a request: its length is sent as four hexadecimal digits."""
 LENGTH = re.compile(rb"[0-9A-Fa-f]{4}")
-"""int() alone would also read a sign, blanks and `0x`."""
+"""int() alone would also accept a sign, spaces and `0x`."""
 CONNECT_S = 5.0
 _CHUNK = 256 * 1024
 _SERIAL = re.compile(r"[^\s;\x00]+")
 
 
 class Deadline:
-    """When a request must be over, by the monotonic clock. Another thread may abandon it early."""
+    """The end of a request's time, by the monotonic clock. Another thread may abandon it
+    earlier."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -52,18 +53,18 @@ class Deadline:
         self._abandoned = False
 
     def left(self) -> float:
-        """Seconds left; raises DeviceTimeout when there are none."""
+        """Seconds left; raises DeviceTimeout if there are none."""
         left = self._end - time.monotonic()
         if left <= 0 or self._abandoned:
             raise DeviceTimeout(f"no answer within {self.seconds:g} s")
         return left
 
     def now(self) -> float:
-        """The clock by which waits under this deadline are measured, in seconds."""
+        """The clock that measures waits under this deadline, in seconds."""
         return time.monotonic()
 
     def pause(self, seconds: float) -> None:
-        """Sleep, not beyond the deadline; raises DeviceTimeout when it is over."""
+        """Sleep, but not beyond the deadline; raises DeviceTimeout if it has passed."""
         time.sleep(min(seconds, self.left()))
 
     def watch(self, sock: socket.socket) -> None:
@@ -75,7 +76,7 @@ class Deadline:
             self._sockets.discard(sock)
 
     def abandon(self) -> None:
-        """Make whoever waits under this deadline fail now. Thread-safe."""
+        """Make every wait under this deadline fail now. Thread-safe."""
         with self._lock:
             self._abandoned = True
             for sock in self._sockets:
@@ -85,13 +86,13 @@ class Deadline:
 
 
 def check_serial(serial: str) -> None:
-    """Raises InputError for what could be more than a serial in a request."""
+    """Raise InputError for a string that could be more than a serial in a request."""
     if not _SERIAL.fullmatch(serial):
         raise InputError(f"{serial[:200]!r} is not a device serial")
 
 
 def failure(text: str, serial: str | None = None) -> DeviceError:
-    """The error that a FAIL text of the adb server means."""
+    """Return the error for a FAIL text of the adb server."""
     device = f"device {serial}" if serial else "device"
     if "more than one device" in text:
         return DeviceNotChosen("several devices are connected")
@@ -107,7 +108,8 @@ def failure(text: str, serial: str | None = None) -> DeviceError:
 
 
 class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
-    """One request to the adb server; `serial` is set once the socket leads to that device."""
+    """One request to the adb server; `serial` is set once the socket is connected to that
+    device."""
 
     def __init__(self, host: str, port: int, deadline: Deadline) -> None:
         super().__init__(host, port)
@@ -150,7 +152,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         return AdbServerUnreachable("the adb server closed the connection")
 
     def _recv(self, length: int) -> bytes:
-        """At most `length` bytes, `b""` at the end of the answer."""
+        """Read at most `length` bytes; `b""` at the end of the response."""
         sock = self._ready()
         try:
             return sock.recv(length)
@@ -163,7 +165,8 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         return self.exactly(length)
 
     def exactly(self, length: int) -> bytes:
-        """Exactly `length` bytes; an early end is DeviceDisconnected or AdbServerUnreachable."""
+        """Read exactly `length` bytes; raises DeviceDisconnected or AdbServerUnreachable at an
+        early end."""
         parts: list[bytes] = []
         while length > 0:
             part = self._recv(min(length, _CHUNK))
@@ -183,7 +186,8 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
             raise self._lost() from exc
 
     def send(self, msg: str) -> bool:
-        """Send a request and read OKAY; raises what the FAIL text means, InputError if too long."""
+        """Send a request and read OKAY; raises the error of a FAIL text, InputError if it is too
+        long."""
         try:
             request = msg.encode()
         except UnicodeEncodeError as exc:
@@ -206,7 +210,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         )
 
     def receive(self) -> str:
-        """An answer with its length in front; a FAIL may also come after OKAY (`host:pair`)."""
+        """Read a response with its length in front; a FAIL may also follow OKAY (`host:pair`)."""
         digits = self.exactly(4)
         if digits == b"FAIL":
             raise failure(self.receive(), self.serial)
@@ -217,9 +221,10 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         return self.exactly(int(digits, 16)).decode("utf-8", "replace")
 
     def read_all(self, limit: int) -> bytes:
-        """Everything up to the end of the stream. The wire does not tell an end from a loss.
+        """Read to the end of the stream. The protocol cannot distinguish an end from a lost
+        connection.
 
-        Raises AnswerTooLarge when more than `limit` bytes come.
+        Raises AnswerTooLarge after more than `limit` bytes.
         """
         parts: list[bytes] = []
         while part := self._recv(_CHUNK):
@@ -230,7 +235,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         return b"".join(parts)
 
     def too_large(self) -> AnswerTooLarge:
-        """What to raise for an answer that is not read to its end."""
+        """Return the error for a response that is not read to its end."""
         return AnswerTooLarge(f"device {self.serial} sent more than any answer may have")
 
 
@@ -248,14 +253,14 @@ class ExactClient(Client):  # type: ignore[misc]  # ppadb has no types
         return ExactConnection(self.host, self.port, deadline).connect()
 
     def query(self, request: str, deadline: Deadline) -> str:
-        """A `host:` request and its answer."""
+        """Send a `host:` request and return its response."""
         with self.connect_by(deadline) as connection:
             connection.send(request)
             return str(connection.receive())
 
     @contextlib.contextmanager
     def open(self, serial: str, service: str, deadline: Deadline) -> Iterator[ExactConnection]:
-        """A stream to a service on a device, e.g. `exec:screencap -p`."""
+        """Open a stream to a service on a device, e.g. `exec:screencap -p`."""
         check_serial(serial)
         with self.connect_by(deadline) as connection:
             connection.serial = serial

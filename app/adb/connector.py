@@ -1,6 +1,6 @@
-"""Bringing phones to the adb server and back to it: connect, wait for the return, let go.
+"""Connects phones to the adb server, reconnects them and disconnects them.
 
-Here the server is asked directly throughout, see app.adb.directory; its tracker only wakes us.
+The server is always asked directly here, see app.adb.directory; its tracker only wakes the waits.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from app.errors import (
 )
 
 CONNECT_S = 15.0
-"""A peer that accepts and says nothing holds the adb server's connect for 10 s."""
+"""A peer that accepts and sends nothing blocks the adb server's connect for 10 s."""
 _LAST_TRY_S = 3.0
-"""With less time left, connecting is not tried again."""
+"""With less time left, the connection is not retried."""
 _AGAIN_S = 0.05
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 3.0
-"""Between two tries to reach a phone again; adb's own are 3 s apart."""
+"""Seconds between attempts to reach a phone again; adb's own are 3 s apart."""
 
 
 def not_ready(row: DeviceRow) -> DeviceError:
-    """Why the device of a row that is not ready cannot be used."""
+    """Return why the device of a row that is not ready cannot be used."""
     if row.state in ("unauthorized", "authorizing"):
         return DeviceUnauthorized(f"device {row.serial} has not allowed USB debugging")
     if row.state == "no permissions":
@@ -53,7 +53,7 @@ class Connector:
     async def connect(self, address: str, timeout_s: float) -> str:
         """Connect to a phone over TCP, wait until it is ready, and return its serial.
 
-        Raises InputError for a bad address, DeviceNotFound when nothing answers there,
+        Raises InputError for a bad address, DeviceNotFound if nothing answers there,
         DeviceUnauthorized, DeviceTimeout.
         """
         serial = device_address(address)
@@ -68,10 +68,10 @@ class Connector:
             self._directory.renew()
 
     async def _connected(self, serial: str, end: float) -> bool:
-        """Have the server connect; False when its connection came to nothing and there is time for
-        another try."""
+        """Have the server connect. Return False if the connection failed and there is time for
+        another attempt."""
         now = asyncio.get_running_loop().time
-        # The server says "already connected" of a device that has long gone offline.
+        # The server says "already connected" even of a device that went offline long ago.
         state = await self._directory.state(serial)
         if state not in (None, READY, "unauthorized", "authorizing"):
             await self._forget(serial)
@@ -81,14 +81,15 @@ class Connector:
                 return True
         except DeviceTimeout as exc:
             await self._forget(serial)
-            # A phone that just came back may meet the server's own try to reach it again, and one
-            # of the two then fails: once more while there is time.
+            # When a phone has just come back, this connection may collide with the server's own
+            # reconnection attempt, and one of them fails: retry while there is time.
             if end - now() <= _LAST_TRY_S:
                 raise DeviceTimeout(f"what answers at {serial} does not speak adb") from exc
         return False
 
     async def _became_ready(self, serial: str, answer: str, end: float) -> bool:
-        """Wait for a device that the server says it has connected; False when it dropped it."""
+        """Wait for a device that the server reports as connected; return False if the server drops
+        it."""
         while True:
             news = self._directory.news
             state = await self._directory.state(serial)
@@ -105,13 +106,13 @@ class Connector:
             if left <= 0 or "failed to connect" in answer:
                 raise DeviceTimeout(f"device {serial} did not become ready")
             if state is None:
-                # "Already connected" was said of a row that was on its way out: a disconnect takes
-                # until the server's own try to reach the phone again has ended.
+                # "Already connected" referred to a row that was about to go: a disconnect takes
+                # until the server's own reconnection attempt has ended.
                 return False
             await self._directory.change(news, left)
 
     async def _forget(self, serial: str) -> None:
-        # "no such device" is what we want to be true.
+        # "no such device" is the desired state.
         with contextlib.suppress(DeviceError):
             await self._directory.query(f"host:disconnect:{serial}")
         self._directory.renew()
@@ -119,11 +120,11 @@ class Connector:
     async def wait_ready(
         self, serial: str, timeout_s: float, answer: Callable[[str], Awaitable[None]]
     ) -> None:
-        """Wait until a phone that dropped off answers again; one on TCP is connected again.
+        """Wait until a disconnected phone answers again; a phone on TCP is reconnected.
 
-        `answer` has the phone show that it is there, or raises why it is not.
-        Raises what still stands after `timeout_s` seconds: DeviceNotFound, DeviceOffline,
-        DeviceTimeout or AdbServerUnreachable; at once DeviceUnauthorized, which a person must mend.
+        `answer` has the phone prove that it is there, or raises why it is not. Raises the fault
+        that remains after `timeout_s` seconds: DeviceNotFound, DeviceOffline, DeviceTimeout or
+        AdbServerUnreachable; DeviceUnauthorized at once, because a person must fix it.
         """
         end = asyncio.get_running_loop().time() + timeout_s
         pause = _FIRST_PAUSE_S
@@ -139,7 +140,7 @@ class Connector:
                 raise
             except DeviceError as exc:
                 if over_network and isinstance(exc, DeviceTimeout):
-                    # The server believes in a link that has died without a word.
+                    # The server still lists a connection that has died silently.
                     await self._forget(serial)
                 if left <= pause:
                     raise
@@ -148,7 +149,7 @@ class Connector:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     async def disconnect(self, serial: str) -> None:
-        """Let go of a phone connected over TCP; raises DeviceNotFound."""
+        """Disconnect a phone connected over TCP; raises DeviceNotFound."""
         if await self._directory.state(serial) is None:
             raise DeviceNotFound(f"device {serial} is not connected")
         try:

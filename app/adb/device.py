@@ -1,7 +1,7 @@
-"""One phone, for programs that must not block: what a person does with a phone, as coroutines.
+"""One phone, with everything a person does with it, as coroutines.
 
-Every call has a deadline. Blocking work runs in a thread; when the caller is cancelled, the socket
-under that thread is shut down, so that the thread ends at once and nothing is left running here.
+Every call has a deadline. Blocking work runs in a thread; if the caller is cancelled, the thread's
+socket is shut down, so that the thread ends at once and nothing is left running here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ KEYS: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What a phone is; size in pixels of the upright phone, density in dpi, 0 where unknown."""
+    """A phone's properties; size in pixels in portrait orientation, density in dpi, 0 if
+    unknown."""
 
     serial: str
     manufacturer: str
@@ -69,7 +70,7 @@ class DeviceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ForegroundApp:
-    """What is in front; `label` is None for an app that the table does not know."""
+    """The app in front; `label` is None for an app that is not in the table."""
 
     package: str
     activity: str
@@ -103,7 +104,7 @@ class Device:
         self._glimpses = Glimpses(self._look)
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Wait until a phone that dropped off is back; raises as `Fleet.wait_ready` does."""
+        """Wait until a disconnected phone is back; raises like `Fleet.wait_ready`."""
         await self._wait_ready(self.serial, timeout_s)
 
     async def _call(self, work: Callable[[Deadline], T], seconds: float) -> T:
@@ -119,7 +120,7 @@ class Device:
             self._running.add(thread)
             thread.add_done_callback(self._ended)
             try:
-                # Shielded, so that it is known when the thread has really ended: see drained().
+                # Shielded, to know when the thread has really ended: see drained().
                 return await asyncio.shield(thread)
             except asyncio.CancelledError:
                 deadline.abandon()
@@ -128,10 +129,10 @@ class Device:
     def _ended(self, thread: asyncio.Future[Any]) -> None:
         self._running.discard(thread)
         if not thread.cancelled():
-            thread.exception()  # nobody else asks when the caller has gone
+            thread.exception()  # nobody else retrieves it once the caller has gone
 
     def fenced(self, check: Callable[[], None]) -> Device:
-        """The same phone for the holder of a lease: `check` raises once that has ended."""
+        """Return the phone for the holder of a lease: `check` raises once the lease has ended."""
         device = copy.copy(self)
         device._shell = Shell(self._shell.client, self.serial, check)
         device._in_use = lambda serial: True
@@ -140,7 +141,7 @@ class Device:
         return device
 
     async def drained(self) -> None:
-        """Wait until no call is under way, at most as long as putting a keyboard back takes."""
+        """Wait until no call is under way, at most as long as restoring a keyboard takes."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN_S)
 
@@ -173,16 +174,17 @@ class Device:
         return await self._call(ask, COMMAND_S)
 
     async def hardware_serial(self) -> str:
-        """The serial that the phone has by every way it is reached; empty when it tells none."""
+        """Return the phone's own serial, the same over every route; empty if it does not report
+        one."""
         said = (await self._run("looking", ["getprop", "ro.serialno"])).text.strip()
         return "" if said.casefold() in ("unknown", "0", "null") else said[:200]
 
     async def screenshot(self) -> screen.Frame:
-        """The screen now; its own size is the space of all coordinates.
+        """Take a screenshot; its size is the coordinate space of all calls.
 
-        While a task has the phone a sleeping screen is woken, and a black one is never passed on
-        unexplained: DeviceLocked, SecureScreen. For anybody else a black screen is a picture like
-        any other. Raises ScreenshotUnavailable.
+        While a task uses the phone, a sleeping screen is woken, and a black one is explained by
+        DeviceLocked or SecureScreen. For other callers a black screen is an ordinary picture.
+        Raises ScreenshotUnavailable.
         """
         take = self._capture.take_lit if self._in_use(self.serial) else self._capture.take
 
@@ -192,10 +194,10 @@ class Device:
         return await (self._glimpses.first(now) if self._task_has_it else now())
 
     async def glimpse(self, max_age_s: float) -> screen.Frame:
-        """The screen as it was at most `max_age_s` ago, for those who watch: all of them share one
-        screenshot, and while a task works with the phone it is the task's.
+        """Return the screen at most `max_age_s` ago, for watchers: they all share one screenshot,
+        and while a task works with the phone they get the task's.
 
-        A black screen is a picture like any other. Raises ScreenshotUnavailable.
+        A black screen is an ordinary picture. Raises ScreenshotUnavailable.
         """
         return await self._glimpses.get(max_age_s)
 
@@ -205,27 +207,29 @@ class Device:
         )
 
     async def shown_texts(self) -> list[ShownText]:
-        """Every text on the screen and where; raises ScreenshotUnavailable when it is not told."""
+        """List every text on the screen and its place; raises ScreenshotUnavailable if not
+        reported."""
         return await self._call(lambda deadline: shown_texts(self._shell, deadline), COMMAND_S)
 
     async def screenshot_as(self, kind: Kind) -> screen.Frame:
-        """The screen from raw pixels or from the phone's own PNG; raises ScreenshotUnavailable."""
+        """Take the screen from raw pixels or the phone's own PNG; raises ScreenshotUnavailable."""
         return await self._call(
             lambda deadline: self._capture.take_as(self._shell, kind, deadline), SCREENSHOT_S
         )
 
     def forget_last_screenshot(self) -> None:
-        """Have the next screenshot cost what a changed screen costs: a still one is not decoded."""
+        """Make the next screenshot cost as much as a changed screen: an unchanged one is not
+        decoded."""
         self._capture.forget_last()
 
     async def displays(self) -> Displays:
-        """The displays of the phone, and which one a screenshot shows."""
+        """Return the phone's displays, and which one a screenshot shows."""
         return await self._call(
             lambda deadline: self._capture.displays(self._shell, deadline), COMMAND_S
         )
 
     async def screenshot_of(self, display: str) -> screen.Frame:
-        """One display by its id; raises InputError for an unknown one, ScreenshotUnavailable."""
+        """Take one display by id; raises InputError for an unknown one, ScreenshotUnavailable."""
         if display not in (await self.displays()).ids:
             raise InputError(f"device {self.serial} has no display {display!r}")
         return await self._call(
@@ -234,7 +238,7 @@ class Device:
         )
 
     async def rotation(self) -> int:
-        """How far the picture is turned: 0, 90, 180 or 270 degrees; raises DeviceError."""
+        """Return the rotation of the picture: 0, 90, 180 or 270 degrees; raises DeviceError."""
         said = await self._run("looking", ["dumpsys", "window", "displays"])
         turned = parse.rotation(said.text)
         if turned is None:
@@ -242,7 +246,7 @@ class Device:
         return turned
 
     async def current_app(self) -> ForegroundApp:
-        """The app in front; raises DeviceError when the phone does not say."""
+        """Return the app in front; raises DeviceError if the phone does not report it."""
 
         def ask(deadline: Deadline) -> parse.Component | None:
             for argv in (["dumpsys", "activity", "activities"], ["dumpsys", "window"]):
@@ -251,7 +255,7 @@ class Device:
                     return found
             return None
 
-        for _ in range(_FOCUS_POLLS):  # nothing has the focus while one app gives way to another
+        for _ in range(_FOCUS_POLLS):  # nothing has the focus while one app replaces another
             found = await self._call(ask, COMMAND_S)
             if found is not None:
                 label = self._table.label(found.package)
@@ -263,7 +267,7 @@ class Device:
         await self._run("tap", ["input", "tap", *_numbers(x, y)])
 
     async def double_tap(self, x: int, y: int) -> None:
-        """Two taps in one command: two commands would be too far apart in time."""
+        """Send two taps in one command: two commands would be too far apart in time."""
         tap = ["input", "tap", *_numbers(x, y)]
         await self._run("double tap", tap, tap)
 
@@ -276,9 +280,10 @@ class Device:
         await self.swipe(x, y, x, y, ms)
 
     async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
-        """Hold what lies at the first point, and let go of it at the second.
+        """Hold the item at the first point, and release it at the second.
 
-        `duration_ms` counts the long press at the start; below 1,500 ms nothing is left for moving.
+        `duration_ms` includes the long press at the start; below 1,500 ms no time is left for
+        moving.
         """
         if not MIN_DRAG_MS <= duration_ms <= _MAX_GESTURE_MS:
             raise InputError(f"a drag takes {MIN_DRAG_MS} to {_MAX_GESTURE_MS} ms")
@@ -301,11 +306,12 @@ class Device:
 
     @property
     def keyboard_is_ours(self) -> bool:
-        """Whether ADBKeyboard was left in the place of the person's keyboard, by a crash say."""
+        """Whether ADBKeyboard was left in place of the person's keyboard, for example after a
+        crash."""
         return self._keyboard.pending and not self._typing.locked()
 
     async def restore_keyboard(self) -> None:
-        """Put the person's keyboard back if an earlier process could not; raises DeviceError."""
+        """Restore the person's keyboard if an earlier process could not; raises DeviceError."""
         async with self._typing:
             await self._call(
                 lambda deadline: self._keyboard.restore(self._shell, deadline), COMMAND_S
@@ -325,7 +331,7 @@ class Device:
         await self.press("home")
 
     async def find_app(self, name: str) -> str:
-        """The package that a name or an alias means on this phone; raises AppNotFound."""
+        """Return the package that a name or an alias means on this phone; raises AppNotFound."""
 
         def find(deadline: Deadline) -> str:
             return apps.find(self._shell, self._table, name, deadline)
@@ -343,7 +349,7 @@ class Device:
         return await self._call(start, LAUNCH_S)
 
     async def stop_app(self, name: str) -> str:
-        """End an app by name, alias or package and return its package; raises AppNotFound."""
+        """Stop an app by name, alias or package and return its package; raises AppNotFound."""
 
         def stop(deadline: Deadline) -> str:
             package = apps.find(self._shell, self._table, name, deadline)
@@ -353,29 +359,29 @@ class Device:
         return await self._call(stop, COMMAND_S)
 
     async def open_url(self, url: str) -> None:
-        """Open an http or https page; raises InputError, CommandFailed when nothing opens it."""
+        """Open an http or https page; raises InputError, CommandFailed if nothing opens it."""
         await self._call(lambda deadline: apps.open_url(self._shell, url, deadline), LAUNCH_S)
 
     async def set_up(self, apk: Path | None = None) -> list[Finding]:
-        """Look at all that tapping and typing need, and install `apk` first if it is given.
+        """Check everything that tapping and typing need; install `apk` first if it is given.
 
-        Raises InputError for a file that is no APK, DeviceError when the phone is gone.
+        Raises InputError for a file that is not an APK, DeviceError if the phone is gone.
         """
         return await self._call(lambda deadline: set_up(self._shell, apk, deadline), SET_UP_S)
 
     async def wake(self) -> None:
-        """Switch the screen on and leave a lock screen without PIN; raises DeviceLocked.
+        """Switch the screen on and dismiss a lock screen without PIN; raises DeviceLocked.
 
-        A phone that is on and unlocked is only looked at.
+        A phone that is on and unlocked is only checked.
         """
         await self._call(lambda deadline: power.wake(self._shell, deadline), COMMAND_S)
 
     async def answer(self, seconds: float) -> None:
-        """Have the phone run nothing; raises DeviceTimeout when its shell stays silent."""
+        """Have the phone run a no-op; raises DeviceTimeout if its shell does not respond."""
         await self._call(lambda deadline: self._shell.run(["true"], deadline=deadline), seconds)
 
     async def is_awake(self) -> bool | None:
-        """Whether the screen is on; None when the phone does not say."""
+        """Whether the screen is on; None if the phone does not report it."""
         return await self._call(lambda deadline: power.is_awake(self._shell, deadline), COMMAND_S)
 
 

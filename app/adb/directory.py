@@ -1,10 +1,10 @@
 """Which devices the adb server knows, now and at each change.
 
-Who owns what: the server owns the truth. The tracker holds a copy of it that may be some
-milliseconds behind, which is good enough for showing and for choosing, since a phone may drop off
-after any look. It is not good enough for someone who has just had the server connect or disconnect
-a phone and must see the effect: such a caller uses `ask` and `state`, and calls `renew` at the end,
-so that nobody after it is told of the time before. The tracker only wakes such callers.
+The server owns the truth. The tracker has a copy of it that may be some milliseconds old. This is
+good enough for showing and choosing, because a phone may drop off after any look. It is not good
+enough for a caller that has just had the server connect or disconnect a phone and must see the
+effect: such a caller uses `ask` and `state`, and calls `renew` at the end, so that later callers do
+not get the old list. The tracker only wakes such callers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.adb.tracker import Tracker
 READY = "device"
 LIST_S = 5.0
 _POLL_S = 0.05
-"""Between two looks of one who waits, where no tracker tells of changes."""
+"""Seconds between two looks of a waiting caller, if no tracker reports changes."""
 
 
 class Directory:
@@ -45,11 +45,11 @@ class Directory:
         await self._tracker.close()
 
     def renew(self) -> None:
-        """Believe nothing that the tracker was told before this call."""
+        """Discard everything that the tracker received before this call."""
         self._tracker.renew()
 
     async def query(self, request: str, seconds: float = LIST_S) -> str:
-        """A `host:` request and its answer; raises what its FAIL text means."""
+        """Send a `host:` request and return the response; raises the error of its FAIL text."""
         deadline = Deadline(seconds)
         try:
             return await run_in_thread(lambda: self._client.query(request, deadline))
@@ -58,25 +58,25 @@ class Directory:
             raise
 
     async def ask(self) -> list[DeviceRow]:
-        """Every device that the server knows at this moment; raises AdbServerUnreachable."""
+        """Return every device that the server knows right now; raises AdbServerUnreachable."""
         return parse.devices(await self.query("host:devices-l"))
 
     async def rows(self) -> list[DeviceRow]:
-        """Every device, as last told where the server is followed; raises AdbServerUnreachable."""
+        """Return every device, from the tracker if it is running; raises AdbServerUnreachable."""
         told = self._tracker.rows
         return await self.ask() if told is None else list(told)
 
     async def state(self, serial: str) -> str | None:
-        """The state of one device at this moment, None when the server does not know it."""
+        """Return a device's state right now, None if the server does not know it."""
         return _state(await self.ask(), serial)
 
     @property
     def news(self) -> asyncio.Event:
-        """Set at the next change; take it before looking."""
+        """Set at the next change; get it before looking."""
         return self._tracker.news
 
     async def change(self, news: asyncio.Event, seconds: float) -> None:
-        """Wait until `news` is set, `seconds` at most; no longer than a poll where nobody tells."""
+        """Wait until `news` is set, at most `seconds`; without a tracker, at most one poll."""
         if self._tracker.rows is None:
             seconds = min(seconds, _POLL_S)
         with contextlib.suppress(TimeoutError):
@@ -84,10 +84,10 @@ class Directory:
                 await news.wait()
 
     async def rest(self, serial: str, seconds: float, *, away: bool) -> None:
-        """Sleep; for less when the device, which was not ready, is told to be ready.
+        """Sleep; less if a device that was not ready is reported as ready.
 
-        `away` says that the caller has just seen it not to be ready. One that is said to be ready
-        all the time, though it does not answer, wakes nobody.
+        `away` means that the caller has just seen it not ready. A device that is reported as ready
+        all the time, although it does not answer, wakes nobody.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -101,7 +101,7 @@ class Directory:
                     await news.wait()
 
     async def changes(self) -> AsyncIterator[None]:
-        """Yields at each change until the directory is closed; several at once count as one."""
+        """Yield at each change until the directory is closed; simultaneous changes count as one."""
         while self._tracker.running:
             news = self._tracker.news
             yield

@@ -30,14 +30,13 @@ from app.errors import (
 log = logging.getLogger(__name__)
 
 _PROBE_S = 3.0
-"""A shell that runs nothing takes milliseconds."""
+"""A shell that runs a no-op takes milliseconds."""
 
 
 class Fleet:
     """All devices behind one adb server. Used from one event loop.
 
-    From `start` to `close` the server's changes are followed; without that everything works too,
-    by asking the server each time.
+    From `start` to `close` it follows the server's changes; otherwise it asks the server each time.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Fleet:
         table: AppTable | None = None,
         state_dir: Path | None = None,
     ) -> None:
-        """`state_dir` keeps what must outlive a crash: which keyboard a phone has to get back."""
+        """`state_dir` keeps what must survive a crash: which keyboard to restore on a phone."""
         self._state_dir = state_dir
         self._client = client
         self._directory = Directory(client)
@@ -77,16 +76,16 @@ class Fleet:
         return self._directory.server_address
 
     async def list(self) -> list[DeviceRow]:
-        """Every serial the server knows, ready or not; raises AdbServerUnreachable."""
+        """List every serial the server knows, ready or not; raises AdbServerUnreachable."""
         rows = await self._directory.rows()
         self._identities.saw(rows)
         return rows
 
     async def phones(self) -> Sequence[Phone]:
-        """Every phone once, with its routes; raises AdbServerUnreachable.
+        """List every phone once, with its routes; raises AdbServerUnreachable.
 
-        Where there are several serials, the phones are asked which they are: once, while they stay
-        connected, and for 3 s at most.
+        If there are several serials, the phones are asked for their identity: once while they stay
+        connected, and for at most 3 s.
         """
         rows = await self.list()
         if len(rows) > 1:
@@ -94,8 +93,8 @@ class Fleet:
         return routes.phones(rows, self._identities.of)
 
     async def answering(self) -> Sequence[tuple[str, str]]:
-        """(what stands for the phone, serial) of each phone that is ready and answers, by its best
-        route. A phone that is silent is not waited for: it is left out until it has answered.
+        """List (phone identity, serial) of each phone that is ready and answers, by its best route.
+        An unresponsive phone is not waited for; it is left out until it has answered.
 
         Raises AdbServerUnreachable.
         """
@@ -106,7 +105,7 @@ class Fleet:
         return [(self._identities.of(phone.serial), phone.serial) for phone in found]
 
     async def wait_for_any(self, timeout_s: float) -> None:
-        """Wait until some device is ready, or `timeout_s`; raises AdbServerUnreachable."""
+        """Wait at most `timeout_s` until a device is ready; raises AdbServerUnreachable."""
         end = asyncio.get_running_loop().time() + timeout_s
         while True:
             news = self._directory.news
@@ -116,11 +115,12 @@ class Fleet:
             await self._directory.change(news, left)
 
     def changes(self) -> AsyncIterator[None]:
-        """Yields at once and whenever a device came, went or changed its state, until `close`."""
+        """Yield at once and whenever a device appears, disappears or changes state, until
+        `close`."""
         return self._directory.changes()
 
     async def get(self, serial: str) -> Device:
-        """A ready device; raises DeviceNotFound, DeviceOffline or DeviceUnauthorized."""
+        """Return a ready device; raises DeviceNotFound, DeviceOffline or DeviceUnauthorized."""
         for row in await self.list():
             if row.serial == serial:
                 if row.state == READY:
@@ -133,9 +133,10 @@ class Fleet:
         raise DeviceNotFound(f"device {serial} is not connected")
 
     async def choose(self, serial: str | None = None) -> Device:
-        """The named device, or the only ready one; a phone over USB and Wi-Fi is one, by USB.
+        """Return the named device, or the only ready one; a phone on USB and Wi-Fi is one, used by
+        USB.
 
-        Raises DeviceNotChosen when several are ready, and what `get` raises.
+        Raises DeviceNotChosen if several are ready, and whatever `get` raises.
         """
         if serial is not None:
             return await self._named(serial)
@@ -147,13 +148,13 @@ class Fleet:
         if ready:
             return await self._device(ready[0].serial)
         if phones:
-            # What the person can mend by a tap on the phone comes first.
+            # What the person can fix by a tap on the phone comes first.
             errors = [not_ready(phone.row) for phone in phones]
             raise min(errors, key=lambda error: not isinstance(error, DeviceUnauthorized))
         raise DeviceNotFound("no device is connected")
 
     async def _named(self, serial: str) -> Device:
-        """The device of that serial; one named by its network address is connected if need be."""
+        """Return the device of that serial; a network address is connected if necessary."""
         try:
             return await self.get(serial)
         except DeviceNotFound:
@@ -162,7 +163,7 @@ class Fleet:
             return await self.connect(serial)
 
     def _object(self, serial: str) -> Device:
-        """The one object for a serial."""
+        """Return the one object for a serial."""
         if serial not in self._devices:
             self._devices[serial] = Device(
                 self._client,
@@ -176,28 +177,29 @@ class Fleet:
         return self._devices[serial]
 
     async def _device(self, serial: str) -> Device:
-        """The device; before it is first used, what a crash left on the phone is put right."""
+        """Return the device; before its first use, repair what a crash left on the phone."""
         device = self._object(serial)
         if device.keyboard_is_ours:
             try:
                 await device.restore_keyboard()
-            except DeviceError as exc:  # tried again when the device is next asked for
+            except DeviceError as exc:  # retried when the device is next requested
                 log.warning("keyboard of %s not restored: %s", serial, exc.message)
         return device
 
     async def connect(self, address: str, timeout_s: float = CONNECT_S) -> Device:
         """Connect to a phone over TCP and wait until it is ready.
 
-        Raises InputError for a bad address, DeviceNotFound when nothing answers there,
+        Raises InputError for a bad address, DeviceNotFound if nothing answers there,
         DeviceUnauthorized, DeviceTimeout.
         """
         return await self._device(await self._connector.connect(address, timeout_s))
 
     async def wait_ready(self, serial: str, timeout_s: float) -> None:
-        """Wait until a phone that dropped off answers again; one on TCP is connected again.
+        """Wait until a disconnected phone answers again; a phone on TCP is reconnected.
 
-        Raises what still stands after `timeout_s` seconds: DeviceNotFound, DeviceOffline,
-        DeviceTimeout or AdbServerUnreachable; at once DeviceUnauthorized, which a person must mend.
+        Raises the fault that remains after `timeout_s` seconds: DeviceNotFound, DeviceOffline,
+        DeviceTimeout or AdbServerUnreachable; DeviceUnauthorized at once, because a person must fix
+        it.
         """
         await self._connector.wait_ready(serial, timeout_s, self._answer)
 
@@ -207,39 +209,39 @@ class Fleet:
     async def pair(self, address: str, code: str) -> None:
         """Pair with a phone that shows a code under "Wireless debugging" (Android 11 and later).
 
-        The address is the one beside the code; connecting takes another port. Raises InputError,
-        DeviceUnauthorized when the phone does not take the code, DeviceTimeout.
+        The address is the one next to the code; connecting uses another port. Raises InputError,
+        DeviceUnauthorized if the phone rejects the code, DeviceTimeout.
         """
         await pairing.pair(self._directory.query, address, code)
 
     async def disconnect(self, serial: str) -> None:
-        """Let go of a phone connected over TCP; raises DeviceNotFound."""
+        """Disconnect a phone connected over TCP; raises DeviceNotFound."""
         await self._connector.disconnect(serial)
         self._devices.pop(serial, None)
 
     async def phone_of(self, serial: str) -> str:
-        """What stands for the phone of a serial, the same for each of its routes."""
-        with contextlib.suppress(DeviceError):  # with no list there is nobody to ask either
+        """Return an identifier of the serial's phone, the same for each of its routes."""
+        with contextlib.suppress(DeviceError):  # without a list there is no phone to ask
             ready = {row.serial for row in await self.list() if row.state == READY}
             await self._identities.learn(ready & {serial}, insist=True)
         return self._identities.of(serial)
 
     @contextlib.asynccontextmanager
     async def hold(self, serial: str) -> AsyncIterator[Lease]:
-        """Exclusive use of a phone, by whichever route, while the block runs; raises DeviceBusy.
+        """Hold a phone exclusively, over any route, while the block runs; raises DeviceBusy.
 
-        At its end the device of the lease refuses, and what it was doing is over before the next
-        lease can begin.
+        Afterwards the lease's device rejects calls, and those under way end before the next lease
+        begins.
         """
-        with contextlib.suppress(DeviceError):  # with no list there is nobody to ask either
+        with contextlib.suppress(DeviceError):  # without a list there is no phone to ask
             ready = {row.serial for row in await self.list() if row.state == READY}
             await self._identities.learn(ready & {serial}, insist=True)
-            # Those that are in use may be the same phone by another route. One of them that is
-            # silent must not hold up the others.
+            # Serials in use may be the same phone over another route. An unresponsive one among
+            # them must not delay the others.
             await self._identities.learn_soon(ready & {*self._leases.serials})
         async with self._leases.hold(serial) as lease:
             yield lease
 
     def is_leased(self, serial: str) -> bool:
-        """Whether a task has the phone of that serial, by whichever route."""
+        """Whether a task holds the phone of that serial, over any route."""
         return self._leases.cover(serial)

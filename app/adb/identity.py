@@ -1,8 +1,8 @@
-"""Which phone is behind a serial of the adb server: one phone may have several, one for each route.
+"""Identifies the phone behind a serial: one phone may have several serials, one per route.
 
-A phone tells its own serial, `ro.serialno`, by whichever route it is reached. The adb server takes
-it as the serial of the cable's route, and Android puts it in the name under which wireless
-debugging is announced (`adb-SERIAL-XXXXXX._adb-tls-connect._tcp`; AOSP AdbDebuggingManager).
+A phone reports its own serial, `ro.serialno`, over every route. The adb server uses it as the
+serial of the USB route, and Android puts it in the name under which wireless debugging is announced
+(`adb-SERIAL-XXXXXX._adb-tls-connect._tcp`; AOSP AdbDebuggingManager).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Kind = Literal["usb", "emulator", "network", "mdns"]
 
 _ASK_S = 3.0
 _PROMPT_S = 0.3
-"""A phone that is well tells in some ten milliseconds."""
+"""A healthy phone answers in about ten milliseconds."""
 _ASK_AGAIN_S = 30.0
-"""A phone that did not tell is asked again after so long, or when it comes back."""
+"""A phone that did not answer is asked again after this many seconds, or when it comes back."""
 _MDNS = re.compile(
     r"adb-(?:(.+)-[0-9A-Za-z]{6}(?: \(\d+\))?\._adb-tls-connect|(.+)\._adb)\._tcp\.?"
 )
@@ -31,12 +31,12 @@ _EMULATOR = re.compile(r"emulator-\d+")
 _SHARED = re.compile(
     r"|unknown|null|0+|EMULATOR\d+X\w*|0?123456789ABCDEF0?|1234567890(ABCDEF)?", re.I
 )
-"""What makers leave in ro.serialno of many devices: every emulator of a version has the same one,
-and so have many cheap phones."""
+"""Values of ro.serialno shared by many devices: all emulators of a version have the same one, and
+so have many cheap phones."""
 
 
 def kind_of(serial: str) -> Kind:
-    """By which route a serial leads to its phone."""
+    """Return the kind of route of a serial."""
     if _EMULATOR.fullmatch(serial):
         return "emulator"
     if _MDNS.fullmatch(serial):
@@ -45,7 +45,7 @@ def kind_of(serial: str) -> Kind:
 
 
 def _named(serial: str) -> str:
-    """The phone's own serial as far as the name of the route tells it, or empty."""
+    """Return the phone's own serial if the route's name contains it, else empty."""
     kind = kind_of(serial)
     if kind == "usb":
         return serial
@@ -54,11 +54,11 @@ def _named(serial: str) -> str:
 
 
 class Identities:
-    """What is known of the phones behind the serials. `ask` has a phone tell `ro.serialno`.
+    """What is known about the phones behind the serials. `ask` asks a phone for `ro.serialno`.
 
-    What a phone told is kept while the adb server knows the serial, also while it is away, so that
-    a route that has died is still known for one of that phone. When it comes back it is asked
-    again: by then another phone may have the address.
+    A phone's answer is kept as long as the adb server knows the serial, even while the phone is
+    away, so that a dead route can still be attributed to it. When the phone comes back it is asked
+    again: another phone may have the address by then.
     """
 
     def __init__(self, ask: Callable[[str], Awaitable[str]]) -> None:
@@ -73,16 +73,17 @@ class Identities:
         return serial in self._settled
 
     def of(self, serial: str) -> str:
-        """What stands for the phone: the same for all of its serials, else the serial itself."""
+        """Return the phone's identifier: the same for all its serials, otherwise the serial
+        itself."""
         found = self._told.get(serial) or _named(serial)
         if not found or _SHARED.fullmatch(found):
             return serial
         cables = [s for s, told in self._told.items() if told == found and kind_of(s) == "usb"]
-        # Two cables are two phones, whatever they say; what they have in common names neither.
+        # Two cables are two phones, whatever they report; a shared serial identifies neither.
         return serial if len(cables) > 1 else found
 
     def saw(self, rows: Iterable[DeviceRow]) -> None:
-        """Take note of which serials there are, all of them, and which are ready."""
+        """Update which serials exist (`rows` lists all of them), and which are ready."""
         states = {row.serial: row.state for row in rows}
         for serial in [*self._told]:
             if serial not in states:
@@ -93,9 +94,9 @@ class Identities:
                 self._not_before.pop(serial, None)
 
     async def learn(self, serials: Iterable[str], *, insist: bool = False) -> None:
-        """Ask the phones that are ready and have not told yet; never fails, takes 3 s at most.
+        """Ask the ready phones that have not answered yet; never fails, takes at most 3 s.
 
-        With `insist` also those that have lately been asked in vain.
+        With `insist`, also those that recently did not answer.
         """
         now = asyncio.get_running_loop().time()
         await asyncio.gather(
@@ -107,8 +108,8 @@ class Identities:
         )
 
     async def learn_soon(self, serials: Iterable[str]) -> None:
-        """As `learn`, but wait for no phone longer than one that is well takes; what it tells later
-        is taken note of all the same."""
+        """Like `learn`, but waits for no phone longer than a healthy one takes; later answers are
+        still recorded."""
         now = asyncio.get_running_loop().time()
         fresh: list[asyncio.Task[None]] = []
         for serial in set(serials) - self._settled:

@@ -1,8 +1,8 @@
-"""Exclusive use of one phone, for as long as it lasts and not a command longer.
+"""Exclusive use of one phone, for exactly as long as the lease lasts.
 
-A lease has a token that is larger than that of every lease before it. The device that it gives asks
-before each command whether the lease still stands, so that whoever holds on to the device after the
-end, in a forgotten task or a slow thread, can do nothing to the next one's phone.
+A lease has a larger token than every lease before it. Its device checks before each command whether
+the lease is still valid, so that a holder that keeps the device after the end, in a forgotten task
+or a slow thread, cannot affect the next holder's phone.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from app.errors import DeviceBusy
 
 
 class Lease:
-    """Ended by the fleet alone."""
+    """A lease of one phone. Only the fleet ends it."""
 
     def __init__(self, serial: str, token: int, get: Callable[[str], Awaitable[Device]]) -> None:
         self.serial = serial
         self.token = token
         self._get = get
         self._device: Device | None = None
-        self._ended = threading.Event()  # asked from the threads that talk to the phone
+        self._ended = threading.Event()  # checked by the threads that talk to the phone
 
     def check(self) -> None:
-        """Raises DeviceBusy once the lease has ended. Thread-safe."""
+        """Raise DeviceBusy once the lease has ended. Thread-safe."""
         if self._ended.is_set():
             raise DeviceBusy(
                 f"lease {self.token} of device {self.serial} has ended",
@@ -35,7 +35,7 @@ class Lease:
             )
 
     async def device(self) -> Device:
-        """The phone, for the holder of this lease; raises what `Fleet.get` raises."""
+        """Return the phone, for the holder of this lease; raises like `Fleet.get`."""
         self.check()
         found = await self._get(self.serial)
         if self._device is None:
@@ -43,14 +43,14 @@ class Lease:
         return self._device
 
     async def end(self) -> None:
-        """Refuse every further command, and wait for those under way."""
+        """Reject every further command, and wait for those under way."""
         self._ended.set()
         if self._device is not None:
             await self._device.drained()
 
 
 class Leases:
-    """The leases of all phones. `identity` gives the same for all serials of one phone."""
+    """The leases of all phones. `identity` returns the same value for all serials of one phone."""
 
     def __init__(
         self, identity: Callable[[str], str], get: Callable[[str], Awaitable[Device]]
@@ -62,14 +62,14 @@ class Leases:
 
     @property
     def serials(self) -> list[str]:
-        """The serials under which phones are held."""
+        """The serials of the held phones."""
         return [lease.serial for lease in self._live]
 
     def cover(self, serial: str) -> bool:
-        """Whether the phone of that serial is held, by this route or by another."""
+        """Whether the phone of that serial is held, over this route or another."""
         identity = self._identity(serial)
-        # What a phone was known by when it was leased counts too: a route that has died meanwhile
-        # may no longer be known for one of that phone.
+        # The identity at the time of the lease counts too: a route that has died since may no
+        # longer be attributed to that phone.
         return any(
             serial == lease.serial or identity in (known, self._identity(lease.serial))
             for lease, known in self._live.items()
@@ -77,10 +77,10 @@ class Leases:
 
     @contextlib.asynccontextmanager
     async def hold(self, serial: str) -> AsyncIterator[Lease]:
-        """Exclusive use of a phone while the block runs; raises DeviceBusy when it is taken.
+        """Hold a phone exclusively while the block runs; raises DeviceBusy if it is taken.
 
-        At its end the device of the lease refuses, and what it was doing is over before the next
-        lease can begin.
+        Afterwards the lease's device rejects calls, and those under way end before the next lease
+        begins.
         """
         if self.cover(serial):
             raise DeviceBusy(f"device {serial} is in use by another task")

@@ -1,7 +1,7 @@
-"""Pairing over Wi-Fi by the code that a phone shows (Android 11 and later).
+"""Pairs over Wi-Fi, using the code that a phone shows (Android 11 and later).
 
-The adb server does the work: `host:pair:CODE:HOST:PORT` is answered with "Successfully paired to
-..." or with the reason why not, as an answer or as a FAIL (AOSP adb/client/adb_wifi.cpp).
+The adb server does the work: it responds to `host:pair:CODE:HOST:PORT` with "Successfully paired to
+..." or with the reason for a failure, as a response or as a FAIL (AOSP adb/client/adb_wifi.cpp).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _CODE = re.compile(r"[0-9]{6}")
 
 
 async def pair(query: Callable[[str, float], Awaitable[str]], address: str, code: str) -> None:
-    """Pair by way of `query`, which sends the adb server a request; seconds are its limit.
+    """Pair using `query`, which sends a request to the adb server with a limit in seconds.
 
-    Raises InputError, DeviceUnauthorized when the phone does not take the code, DeviceTimeout.
+    Raises InputError, DeviceUnauthorized if the phone rejects the code, DeviceTimeout.
     """
     serial = device_address(address)
     if not _CODE.fullmatch(code):

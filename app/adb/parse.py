@@ -1,7 +1,7 @@
-"""What Android's commands print, as values; pure, and never surprised.
+"""Parses the output of Android's commands; pure, tolerant of any text.
 
-Each function takes the whole text and returns None (or an empty list) when the text does not say.
-Formats by Android version: `WindowManagerShellCommand`, `ActivityTaskManagerService`,
+Each function takes the whole text and returns None (or an empty list) if the text does not contain
+the value. Formats by Android version: `WindowManagerShellCommand`, `ActivityTaskManagerService`,
 `InputMethodManagerService` and `PowerManagerService` of AOSP 9 to 16.
 """
 
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 RESOLVER = "android/com.android.internal.app.ResolverActivity"
-"""What resolve-activity answers when a person would be asked to choose."""
+"""The response of resolve-activity if a person would be asked to choose."""
 
 _STATES = (
     "device|offline|unauthorized|authorizing|connecting|recovery|rescue|sideload|bootloader"
@@ -27,8 +27,8 @@ _RESUMED = re.compile(
     rf"[^}}\n]*?\su\d+\s{_COMPONENT}",
     re.M,
 )
-"""At the beginning of a line, as in the next two: later in a line there may be an app's own text,
-such as the label of its task."""
+"""At the start of a line, like the next two: later in a line there may be an app's own text, such
+as the label of its task."""
 _CURRENT_FOCUS = re.compile(rf"^\s*mCurrentFocus=Window\{{[^}}\n]*?\su\d+\s{_COMPONENT}\}}", re.M)
 _FOCUSED_APP = re.compile(
     rf"^\s*mFocusedApp=[^\n]*?ActivityRecord\{{[^}}\n]*?\su\d+\s{_COMPONENT}", re.M
@@ -36,11 +36,11 @@ _FOCUSED_APP = re.compile(
 _INPUT_METHOD = re.compile(rf"^(?:\s*mId=)?{_COMPONENT}:?(?=\s|$)", re.M)
 _COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
 _WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")
-# At the start of its line: an app may write such words into the hint of its field.
+# At the start of a line: an app may write such words into the hint of its field.
 _CURSOR = re.compile(r"^\s*mCursorSelStart=(\d+) mCursorSelEnd=(\d+)", re.M)
 _SHOWN = re.compile(r"\bmInputShown=(true|false)")
 _BOUND = re.compile(r"\bmBoundToMethod=(true|false)")
-# mCurId is the keyboard in use, mCurMethodId the one chosen: they differ while one is changed.
+# mCurId is the active keyboard, mCurMethodId the chosen one: they differ during a change.
 _CURRENT_IME = (re.compile(r"\bmCurId=(\S+/\S+)"), re.compile(r"\bmCurMethodId=(\S+/\S+)"))
 _LOCKSCREEN = re.compile(r"\bm(?:Showing|Dreaming)Lockscreen=(true|false)")
 _KEYGUARD = re.compile(r"\b(mIsShowing|mInputRestricted)=(true|false)")
@@ -65,7 +65,7 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """An activity; its name begins with a dot when it is inside the package."""
+    """An activity; its name begins with a dot if it is inside the package."""
 
     package: str
     activity: str
@@ -78,8 +78,8 @@ class Component:
 class Keyboard:
     """Whether an on-screen keyboard is up, which one, and whether it serves the focused field.
 
-    `cursor` is where the selection of the field begins and ends, in UTF-16 code units (AOSP
-    `InputMethodManager.doDump`). None where the phone does not say.
+    `cursor` is the start and end of the field's selection, in UTF-16 code units (AOSP
+    `InputMethodManager.doDump`). None if the phone does not report it.
     """
 
     shown: bool | None
@@ -89,7 +89,7 @@ class Keyboard:
 
 
 def devices(text: str) -> list[DeviceRow]:
-    """The answer to `host:devices-l` (or `host:devices`)."""
+    """Parse the response to `host:devices-l` (or `host:devices`)."""
     rows = []
     for line in text.splitlines():
         if match := _DEVICE.match(line.strip()):
@@ -100,19 +100,19 @@ def devices(text: str) -> list[DeviceRow]:
 
 
 def size(text: str) -> tuple[int, int] | None:
-    """`wm size` as (width, height) in pixels of the upright phone; an override wins."""
+    """Parse `wm size`: (width, height) in pixels in portrait orientation; an override wins."""
     found = {kind: (int(width), int(height)) for kind, width, height in _SIZE.findall(_clean(text))}
     return found.get("Override") or found.get("Physical")
 
 
 def density(text: str) -> int | None:
-    """`wm density` in dpi; an override wins."""
+    """Parse `wm density`: dpi; an override wins."""
     found = {kind: int(value) for kind, value in _DENSITY.findall(_clean(text))}
     return found.get("Override") or found.get("Physical")
 
 
 def focus(text: str) -> Component | None:
-    """The foreground activity from `dumpsys activity activities` or `dumpsys window`."""
+    """Parse the foreground activity from `dumpsys activity activities` or `dumpsys window`."""
     for pattern in (_RESUMED, _CURRENT_FOCUS, _FOCUSED_APP):
         if match := pattern.search(text):
             package, activity = match[1], match[2]
@@ -122,20 +122,20 @@ def focus(text: str) -> Component | None:
 
 
 def packages(text: str) -> list[str]:
-    """`pm list packages`, with or without `-f`."""
+    """Parse `pm list packages`, with or without `-f`."""
     lines = (line.strip() for line in text.splitlines())
     found = (line[len("package:") :].rpartition("=")[2] for line in lines if line[:8] == "package:")
     return [name for name in found if name]
 
 
 def input_methods(text: str) -> list[str]:
-    """The ids in `ime list [-a] [-s]`, in order, each once."""
+    """Parse the ids in `ime list [-a] [-s]`, in order, each once."""
     ids = (f"{package}/{name}" for package, name in _INPUT_METHOD.findall(_clean(text)))
     return list(dict.fromkeys(ids))
 
 
 def resolved_activity(text: str) -> Component | None:
-    """`cmd package resolve-activity --brief`; None also when it is the chooser."""
+    """Parse `cmd package resolve-activity --brief`; None also if it is the chooser."""
     found = _COMPONENT_LINE.findall(_clean(text))
     if not found or "/".join(found[-1]) == RESOLVER:
         return None
@@ -143,13 +143,13 @@ def resolved_activity(text: str) -> Component | None:
 
 
 def awake(text: str) -> bool | None:
-    """Whether `dumpsys power` says that the screen is on."""
+    """Parse from `dumpsys power` whether the screen is on."""
     match = _WAKEFULNESS.search(text)
     return match[1] == "Awake" if match else None
 
 
 def keyboard(text: str) -> Keyboard:
-    """`dumpsys input_method`."""
+    """Parse `dumpsys input_method`."""
     current = next((found[1] for key in _CURRENT_IME if (found := key.search(text))), None)
     cursor = _CURSOR.search(text)
     at = (int(cursor[1]), int(cursor[2])) if cursor else None
@@ -157,7 +157,7 @@ def keyboard(text: str) -> Keyboard:
 
 
 def locked(text: str) -> bool | None:
-    """Whether `dumpsys window` says that a lock screen is up."""
+    """Parse from `dumpsys window` whether a lock screen is up."""
     lockscreens = _LOCKSCREEN.findall(text)
     keyguard = dict(_KEYGUARD.findall(text))
     if not lockscreens and "mIsShowing" not in keyguard:
@@ -167,12 +167,12 @@ def locked(text: str) -> bool | None:
 
 
 def display_ids(text: str) -> list[str]:
-    """The physical displays in `dumpsys SurfaceFlinger --display-id`, in its order."""
+    """Parse the physical displays in `dumpsys SurfaceFlinger --display-id`, in its order."""
     return _DISPLAY_ID.findall(_clean(text))
 
 
 def displays_on(text: str) -> list[str]:
-    """The ids of the displays that `dumpsys display` says are on, built-in ones first."""
+    """Parse the ids of the displays that are on from `dumpsys display`, built-in ones first."""
     found: dict[str, bool] = {}
     for line in _DISPLAY_DEVICE.findall(text):
         unique = _UNIQUE_ID.search(line)
@@ -182,9 +182,9 @@ def displays_on(text: str) -> list[str]:
 
 
 def secure(text: str) -> bool | None:
-    """Whether the window with the focus in `dumpsys window` has FLAG_SECURE.
+    """Parse from `dumpsys window` whether the focused window has FLAG_SECURE.
 
-    Android 9 and later write the names of the flags, earlier ones the number.
+    Android 9 and later print the names of the flags, earlier versions the number.
     """
     focused = _FOCUSED_WINDOW.search(text)
     if focused is None:
@@ -199,9 +199,9 @@ def secure(text: str) -> bool | None:
 
 
 def rotation(text: str) -> int | None:
-    """How far `dumpsys window displays` says the picture is turned: 0, 90, 180 or 270 degrees.
+    """Parse the rotation from `dumpsys window displays`: 0, 90, 180 or 270 degrees.
 
-    To Android 9 the number of quarter turns is written, later the degrees.
+    Up to Android 9 the output has the number of quarter turns, later the degrees.
     """
     match = _ROTATION.search(text)
     if match is None:

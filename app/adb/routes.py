@@ -1,4 +1,4 @@
-"""Phones with the routes that lead to each: the cable, Wi-Fi by address, Wi-Fi by its own name."""
+"""Phones with the routes to each: USB, Wi-Fi by address, Wi-Fi by mDNS name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.adb.identity import Kind, kind_of
 from app.adb.parse import DeviceRow
 
 _PREFERRED: tuple[Kind, ...] = ("usb", "emulator", "network", "mdns")
-"""The cable is the fastest and does not fall asleep; an address is what a person has chosen."""
+"""USB is the fastest and does not fall asleep; an address was chosen by a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One serial of the adb server; `stale` where another route of the phone is ready and this one
-    is not: left over from before the phone came back under another name."""
+    """One serial of the adb server; `stale` if another route of the phone is ready and this one is
+    not: left over from before the phone came back under another name."""
 
     serial: str
     state: str
@@ -26,7 +26,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone by its best route, which gives `serial` and `state`; `routes` has that one first."""
+    """A phone by its best route, which gives `serial` and `state`; `routes` lists that one
+    first."""
 
     serial: str
     state: str
@@ -41,9 +42,9 @@ class Phone:
 
 
 def phones(rows: Iterable[DeviceRow], identity: Callable[[str], str]) -> list[Phone]:
-    """Each phone once, in the order in which the first of its rows comes.
+    """List each phone once, in the order of its first row.
 
-    `identity` gives the same for all serials of one phone.
+    `identity` returns the same value for all serials of one phone.
     """
     found: dict[str, list[DeviceRow]] = {}
     for row in rows:
