@@ -1,8 +1,9 @@
-"""Screenshots: the phone's bytes, checked, as frames; pure.
+"""Decodes the phone's screenshots to frames, and validates them; pure.
 
 Raw `screencap` output is a header of little-endian u32 `width, height, format[, colorspace]` (12
 bytes before Android 9, 16 since; AOSP `frameworks/base/cmds/screencap`) and the pixels, without row
-padding. Nothing here invents a picture: what is not a whole screenshot is ScreenshotUnavailable.
+padding. Anything that is not a complete screenshot raises ScreenshotUnavailable; nothing is filled
+in.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _PNG_SIZE = struct.Struct(">2I")
 _PNG_HEAD = 33  # signature and IHDR
 _MAX_SIDE = 16_384
 _MAX_PIXELS = 16_000_000
-"""Twice a 4K display, of which no phone or tablet has more."""
+"""Twice a 4K display; no phone or tablet has more."""
 MAX_BYTES = 4 * _MAX_PIXELS + 2**16
-"""Of a screenshot, raw or PNG, with what may stand around it."""
+"""Most bytes of a screenshot, raw or PNG, with any text around it."""
 _RAW_HEADER = struct.Struct("<3I")
 _HEADER_SIZES = (12, 16)
 # android.graphics.PixelFormat: bytes per pixel, Pillow's name of the layout
@@ -36,23 +37,23 @@ _BLACK = 10
 """The brightest channel value that counts as black."""
 _SAMPLE = (16, 32)
 _BARS = 0.06
-"""The share of the height, above and below, where status and navigation bars may shine."""
+"""The share of the height, at top and bottom, where status and navigation bars may be lit."""
 
 
 FINGERPRINT_STEP = 16
-"""Pixels of the screen to one of the fingerprint: few enough to be cheap, enough to see text."""
+"""Screen pixels per fingerprint pixel: coarse enough to be cheap, fine enough to see text."""
 
 
 def scale(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The image as a model sees it: RGB, `width` x `height`, the Hamming filter."""
+    """Return the image as a model sees it: RGB, `width` x `height`, with the Hamming filter."""
     return image.convert("RGB").resize((width, height), Image.Resampling.HAMMING)
 
 
 def _encode_png(image: Image.Image) -> bytes:
-    """An RGB image as PNG, every row with filter 0.
+    """Encode an RGB image as PNG, with filter 0 on every row.
 
-    Half the time of Pillow's encoder, which tries five filters on each row, and no larger for
-    pictures of user interfaces.
+    This takes half the time of Pillow's encoder, which tries five filters on each row, and the
+    result is no larger for pictures of user interfaces.
     """
     row = 3 * image.width
     pixels = image.tobytes()
@@ -67,27 +68,27 @@ def _encode_png(image: Image.Image) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One screen image; `width` and `height` in pixels, `taken_at` in UTC."""
+    """One screenshot; `width` and `height` in pixels, `taken_at` in UTC."""
 
     width: int
     height: int
     taken_at: datetime
     image: Image.Image = field(repr=False)
-    """The pixels as RGB; not to be changed."""
+    """The pixels as RGB; not to be modified."""
     phone_png: bytes | None = field(default=None, repr=False)
-    """The picture as the phone sent it, when it sent a PNG."""
+    """The picture as the phone sent it, if it sent a PNG."""
     _worked_out: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def again(self, taken_at: datetime) -> Frame:
-        """The same pixels at another time; what was worked out from them is not done twice."""
+        """Return the same pixels at another time; derived data is not computed again."""
         return replace(self, taken_at=taken_at)
 
     def png(self) -> bytes:
-        """The phone's own PNG, or the raw pixels encoded once."""
+        """Return the phone's own PNG, or the raw pixels encoded once."""
         return self.phone_png or self._once("png", lambda: _encode_png(self.image))
 
     def _once(self, name: str, work: Callable[[], bytes]) -> bytes:
-        # Two threads may both do it; they find the same.
+        # Two threads may both compute it; the results are the same.
         if name not in self._worked_out:
             self._worked_out[name] = work()
         return self._worked_out[name]
@@ -96,17 +97,18 @@ class Frame:
         return _encode_png(scale(self.image, width, height))
 
     def jpeg(self, max_side: int, quality: int = 80) -> bytes:
-        """A JPEG whose longer side is at most `max_side`."""
+        """Encode a JPEG whose longer side is at most `max_side`."""
         ratio = min(1.0, max_side / max(self.width, self.height))
         size = max(1, round(self.width * ratio)), max(1, round(self.height * ratio))
-        half = self.image.reduce(2) if ratio <= 0.5 else self.image  # a fifth of the time of resize
+        half = self.image.reduce(2) if ratio <= 0.5 else self.image  # a fifth of resize's time
         image = half if half.size == size else half.resize(size, Image.Resampling.HAMMING)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality)
         return buffer.getvalue()
 
     def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
-        """The same screen with these boxes (left, top, right, bottom in pixels) painted over."""
+        """Return the same screen with these boxes (left, top, right, bottom in pixels) painted
+        over."""
         image = self.image.copy()
         for left, top, right, bottom in boxes:
             box = (max(0, left), max(0, top), min(self.width, right), min(self.height, bottom))
@@ -115,7 +117,8 @@ class Frame:
         return Frame(self.width, self.height, self.taken_at, image)
 
     def fingerprint(self) -> bytes:
-        """The screen without its status bar as a small grey picture in 32 shades, row by row."""
+        """Return the screen without its status bar as a small picture in 32 shades of grey, row by
+        row."""
         return self._once("fingerprint", self._small_picture)
 
     def _small_picture(self) -> bytes:
@@ -124,7 +127,7 @@ class Frame:
         return small.convert("L").point([value & 0xF8 for value in range(256)]).tobytes()
 
     def is_black(self) -> bool:
-        """Whether all between the two bars is black: screen off, or a secure window."""
+        """Whether everything between the two bars is black: screen off, or a secure window."""
         bar = int(self.height * _BARS)
         box = (0, bar, self.width, max(self.height - bar, bar + 1))
         # A few hundred pixels decide for nearly every screen that is not black.
@@ -136,7 +139,7 @@ class Frame:
 
 
 def decode_raw(data: bytes, taken_at: datetime | None = None) -> Frame:
-    """A frame from the output of `screencap` without `-p`; raises ScreenshotUnavailable."""
+    """Decode the output of `screencap` without `-p`; raises ScreenshotUnavailable."""
     if len(data) < max(_HEADER_SIZES):
         raise ScreenshotUnavailable(f"screenshot of {len(data)} bytes: {_excerpt(data)}")
     width, height, kind = _RAW_HEADER.unpack_from(data)
@@ -156,10 +159,11 @@ def decode_raw(data: bytes, taken_at: datetime | None = None) -> Frame:
 
 
 def decode_png(data: bytes, taken_at: datetime | None = None, last: Frame | None = None) -> Frame:
-    """A frame from the output of `screencap -p`; raises ScreenshotUnavailable.
+    """Decode the output of `screencap -p`; raises ScreenshotUnavailable.
 
-    A warning printed before the picture (phones with two displays) is cut off. A picture that is
-    `last` byte for byte is not decoded again: a screen that is still costs a comparison.
+    A warning printed before the picture (phones with two displays) is cut off. A picture that
+    equals `last` byte for byte is not decoded again, so an unchanged screen costs only a
+    comparison.
     """
     start = data.find(PNG_SIGNATURE, 0, 4096)
     if start < 0:

@@ -1,9 +1,9 @@
-"""The adb server that phones are reached through: the person's own, or one that we start.
+"""The adb server that connects the phones: the person's own, or one that phonepilot starts.
 
-Looked for in this order: a server that answers at the configured address; an `adb` binary (the
-configured one, then PATH, then the one in the `adbutils` wheel) started by us on a free port. Ours
-runs under a guard, so it never outlives this process, and is started again when it ends by itself;
-a server that we found is its owner's to start.
+Tried in this order: a server that answers at the configured address; an `adb` binary (the
+configured one, then PATH, then the one in the `adbutils` wheel), started on a free port. A server
+started here runs under a guard, so it never outlives this process, and is restarted if it ends by
+itself; a server that was found is its owner's to start.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NOT_INHERITED = (
 
 
 def find_binary(configured: str = "") -> Path:
-    """The adb program to use; raises ConfigError when there is none."""
+    """Return the adb program to use; raises ConfigError if there is none."""
     if configured:
         found = shutil.which(configured)
         if found is None:
@@ -56,7 +56,7 @@ def find_binary(configured: str = "") -> Path:
     found = shutil.which("adb")
     if found is not None:
         return Path(found)
-    # Not adbutils.adb_path(): importing adbutils costs 0.2 s and runs code that we do not need.
+    # Not adbutils.adb_path(): importing adbutils takes 0.2 s and runs code that is not needed.
     spec = importlib.util.find_spec("adbutils")
     if spec is not None and spec.origin is not None:
         name = "adb.exe" if sys.platform == "win32" else "adb"
@@ -74,9 +74,9 @@ def _free_port() -> int:
 class AdbServer:
     """Finds or starts an adb server; owns the process it started.
 
-    With `private` the person's own server is left alone: ours gets a key and a home of its own
-    (`home`, or a folder that goes with it) and reaches phones over TCP only, USB phones stay with
-    the person's. That also starts in 0.1 s instead of up to 3.
+    With `private` the person's own server is left alone: the private server gets its own key and
+    home (`home`, or a temporary folder) and reaches phones over TCP only; USB phones stay with the
+    person's server. It also starts in 0.1 s instead of up to 3.
     """
 
     def __init__(
@@ -100,22 +100,22 @@ class AdbServer:
 
     @property
     def owned(self) -> bool:
-        """Whether the server is one that we started."""
+        """Whether the server was started here."""
         return self._process is not None
 
     @property
     def usb_wait_s(self) -> float:
-        """How long phones on USB may still take to show, in seconds: a server looks for them only
-        once it has started."""
+        """Seconds that phones on USB may still take to appear: a server looks for them only once it
+        has started."""
         return _USB_WAIT_S if self.owned and not self._private else 0.0
 
     def client(self) -> ExactClient:
         return ExactClient(self.host, self.port)
 
     async def start(self) -> ExactClient:
-        """A client of a server that answers.
+        """Return a client of a server that answers.
 
-        Raises ConfigError without an adb program, AdbServerUnreachable when it does not start.
+        Raises ConfigError without an adb program, AdbServerUnreachable if it does not start.
         """
         client = await asyncio.to_thread(self._start)
         if self.owned:
@@ -123,12 +123,12 @@ class AdbServer:
         return client
 
     async def stop(self) -> None:
-        """End the server if it is ours; a server that we found stays."""
+        """Stop the server if it was started here; a server that was found keeps running."""
         await self._watch.close()
         await asyncio.to_thread(self._stop)
 
     async def _keep_alive(self) -> float:
-        """Start our server again, at the same address, when it has ended by itself."""
+        """Restart the server, at the same address, if it has ended by itself."""
         if self._process is not None and self._process.poll() is not None:
             code = self._process.returncode
             await asyncio.to_thread(self._revive)
@@ -136,7 +136,7 @@ class AdbServer:
         return _WATCH_S
 
     def _revive(self) -> None:
-        """Launch again where clients look for it. Held against _stop, which may come meanwhile."""
+        """Launch again at the same address. Locks out _stop, which may run concurrently."""
         with self._changing:
             process, folder = self._process, self._folder
             if process is None or folder is None:
@@ -144,12 +144,12 @@ class AdbServer:
             path = Path(folder.name)
             path.mkdir(
                 mode=0o700, parents=True, exist_ok=True
-            )  # a cleaned temp folder takes it away
+            )  # cleaning the temp folder may have removed it
             self._end_process()
             try:
                 self._launch(find_binary(self._binary), path)
             except BaseException:
-                self._process = self._process or process  # still ours, so it is tried again
+                self._process = self._process or process  # still owned, so it is retried
                 raise
 
     async def __aenter__(self) -> Self:
@@ -167,7 +167,8 @@ class AdbServer:
         binary = find_binary(self._binary)
         self._folder = tempfile.TemporaryDirectory(prefix="phonepilot-adb-")
         for attempt in range(1, _ATTEMPTS + 1):
-            # The port may be taken between our choice and adb's bind: then another one.
+            # Another process may take the port between its choice and adb's bind: then use another
+            # one.
             self.host, self.port = "127.0.0.1", _free_port()
             try:
                 self._launch(binary, Path(self._folder.name))
@@ -227,7 +228,7 @@ class AdbServer:
             return
         assert process.stdin is not None
         with contextlib.suppress(OSError):
-            process.stdin.close()  # tells the guard to end the server
+            process.stdin.close()  # makes the guard end the server
         try:
             process.wait(GRACE_S + 3.0)
         except subprocess.TimeoutExpired:

@@ -1,8 +1,8 @@
-"""Getting a phone ready: awake, allowed to be tapped, and able to receive any text.
+"""Prepares a phone: awake, accepting taps, and able to receive any text.
 
-Each look gives a finding that says what is wrong and which switch of this phone's maker mends it.
-An APK is installed only when the person names its file; an installed ADBKeyboard is enabled, which
-does not yet make it the keyboard.
+Each check returns a finding that says what is wrong and which switch of this phone's maker fixes
+it. An APK is installed only if the person names its file; an installed ADBKeyboard is enabled,
+which does not yet make it the current keyboard.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _ANY_MAKER = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and what to do when it is not `ok`."""
+    """What was checked, its state, and what to do if it is not `ok`."""
 
     name: str
     status: Status
@@ -71,15 +71,15 @@ class Finding:
 
 
 def switches(manufacturer: str) -> str:
-    """What to turn on in this maker's phones so that they take taps and installs."""
+    """Return what to turn on in this maker's phones so that they accept taps and installs."""
     maker = manufacturer.strip().casefold()
     return next((text for makers, text in _SWITCHES if maker in makers), _ANY_MAKER)
 
 
 def set_up(shell: Shell, apk: Path | None, deadline: Deadline) -> list[Finding]:
-    """Look at everything that typing and tapping need, installing `apk` first; blocking.
+    """Check everything that typing and tapping need, installing `apk` first; blocking.
 
-    Raises InputError for a file that is no APK, and DeviceError when the phone is gone.
+    Raises InputError for a file that is not an APK, and DeviceError if the phone is gone.
     """
     package = read_apk(apk) if apk is not None else None
     maker = shell.run(["getprop", "ro.product.manufacturer"], deadline=deadline).text.strip()
@@ -91,7 +91,7 @@ def set_up(shell: Shell, apk: Path | None, deadline: Deadline) -> list[Finding]:
 
 
 def read_apk(path: Path) -> bytes:
-    """The bytes of an APK; raises InputError."""
+    """Read the bytes of an APK; raises InputError."""
     try:
         if path.stat().st_size > MAX_APK:
             raise InputError(f"{path} is larger than {MAX_APK} bytes")

@@ -1,7 +1,7 @@
-"""Commands on the phone: argv in, `Completed(stdout, stderr, exit_code)` out.
+"""Runs commands on the phone: argv in, `Completed(stdout, stderr, exit_code)` out.
 
-Over the wire there is one string for the phone's `sh`; argv does not exist. This is the only place
-that builds that string, and it builds it with shlex alone. POSIX quotes are right for mksh.
+The protocol has no argv, only one string for the phone's `sh`. That string is built only here, and
+only with shlex, whose POSIX quotes are correct for mksh.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _FRAME = struct.Struct("<BI")  # AOSP adb/shell_protocol.h: id, length
 _STDOUT, _STDERR, _EXIT = 1, 2, 3
 _ROOM_FOR_FALLBACK = 64
 MAX_COMMAND = MAX_REQUEST - len(_PREFIX) - _ROOM_FOR_FALLBACK
-"""Bytes in one command line."""
+"""Most bytes of a command line."""
 MAX_TEXT = 2**24
-"""Bytes in the output of a command that writes text. `dumpsys activity` of a crowded phone has some
-two million."""
+"""Most bytes in the output of a command that prints text. `dumpsys activity` on a busy phone has
+about two million."""
 _ANY_OPEN = 4096 - len(_PREFIX + "\0")
-"""Bytes in a command line that fits an OPEN of any Android version."""
+"""Bytes of a command line that fits an OPEN of any Android version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a command on the phone ended. Without shell_v2 stderr is part of stdout."""
+    """The result of a command on the phone. Without shell_v2, stderr is part of stdout."""
 
     stdout: bytes
     stderr: bytes
@@ -48,7 +48,7 @@ class Completed:
         return self.stderr.decode("utf-8", "replace").strip()
 
     def check(self, what: str) -> Completed:
-        """Self, if the command succeeded.
+        """Return self if the command succeeded.
 
         Raises:
             InputRefused: the phone forbids injected input; some phones say so with exit code 0.
@@ -66,9 +66,9 @@ class Completed:
 
 
 def command_line(*commands: Sequence[str]) -> str:
-    """The commands quoted for `sh` and joined with `&&`.
+    """Quote the commands for `sh` and join them with `&&`.
 
-    Raises InputError for an empty command, a NUL, text that is no Unicode, or too long a line.
+    Raises InputError for an empty command, a NUL, invalid Unicode, or a line that is too long.
     """
     if not commands or not all(command and command[0] for command in commands):
         raise InputError("empty command")
@@ -85,7 +85,7 @@ def command_line(*commands: Sequence[str]) -> str:
 
 
 def lines(commands: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
-    """The commands in order, as many to a line as any Android version takes."""
+    """Distribute the commands in order, as many per line as every Android version accepts."""
     found: list[list[Sequence[str]]] = []
     left = 0
     for command in commands:
@@ -99,7 +99,7 @@ def lines(commands: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
 
 
 class Shell:
-    """Runs commands on one device; blocking, and safe to use from several threads."""
+    """Runs commands on one device; blocking and thread-safe."""
 
     def __init__(
         self, client: ExactClient, serial: str, fence: Callable[[], None] | None = None
@@ -110,7 +110,7 @@ class Shell:
         self._fence = fence
 
     def unfenced(self) -> Shell:
-        """The same device without the fence."""
+        """Return the same device without the fence."""
         if self._fence is None:
             return self
         shell = copy.copy(self)
@@ -118,7 +118,7 @@ class Shell:
         return shell
 
     def features(self, deadline: Deadline) -> frozenset[str]:
-        """What the device offers, asked once."""
+        """Return the device's features; asked once."""
         if self._features is None:
             check_serial(self.serial)
             answer = self.client.query(f"host-serial:{self.serial}:features", deadline)
@@ -128,10 +128,10 @@ class Shell:
     def run(self, *commands: Sequence[str], deadline: Deadline, limit: int = MAX_TEXT) -> Completed:
         """Run commands one after the other, up to the first that fails.
 
-        Raises AnswerTooLarge as soon as more than `limit` bytes of output have come,
-        DeviceDisconnected when the answer ends before the exit code, DeviceTimeout,
-        DeviceNotFound, DeviceOffline, DeviceUnauthorized, AdbServerUnreachable and InputError.
-        The fence is asked before each call and raises when the right to this device has ended.
+        Raises AnswerTooLarge as soon as the output exceeds `limit` bytes, DeviceDisconnected if it
+        ends before the exit code, DeviceTimeout, DeviceNotFound, DeviceOffline, DeviceUnauthorized,
+        AdbServerUnreachable and InputError. The fence is called before each run and raises once the
+        right to this device has ended.
         """
         line = command_line(*commands)
         if self._fence is not None:
@@ -142,9 +142,9 @@ class Shell:
 
     @contextlib.contextmanager
     def open(self, service: str, deadline: Deadline) -> Iterator[ExactConnection]:
-        """A stream to a service of the device, for what is sent behind a command.
+        """Open a stream to a service of the device, for data sent after a command.
 
-        Raises as `run` does; the fence is asked before it is opened.
+        Raises like `run`; the fence is called first.
         """
         if self._fence is not None:
             self._fence()
@@ -167,7 +167,7 @@ class Shell:
                     streams[kind].append(data)
 
     def _run_marked(self, line: str, deadline: Deadline, limit: int) -> Completed:
-        """For devices before Android 7: the exit code comes after a mark at the end of stdout."""
+        """Run on devices before Android 7: the exit code follows a mark at the end of stdout."""
         mark = secrets.token_hex(8)
         with self.client.open(self.serial, f"exec:{line}; echo {mark}$?", deadline) as connection:
             said = connection.read_all(limit)

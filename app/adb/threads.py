@@ -1,7 +1,7 @@
-"""Threads for what blocks while a phone or the adb server answers.
+"""Threads for calls that block until a phone or the adb server answers.
 
-They are ours alone, and many: in the few that asyncio shares out by the number of processors, some
-silent phones would keep all the others waiting.
+They are a pool of their own, and many: asyncio's default pool is sized by the number of processors,
+and a few unresponsive phones would block all others.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 MOST = 256
 _POOL = ThreadPoolExecutor(MOST, thread_name_prefix="adb")
-"""A thread is started only when none is idle."""
+"""A thread is started only if none is idle."""
 
 
 def run_in_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Begin `work` in a thread; the future has its result or what it raised.
+    """Start `work` in a thread; the future gets its result or exception.
 
-    Cancelling the future does not end the work.
+    Cancelling the future does not stop the work.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

@@ -1,9 +1,9 @@
-"""The adb server's list of devices, as it sends it at each change.
+"""Follows the adb server's list of devices.
 
-`host:track-devices-l` answers OKAY and then the whole list, at once and again at every change: each
-time the text of `host:devices-l` behind its length in four hexadecimal digits (AOSP
-packages/modules/adb, docs/dev/services.md, and `device_tracker` in transport.cpp). An older server
-knows `host:track-devices` alone, whose rows lack the model.
+The server responds to `host:track-devices-l` with OKAY and then the whole list, at once and again
+at every change: each time the text of `host:devices-l`, preceded by its length in four hexadecimal
+digits (AOSP packages/modules/adb, docs/dev/services.md, and `device_tracker` in transport.cpp). An
+older server has only `host:track-devices`, whose rows lack the model.
 """
 
 from __future__ import annotations
@@ -21,18 +21,17 @@ from app.errors import AdbServerUnreachable, DeviceError
 log = logging.getLogger(__name__)
 
 _ANSWER_S = 5.0
-"""For the connection, and then for the first list, which comes at once."""
+"""Timeout in seconds for the connection, and then for the first list, which is sent at once."""
 _SILENT_S = 30.0
-"""Without news for so long the stream is opened again: a server that hangs, or a host that was
-switched off, looks like one that has nothing to tell."""
+"""Seconds without news after which the stream is reopened: a server that hangs, or a host that was
+switched off, looks like one without changes."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
 async def read_frame(reader: asyncio.StreamReader) -> str:
-    """One text behind its length.
+    """Read one text, preceded by its length.
 
-    Raises AdbServerUnreachable when the stream ends before the end of the text, and for a length
-    that is none.
+    Raises AdbServerUnreachable if the stream ends before the text does, and for an invalid length.
     """
     try:
         digits = await reader.readexactly(4)
@@ -44,11 +43,11 @@ async def read_frame(reader: asyncio.StreamReader) -> str:
 
 
 class Tracker:
-    """Follows one adb server from `start` to `close`, and finds it again when it was lost.
+    """Follows one adb server from `start` to `close`, and reconnects when it is lost.
 
-    `rows` is the newest list, or None while there is none to rely on: before the first one, while
-    the server is away, after `renew`, and always with a server that does not tell models. `news` is
-    set at the next change; whoever waits takes it before looking, so that no change is missed.
+    `rows` is the newest list, or None while there is no reliable one: before the first list, while
+    the server is away, after `renew`, and always with a server that does not report models. `news`
+    is set at the next change; a waiter gets it before looking, so that it misses no change.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -69,15 +68,15 @@ class Tracker:
         self._following.start()
 
     async def close(self) -> None:
-        """Stop following; whoever waits for news is woken."""
+        """Stop following; waiters for news are woken."""
         await self._following.close()
         self.rows = None
         self._announce()
 
     def renew(self) -> None:
-        """Drop the list and have it sent anew, at once also where the server was away.
+        """Drop the list and have it sent again, at once even if the server was away.
 
-        Afterwards no list is believed that was sent before this call.
+        Afterwards no list that was sent before this call is used.
         """
         self.rows = None
         self._again.set()
@@ -86,13 +85,13 @@ class Tracker:
             self._writer.transport.abort()
 
     async def _round(self) -> float:
-        """Follow until the stream ends; how long to wait before it is opened again."""
+        """Follow until the stream ends; return the seconds until it is reopened."""
         self._again.clear()
         try:
             await self._follow()
         except DeviceError as exc:
             if self._again.is_set():
-                return 0.0  # renew() has cut the stream
+                return 0.0  # renew() has closed the stream
             if self.rows is not None:
                 self._pause = _FIRST_PAUSE_S
                 log.info("the adb server was lost: %s", exc.message)
@@ -104,12 +103,12 @@ class Tracker:
         return 0.0
 
     async def _follow(self) -> None:
-        """Take lists until the stream is to be opened again; raises DeviceError when it breaks."""
+        """Receive lists until the stream has to be reopened; raises DeviceError if it breaks."""
         address = f"{self._host}:{self._port}"
         try:
             async with asyncio.timeout(_ANSWER_S):
                 reader, writer = await asyncio.open_connection(self._host, self._port)
-        except OSError as exc:  # TimeoutError among them
+        except OSError as exc:  # includes TimeoutError
             raise AdbServerUnreachable(f"no adb server answers at {address} ({exc})") from exc
         self._writer, heard = writer, False
         try:
@@ -133,7 +132,7 @@ class Tracker:
                 await writer.wait_closed()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Ask for the lists; False when they must be asked for in the older way."""
+        """Request the lists; return False if the older request must be used."""
         request = b"host:track-devices-l" if self._with_models else b"host:track-devices"
         writer.write(b"%04x" % len(request) + request)
         try:

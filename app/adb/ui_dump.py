@@ -1,6 +1,6 @@
-"""Which texts stand on the screen, and where: `uiautomator dump`, read.
+"""Parses `uiautomator dump`: the texts on the screen and their places.
 
-The phone needs a second for it, so it is asked only where a picture is not enough.
+The phone takes a second for it, so it is used only where a picture is not enough.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from app.adb.shell import Shell
 from app.errors import AnswerTooLarge, ScreenshotUnavailable
 
 PATH = "/data/local/tmp/phonepilot-ui.xml"
-"""Where no app can read it."""
+"""A place that no app can read."""
 MAX_DUMP = 2**22
-"""Bytes of a list; that of a crowded page has some hundred thousand."""
+"""Most bytes of a dump; that of a crowded page has some hundred thousand."""
 _BOUNDS = re.compile(r"\[(-?\d{1,5}),(-?\d{1,5})\]\[(-?\d{1,5}),(-?\d{1,5})\]")
 
 
 @dataclass(frozen=True, slots=True)
 class ShownText:
-    """A text on the screen, or something without text that takes touches; `box` is left, top,
+    """A text on the screen, or a control without text that can be touched; `box` is left, top,
     right and bottom in pixels of a screenshot."""
 
     text: str
@@ -33,9 +33,9 @@ class ShownText:
 
 
 def shown_texts(shell: Shell, deadline: Deadline) -> list[ShownText]:
-    """Every text, password field and clickable place on the screen.
+    """Return every text, password field and clickable place on the screen.
 
-    Raises ScreenshotUnavailable when the phone does not tell, as while an animation runs.
+    Raises ScreenshotUnavailable if the phone does not report them, for example during an animation.
     """
     commands = (["uiautomator", "dump", PATH], ["cat", PATH], ["rm", "-f", PATH])
     try:
@@ -49,9 +49,9 @@ def shown_texts(shell: Shell, deadline: Deadline) -> list[ShownText]:
 
 
 def parse(document: str) -> list[ShownText]:
-    """Raises ScreenshotUnavailable for what is no dump."""
+    """Parse a dump. Raises ScreenshotUnavailable if it is not one."""
     end = document.rfind("</hierarchy>")
-    if end < 0 or "<!DOCTYPE" in document:  # a dump declares nothing, so no entity can grow
+    if end < 0 or "<!DOCTYPE" in document:  # a dump has no DTD, so no entity can expand
         raise ScreenshotUnavailable("the phone's list of texts is incomplete")
     try:
         root = ElementTree.fromstring(document[: end + len("</hierarchy>")].encode())

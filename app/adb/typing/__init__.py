@@ -1,1 +1,1 @@
-"""What types text on a phone, and makes sure that it has arrived."""
+"""Types text on a phone, and checks that it has arrived."""

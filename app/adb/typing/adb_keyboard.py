@@ -1,4 +1,4 @@
-"""ADBKeyboard's broadcasts, and whether they were heard: it answers the same in every case.
+"""ADBKeyboard's broadcasts, and whether they had an effect: it always reports the same result.
 
 Source of the intents: senzhk/ADBKeyBoard, `AdbIME.java`.
 """
@@ -22,7 +22,7 @@ _CLEAR = ["am", "broadcast", "-a", "ADB_CLEAR_TEXT", "-p", _PACKAGE]
 
 
 class Swallowed(Exception):
-    """ADBKeyboard did not type: `sent` when it was asked to, `certain` beyond doubt."""
+    """ADBKeyboard did not type: `sent` if it was asked to, `certain` if there is no doubt."""
 
     hint = "Tap the text field again, or set ADBKeyboard up anew: `phonepilot devices setup`."
 
@@ -34,9 +34,9 @@ class Swallowed(Exception):
 
 
 def send_by_cursor(shell: Shell, text: str, expected: Expected, deadline: Deadline) -> None:
-    """Send the text and see the cursor go where it must; raises Swallowed, TextRefused."""
+    """Send the text and watch the cursor reach its place; raises Swallowed, TextRefused."""
     if expected.clear and text and not expected.visible:
-        # The field may hold this very text. Emptying it shows whether anybody hears.
+        # The field may contain this very text. Emptying it shows whether the keyboard listens.
         send_by_cursor(shell, "", Expected.of("", True, expected.before), deadline)
         expected = Expected.of(text, False, (0, 0))
     state = _send(shell, text, expected.clear, deadline)
@@ -53,14 +53,15 @@ def send_by_cursor(shell: Shell, text: str, expected: Expected, deadline: Deadli
 def send_by_pictures(
     shell: Shell, text: str, clear: bool, look: Looking, deadline: Deadline
 ) -> None:
-    """Send the text and see the screen change; raises Swallowed."""
+    """Send the text and watch the screen change; raises Swallowed."""
     pictures = Pictures(text, look, deadline)
     _send(shell, text, clear, deadline)
     if pictures.changed(REPLACE_S if clear else ARRIVE_S):
         return
     if not clear or not text:
         raise Swallowed("ADBKeyboard swallowed the text")
-    # The field may have held this very text before. Emptying it shows whether anybody hears.
+    # The field may have contained this very text before. Emptying it shows whether the keyboard
+    # listens.
     _send(shell, "", True, deadline)
     if not pictures.changed(REPLACE_S):
         raise Swallowed("ADBKeyboard swallowed the text")
@@ -68,7 +69,7 @@ def send_by_pictures(
 
 
 def _send(shell: Shell, text: str, clear: bool, deadline: Deadline) -> parse.Keyboard:
-    """Broadcast in as few round trips as the length of a line allows; the state after it all."""
+    """Broadcast in as few round trips as the line length allows; return the state afterwards."""
     commands = [_CLEAR] if clear else []
     for start in range(0, len(text), _CHUNK_CHARACTERS):
         piece = base64.b64encode(text[start : start + _CHUNK_CHARACTERS].encode()).decode()

@@ -1,7 +1,7 @@
-"""What shows that a text arrived: the cursor where the phone tells it, else pictures.
+"""Detects whether a text arrived: by the cursor if the phone reports it, else by pictures.
 
-The cursor of the focused field is counted in UTF-16 code units, as Android does. It says how much
-arrived; pictures say only that something did.
+The cursor of the focused field is counted in UTF-16 code units, like in Android. It shows how much
+arrived; pictures only show that something did.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from app.errors import TextRefused
 
 ARRIVE_S = 1.0
 REPLACE_S = 0.3
-"""How long a typed text may take to show; shorter where a second try can double nothing."""
+"""Seconds that a typed text may take to appear; shorter where a retry cannot double anything."""
 POLL_S = 0.03
 _STILL_S = 1.0
-"""How long the old keyboard may take to slide away, in seconds."""
+"""Seconds that the old keyboard may take to slide away."""
 _SEEN_CHARACTERS = 4
-"""A text of so many characters is wider than a blinking cursor in a fingerprint."""
+"""A text of this many characters is wider than a blinking cursor in a fingerprint."""
 CURSOR_CELLS = 2
 
 Selection = tuple[int, int]
-"""Where the selection of a field begins and ends; a cursor is an empty one."""
+"""Start and end of a field's selection; a cursor is an empty selection."""
 
 ASK = ["dumpsys", "input_method"]
 
 
 def ask(shell: Shell, deadline: Deadline) -> parse.Keyboard:
-    """What the phone says of its keyboard and of the field that has it."""
+    """Return what the phone reports about its keyboard and the field that uses it."""
     return parse.keyboard(shell.run(ASK, deadline=deadline).text)
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Where the cursor was before a text is typed, and where it must be after.
+    """The cursor's position before a text is typed, and where it must be afterwards.
 
-    With `clear` the text replaces the whole field, else only what is selected. `least` is the
-    length of the text without newlines, which fields of one line leave out.
+    With `clear` the text replaces the whole field, otherwise only the selection. `least` is the
+    length of the text without newlines, which single-line fields drop.
     """
 
     before: Selection
@@ -59,17 +59,17 @@ class Expected:
 
     @property
     def place(self) -> int:
-        """Where the cursor stands once all has arrived."""
+        """The cursor's position once everything has arrived."""
         return self.start + self.length
 
     @property
     def visible(self) -> bool:
-        """Whether the cursor then stands elsewhere than before."""
+        """Whether that position differs from the one before."""
         return self.before[0] != self.place
 
     def await_cursor(self, shell: Shell, seen: parse.Keyboard, deadline: Deadline) -> Selection:
-        """The cursor once it is in its place, or where it has come to rest; `seen` is the first
-        look. One that is no longer told counts as arrived."""
+        """Return the cursor once it is in its place, or where it has come to rest; `seen` is the
+        first look. If the cursor is no longer reported, the text counts as arrived."""
         still = self.before
         end = deadline.now() + (REPLACE_S if self.clear else ARRIVE_S)
         while True:
@@ -87,9 +87,9 @@ class Expected:
             seen = ask(shell, deadline)
 
     def check_length(self, cursor: Selection) -> None:
-        """Raises TextRefused when the field took only a part of the text.
+        """Raise TextRefused if the field accepted only a part of the text.
 
-        More than was typed is fine: some fields write spaces into numbers.
+        More than was typed is fine: some fields insert spaces into numbers.
         """
         arrived = cursor[0] - self.start
         if 0 <= arrived < self.least:
@@ -100,7 +100,7 @@ class Expected:
 
 
 class Pictures:
-    """What the screen showed before a text was sent, to compare with what it shows after."""
+    """The screen before a text was sent, to compare with the screen afterwards."""
 
     def __init__(self, text: str, look: Looking, deadline: Deadline) -> None:
         self._look, self._deadline = look, deadline
@@ -109,7 +109,7 @@ class Pictures:
         self._before = self._still()
 
     def changed(self, seconds: float) -> bool:
-        """Whether something was typed within `seconds`; True also when nothing could tell."""
+        """Whether something was typed within `seconds`; True also if it cannot be determined."""
         if self._before is None or not self._visible:
             return True
         end = self._deadline.now() + seconds
@@ -122,7 +122,7 @@ class Pictures:
             self._deadline.pause(POLL_S)
 
     def _still(self) -> Look | None:
-        """A look at a screen that no longer moves: the old keyboard may be sliding away."""
+        """Look until the screen no longer moves: the old keyboard may be sliding away."""
         end = self._deadline.now() + _STILL_S
         seen = self._look()
         while seen is not None and self._deadline.now() < end:

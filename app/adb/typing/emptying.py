@@ -1,7 +1,7 @@
-"""Emptying a text field with keys alone, and seeing that it is empty.
+"""Empties a text field using only keys, and checks that it is empty.
 
-Nobody tells how long a field is. Where the phone tells the cursor, it must come to stand at 0;
-where it does not, pictures show whether more keys delete more.
+The length of a field is unknown. If the phone reports the cursor, it must reach 0; otherwise,
+pictures show whether more keys delete more.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from app.adb.typing.look import Looking
 from app.errors import CommandFailed, TextRefused
 
 _MOST = 5000
-"""Characters; each is a key, and a phone takes some 5 ms for one."""
+"""Most characters to delete; each is a key, and a phone takes about 5 ms per key."""
 _PROBE = 8
-"""So many characters are wider than a cursor in a fingerprint."""
+"""This many characters are wider than a cursor in a fingerprint."""
 _HINT = "Empty it by other means, or install ADBKeyboard: `phonepilot devices setup`."
 
 
 def empty_field(
     shell: Shell, state: parse.Keyboard, look: Looking, deadline: Deadline
 ) -> parse.Keyboard:
-    """Delete all that stands in the field; what the phone says of the field then.
+    """Delete everything in the field; return what the phone reports about it afterwards.
 
-    `state` is what it says before. Raises TextRefused when something is left, or too much there.
-    On Android 12 and older of the lines below the cursor's at most CLEAR_KEYS characters go.
+    `state` is what it reported before. Raises TextRefused if something is left, or if there is too
+    much. On Android 12 and older, at most CLEAR_KEYS characters are deleted from the lines below
+    the cursor's line.
     """
     at_end = _go_to_end(shell, deadline)
     if state.cursor is None:
@@ -43,7 +44,7 @@ def empty_field(
 
 
 def _go_to_end(shell: Shell, deadline: Deadline) -> bool:
-    """Take the cursor to the end of the text; False where the phone has no command for it."""
+    """Move the cursor to the end of the text; return False if the phone has no command for it."""
     try:
         shell.run(keys.TO_END_OF_TEXT, deadline=deadline).check("moving the cursor")
     except CommandFailed:
@@ -53,7 +54,7 @@ def _go_to_end(shell: Shell, deadline: Deadline) -> bool:
 
 def _empty_by_cursor(shell: Shell, state: parse.Keyboard, deadline: Deadline) -> parse.Keyboard:
     left = state.cursor or (0, 0)
-    before = math.inf  # the cursor may not have been at the end of its line, where deleting begins
+    before = math.inf  # the cursor may not have been at its line's end, where deleting begins
     while True:
         if max(left) > _MOST:
             raise TextRefused(f"{max(left)} characters are too many to delete as keys", _HINT)
@@ -67,7 +68,7 @@ def _empty_by_cursor(shell: Shell, state: parse.Keyboard, deadline: Deadline) ->
 
 
 def _empty_by_pictures(shell: Shell, look: Looking, deadline: Deadline) -> None:
-    """Delete until some more keys change nothing, or nothing can be told by pictures."""
+    """Delete until more keys change nothing, or until pictures cannot show it."""
     for _ in range(_MOST // keys.CLEAR_KEYS):
         keys.press(shell, keys.clear_commands(0), deadline)
         seen = look()
@@ -77,5 +78,5 @@ def _empty_by_pictures(shell: Shell, look: Looking, deadline: Deadline) -> None:
             return
         later = look()
         if later is None or later.differs(now, wider_than=CURSOR_CELLS):
-            return  # what is shown moves by itself
+            return  # the screen moves by itself
     raise TextRefused("the field could not be emptied", _HINT)

@@ -1,10 +1,10 @@
-"""Typing text: through ADBKeyboard where it works, else plain ASCII through `input text`.
+"""Types text: with ADBKeyboard where it works, otherwise plain ASCII with `input text`.
 
-ADBKeyboard answers `result=0` whether or not anything was typed. So what can be known is checked
-before: an on-screen keyboard is up, and ADBKeyboard is the one. What it did is looked for after:
-the cursor went where the text ends, or the screen changed. A text that was swallowed is typed by
-the other route where that cannot double it. The person's own keyboard is put back in every case,
-even when the request is abandoned midway, and after a crash at the next start.
+ADBKeyboard reports `result=0` whether or not anything was typed. So preconditions are checked
+first: an on-screen keyboard is up, and it is ADBKeyboard. The effect is checked afterwards: the
+cursor moved to the end of the text, or the screen changed. A swallowed text is typed the other way
+if that cannot double it. The person's own keyboard is always restored, even if the request is
+abandoned midway, and after a crash at the next start.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LOOK_FIRST = "Look at the field before typing again."
 
 @dataclass(frozen=True, slots=True)
 class _Phone:
-    """What a phone says before anything is typed."""
+    """What a phone reports before anything is typed."""
 
     keyboard: parse.Keyboard
     has_adb_keyboard: bool
@@ -50,16 +50,17 @@ class Keyboard:
 
     @property
     def pending(self) -> bool:
-        """Whether the person's keyboard has yet to be put back."""
+        """Whether the person's keyboard still has to be restored."""
         return self._saved.value is not None
 
     def type_text(
         self, shell: Shell, text: str, *, clear: bool, deadline: Deadline, look: Looking
     ) -> None:
-        """Type into the focused field, emptying it first with `clear`; a line may end in any way.
+        """Type into the focused field, emptying it first with `clear`; any kind of line end is
+        accepted.
 
-        Raises TextRefused when no field has the keyboard, when the phone has no way to type this,
-        when the field cut the text, or when it was swallowed and a second try could double it.
+        Raises TextRefused if no field has the keyboard, if the phone cannot type this text, if the
+        field cut the text, or if it was swallowed and a retry could double it.
         """
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         _check_text(text)
@@ -100,7 +101,7 @@ class Keyboard:
     def _switched(
         self, shell: Shell, phone: _Phone, deadline: Deadline
     ) -> Iterator[parse.Keyboard]:
-        """ADBKeyboard as the current keyboard while the block runs."""
+        """Make ADBKeyboard the current keyboard while the block runs."""
         if phone.current == ADB_KEYBOARD and self._saved.value is None:
             yield phone.keyboard  # the person's own choice
             return
@@ -117,19 +118,19 @@ class Keyboard:
                     raise Swallowed(exc.message, sent=False) from exc
             yield _await_keyboard(shell, state, deadline)
         finally:
-            # Under a deadline of its own: the request's may be over, and the person needs their
-            # keys. What fails here is tried again at the next start.
+            # With a deadline of its own: the request's may be over, and the person needs their
+            # keyboard. If this fails, it is retried at the next start.
             try:
                 self.restore(shell, Deadline(_RESTORE_S))
             except DeviceError as exc:
                 log.warning("keyboard of %s not restored: %s", shell.serial, exc.message)
 
     def restore(self, shell: Shell, deadline: Deadline) -> None:
-        """Make the person's keyboard the current one again, if ours took its place."""
+        """Make the person's keyboard the current one again, if ADBKeyboard replaced it."""
         saved = self._saved.value
         if saved is None:
             return
-        # Also when a lease has ended meanwhile: the next one begins only after this.
+        # Also if a lease has ended meanwhile: the next one begins only after this.
         shell = shell.unfenced()
         back = ["ime", "set", saved] if saved else ["ime", "reset"]
         shell.run(back, deadline=deadline).check("restoring the keyboard")
@@ -146,13 +147,13 @@ def _check_text(text: str) -> None:
 
 
 def _survey(shell: Shell, deadline: Deadline) -> _Phone:
-    """Three questions in one round trip; one by one on a phone where an early one fails."""
+    """Ask three questions in one round trip; one by one on a phone where an early one fails."""
     questions = (
         ASK,
         ["ime", "list", "-a", "-s"],
         ["settings", "get", "secure", "default_input_method"],
     )
-    mark = secrets.token_hex(8)  # an app may write what it likes into what dumpsys prints
+    mark = secrets.token_hex(8)  # an app controls parts of what dumpsys prints
     commands: list[Sequence[str]] = []
     for question in questions:
         commands += [question, ["echo", mark]]
@@ -165,7 +166,7 @@ def _survey(shell: Shell, deadline: Deadline) -> _Phone:
 
 
 def _await_keyboard(shell: Shell, state: parse.Keyboard, deadline: Deadline) -> parse.Keyboard:
-    """Wait until ADBKeyboard serves the focused field; before that its broadcasts are lost."""
+    """Wait until ADBKeyboard serves the focused field; until then its broadcasts are lost."""
     end = deadline.now() + _SWITCH_S
     while True:
         serving = state.current in (ADB_KEYBOARD, None) and state.bound is not False
@@ -178,9 +179,9 @@ def _await_keyboard(shell: Shell, state: parse.Keyboard, deadline: Deadline) -> 
 
 
 def _expected(text: str, clear: bool, state: parse.Keyboard) -> Expected | None:
-    """What the cursor will tell of a text typed as keys.
+    """Return what the cursor will show for a text typed as keys.
 
-    Nothing where it is not told, nor where the Enter key may leave the field.
+    None if the cursor is not reported, or if the Enter key may leave the field.
     """
     if state.cursor is None or "\n" in text:
         return None
@@ -195,10 +196,10 @@ def _press(
     *,
     told: bool,
 ) -> None:
-    """Type as keys; raises TextRefused when the text did not arrive.
+    """Type as keys; raises TextRefused if the text did not arrive.
 
-    A cursor that never leaves 0 may be one that the app does not tell: it counts only when it is
-    known to be `told`.
+    A cursor that stays at 0 may be one that the app does not report: it counts only if `told` says
+    that the app reports it.
     """
     keys.press(shell, commands, deadline)
     if expected is None or not expected.visible:

@@ -1,4 +1,4 @@
-"""Typing as keys, through Android's `input`: printable ASCII and newlines only."""
+"""Types as keys, using Android's `input`: printable ASCII and newlines only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.errors import TextRefused
 
 _ASCII_PIECE = 500
 CLEAR_KEYS = 250
-"""How many characters are deleted at least: without an IME nobody tells the length of a field."""
+"""Least number of characters to delete: without an IME the length of a field is unknown."""
 _KEY_ENTER, _KEY_DELETE, _KEY_FORWARD_DELETE, _KEY_MOVE_END = "66", "67", "112", "123"
 TO_END_OF_TEXT = ["input", "keycombination", "CTRL_LEFT", "MOVE_END"]
 """Android 13 and later; End alone goes to the end of a line."""
@@ -18,11 +18,12 @@ _PIECES = re.compile(r"\n|[ -~]+")
 
 
 def ascii_commands(text: str) -> list[list[str]]:
-    """The `input` commands that type printable ASCII and newlines; TextRefused for the rest.
+    """Return the `input` commands that type printable ASCII and newlines; raises TextRefused for
+    the rest.
 
-    A tab is among the rest: its key goes to the next field, and what follows would be typed there.
-    `input text` reads `%s` as a space and has no way to say the two characters `%s`, so these are
-    typed in two calls.
+    This includes tabs: the tab key moves to the next field, and the rest would be typed there.
+    `input text` reads `%s` as a space and cannot type the two characters `%s`, so they are typed in
+    two calls.
     """
     commands: list[list[str]] = []
     position = 0
@@ -43,18 +44,18 @@ def ascii_commands(text: str) -> list[list[str]]:
 
 
 def clear_commands(length: int) -> list[list[str]]:
-    """The `input` commands that empty a field of `length` characters or fewer."""
+    """Return the `input` commands that empty a field of at most `length` characters."""
     end = ["input", "keyevent", _KEY_MOVE_END]
     return [end, *delete_commands(max(length, CLEAR_KEYS))]
 
 
 def delete_commands(count: int) -> list[list[str]]:
-    """The `input` commands that delete so many characters before the cursor."""
+    """Return the `input` commands that delete this many characters before the cursor."""
     return _repeated(_KEY_DELETE, count)
 
 
 def delete_behind_commands(count: int) -> list[list[str]]:
-    """The `input` commands that delete so many characters behind the cursor."""
+    """Return the `input` commands that delete this many characters after the cursor."""
     return _repeated(_KEY_FORWARD_DELETE, count)
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A small grey picture of the screen, row by row; `columns` to a row."""
+    """A small grey picture of the screen, row by row; `columns` per row."""
 
     cells: bytes
     columns: int
 
     def differs(self, other: Look, *, wider_than: int = 0) -> bool:
-        """Whether more than `wider_than` columns in a row show something else."""
+        """Whether the differing columns span more than `wider_than` columns."""
         if self.columns != other.columns or len(self.cells) != len(other.cells):
             return True
         pairs = enumerate(zip(self.cells, other.cells, strict=True))
@@ -23,4 +23,4 @@ class Look:
 
 
 Looking = Callable[[], Look | None]
-"""Takes a look at the screen; None when it shows nothing: a secure one, a display that is off."""
+"""Looks at the screen; returns None if it shows nothing: a secure window, a display that is off."""

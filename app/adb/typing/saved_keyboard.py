@@ -1,7 +1,7 @@
-"""Which keyboard a person had before ours was switched on, kept on disk until theirs is back.
+"""Stores which keyboard a person had before ADBKeyboard was switched on, until it is restored.
 
-A process that dies while it types leaves ADBKeyboard behind, under which a person cannot write. The
-file outlives it, and the next start puts the keyboard back.
+A process that dies while typing leaves ADBKeyboard behind, with which a person cannot write. The
+file survives, and the next start restores the keyboard.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.private import private_folder, touch_private
 
 
 class SavedKeyboard:
-    """The id of one phone's keyboard in a file; without a folder it is kept in memory only."""
+    """The id of one phone's keyboard in a file; without a folder, in memory only."""
 
     def __init__(self, folder: Path | None, serial: str) -> None:
         self._path = folder / f"keyboard-{quote(serial, safe='')}.txt" if folder else None
@@ -24,11 +24,11 @@ class SavedKeyboard:
 
     @property
     def value(self) -> str | None:
-        """The id, `""` for a phone that had none, None when nothing has to be put back."""
+        """The id, `""` for a phone that had none, None if nothing has to be restored."""
         return self._value
 
     def keep(self, keyboard: str) -> None:
-        """Write the id down; it is on disk when this returns. Raises OSError."""
+        """Store the id; it is on disk when this returns. Raises OSError."""
         if self._path is not None:
             private_folder(self._path.parent)
             new = self._path.with_suffix(".new")
@@ -41,7 +41,7 @@ class SavedKeyboard:
         self._value = keyboard
 
     def forget(self) -> None:
-        """The keyboard is back."""
+        """Delete the id: the keyboard is restored."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
         self._value = None
