@@ -1,7 +1,8 @@
-"""Which right each route needs, and who has it: bearer tokens for programs, a cookie for a browser.
+"""Access rights: which right each route needs, and who has it (bearer tokens, or a browser cookie).
 
-A cookie stands for a session that a token has opened, and ends with it. It is never sent along from
-another site (SameSite=Strict), and pages of other sites are refused by Origin before that.
+A cookie identifies a session that was opened with a token, and ends with the token. It is never
+sent from another site (SameSite=Strict); besides, requests from pages of other sites are rejected
+earlier, by Origin.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("GET HEAD", r"/metrics", "read"),
         ("GET HEAD POST", r"/login", OPEN),
         ("POST", r"/logout", OPEN),
-        ("GET HEAD", r"/dashboard/.*", OPEN),  # the page's code; what it shows needs a right
+        ("GET HEAD", r"/dashboard/.*", OPEN),  # the page's code; its data needs a right
         ("GET HEAD", r"/", "read"),
         ("GET HEAD", r"/(docs|openapi\.json)", "read"),
         ("GET HEAD", r"/tasks(/.*)?", "read"),
@@ -54,37 +55,38 @@ RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("POST", r"/engine/.*", "control"),
         ("GET HEAD", r"/schedules(/.*)?", "read"),
         ("POST PATCH DELETE", r"/schedules(/.*)?", "run"),
-        ("GET POST DELETE", r"/mcp", "read"),  # each tool asks for its own right
+        ("GET POST DELETE", r"/mcp", "read"),  # each tool requires its own right
     )
 )
-"""The first rule that fits counts; what none fits needs "admin"."""
+"""The first matching rule counts; a route without a rule needs "admin"."""
 
 
 CALLER = "phonepilot.caller"
 _RIGHTS = "phonepilot.rights"
-"""Keys in the scope of a request that came with a token: its name, and its rights."""
+"""Keys in the scope of a request with a token: the token's name, and its rights."""
 
 
 def require(scope: Scope, right: str) -> None:
-    """Raises RightMissing when the request's token lacks a right; without tokens all may all."""
+    """Raise RightMissing if the request's token lacks a right; without tokens everything is
+    allowed."""
     rights = scope.get(_RIGHTS)
     if rights is not None and right not in rights and "admin" not in rights:
         raise RightMissing(f"the token {scope[CALLER]!r} lacks the right {right!r}")
 
 
 def caller_of(scope: Scope) -> str:
-    """The name of the request's token; "" where none was asked for."""
+    """Return the name of the request's token; "" if none was required."""
     return str(scope.get(CALLER, ""))
 
 
 def may_know(scope: Scope, owner: str) -> bool:
-    """Whether a request may be told what only the one who set it and admins may know."""
+    """Whether a request may see what is reserved for the owner and admins."""
     rights = scope.get(_RIGHTS)
     return rights is None or "admin" in rights or scope[CALLER] == owner
 
 
 def right_for(method: str, path: str) -> str:
-    """The right that a request needs, "open" for none."""
+    """Return the right that a request needs, "open" for none."""
     for methods, pattern, right in RULES:
         if method in methods.split() and pattern.fullmatch(path):
             return right
@@ -98,7 +100,7 @@ class _Session:
 
 
 class Access:
-    """ASGI middleware behind the host check; also answers `/login` and `/logout`."""
+    """ASGI middleware after the host check; also serves `/login` and `/logout`."""
 
     def __init__(
         self, app: ASGIApp, tokens: Tokens, rate: Rate, login_page: Callable[[], Response]
@@ -123,7 +125,7 @@ class Access:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
-        """What to say in place of the service, None when the request may pass."""
+        """Return the response that replaces the service's, None if the request may pass."""
         method, path = str(scope.get("method", "GET")), str(scope["path"])
         if path == "/login":
             request = Request(scope, receive)
@@ -153,7 +155,7 @@ class Access:
         session = self._sessions.get(_cookie(headers))
         if session is None or session.until < time.monotonic():
             return None
-        # The token may have been revoked, or made anew with other rights, since.
+        # The token may have been revoked since, or created again with other rights.
         return session.token if session.token in self._tokens.all() else None
 
     def _still_good(self, scope: Scope) -> bool:

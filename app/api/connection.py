@@ -1,4 +1,4 @@
-"""HTTP connections that do not wait for ever for the head of a request."""
+"""HTTP connections with a timeout for the head of a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ HEAD_S = 15.0
 
 
 class TimedConnection(H11Protocol):
-    """uvicorn's own counts only the time between two requests, not that of an unfinished head."""
+    """Adds a timeout for an unfinished head; uvicorn's own only covers the time between
+    requests."""
 
     _head_timer: asyncio.TimerHandle | None = None
 

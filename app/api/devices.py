@@ -1,4 +1,4 @@
-"""Routes of phones: which there are and when that changes, connecting one, its screen now."""
+"""Routes of phones: the list and its changes, connections, the current screen, manual input."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Address(RequestBody):
 
 
 class RouteView(BaseModel):
-    """One way to a phone, by its serial at the adb server; `stale` when it is left over from
-    before the phone came back by another way."""
+    """One route to a phone, by its serial at the adb server; `stale` if it is left over from before
+    the phone came back by another route."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -38,9 +38,9 @@ class RouteView(BaseModel):
 
 
 class DeviceView(BaseModel):
-    """A phone; `task` is the id of the task that uses it now.
+    """A phone; `task` is the id of the task that is using it.
 
-    `serial` is the route that the task uses, or else the best of `routes`.
+    `serial` is the route that the task uses, otherwise the best of `routes`.
     """
 
     serial: str
@@ -68,7 +68,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
 
     @router.get("")
     async def list_devices() -> dict[str, list[DeviceView]]:
-        """Each phone once, by however many routes it is reached."""
+        """Each phone once, whatever the number of its routes."""
         return {"devices": [view(phone) for phone in await fleet.phones()]}
 
     @router.get(
@@ -77,12 +77,13 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def follow_devices() -> StreamingResponse:
-        """A server-sent event `change` at once, and whenever GET /devices may answer otherwise."""
+        """A server-sent event `change` at once, and whenever the answer to GET /devices may
+        change."""
         return event_stream(_sse(fleet.changes()))
 
     @router.post("/connect")
     async def connect(address: Address) -> dict[str, str]:
-        """Connect to a phone over TCP; answers when it is ready."""
+        """Connect to a phone over TCP; returns when it is ready."""
         device = await fleet.connect(address.address)
         return {"serial": device.serial}
 
@@ -100,7 +101,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         max_side: Annotated[int, Query(ge=64, le=4096)] = 1200,
         png: bool = False,
     ) -> Response:
-        """The screen now: JPEG of at most `max_side` pixels, or `?png=true` for every pixel."""
+        """The current screen: JPEG of at most `max_side` pixels, or `?png=true` for every pixel."""
         frame = await screens.frame(serial)
         body = await (asyncio.to_thread(frame.png) if png else screens.jpeg(frame, max_side))
         headers: dict[str, Any] = {"Cache-Control": "no-store"}
@@ -116,9 +117,9 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         max_side: Annotated[int, Query(ge=64, le=4096)] = 800,
         fps: Annotated[float, Query(ge=0.2, le=MAX_FPS)] = 5,
     ) -> StreamingResponse:
-        """The screen as MJPEG, for an `<img>`: a new picture when it has changed.
+        """The screen as MJPEG, for an `<img>`: a new picture whenever it changes.
 
-        All who watch a phone share its pictures; a task that works with it goes first.
+        All viewers of a phone share its pictures; a task that works with it takes precedence.
         """
         await screens.get(serial)
         return StreamingResponse(
@@ -131,7 +132,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
     async def manual_input(serial: str, wanted: Input) -> None:
         """Tap, swipe, type or press a key by hand; in pixels of the phone's own screen.
 
-        Refused while a task works with the phone, unless it is paused or waits for an answer.
+        Rejected while a task works with the phone, unless it is paused or waits for an answer.
         """
         await hand.do(serial, wanted)
 

@@ -1,7 +1,7 @@
-"""The service's own description, OpenAPI: what FastAPI makes of the routes, made true and complete.
+"""The OpenAPI document: FastAPI's description of the routes, corrected and completed.
 
-FastAPI describes its own kind of validation error, which this service never sends; here every route
-says that it may answer with ours, and shows an example of what it takes and gives.
+FastAPI describes its own validation error, which this service never sends. Here every route
+declares this service's errors instead, with examples of its request and response.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ENGINE_ERROR = {
 
 
 def describe(app: FastAPI) -> None:
-    """Have `/openapi.json` and `/docs` tell the truth."""
+    """Serve the corrected document under `/openapi.json` and `/docs`."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

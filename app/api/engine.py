@@ -20,7 +20,7 @@ def engine_routes(engine: Engine) -> APIRouter:
 
     @router.post("/restart")
     async def restart_engine() -> dict[str, Any]:
-        """Stop and start again; answers when it is ready."""
+        """Stop and start again; returns when it is ready."""
         await engine.restart()
         return asdict(engine.status())
 

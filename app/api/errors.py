@@ -1,4 +1,4 @@
-"""Errors as the API sends them: `{"error": {"code", "message", "hint"}}` with a fitting status."""
+"""Errors as the API sends them: `{"error": {"code", "message", "hint"}}` with the right status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def error_response(error: AppError) -> JSONResponse:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Give every failure of every route the same shape."""
+    """Give the errors of all routes the same form."""
 
     @app.exception_handler(AppError)
     async def on_app_error(_request: Request, error: AppError) -> JSONResponse:

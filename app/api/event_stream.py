@@ -1,7 +1,7 @@
-"""Server-sent events, with a sign of life where nothing happens.
+"""Server-sent events, with keep-alive comments while nothing happens.
 
-Proxies end a connection that is silent, and a client cannot tell a silent service from one that is
-gone; a comment line tells both.
+Proxies close a silent connection, and a client cannot tell a silent service from a dead one; a
+comment line helps with both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def event_stream(pieces: AsyncGenerator[str]) -> StreamingResponse:
-    """The answer that sends these pieces of an event stream as they come."""
+    """Return the response that sends these pieces of an event stream as they arrive."""
     return StreamingResponse(
         with_signs_of_life(pieces), media_type="text/event-stream", headers=_HEADERS
     )
@@ -27,7 +27,7 @@ def event_stream(pieces: AsyncGenerator[str]) -> StreamingResponse:
 async def with_signs_of_life(
     pieces: AsyncGenerator[str], every_s: float = EVERY_S
 ) -> AsyncIterator[str]:
-    """The pieces, and SIGN_OF_LIFE whenever none came for `every_s` seconds."""
+    """Yield the pieces, and SIGN_OF_LIFE after every `every_s` seconds without one."""
     coming: asyncio.Future[str] | None = None
     try:
         while True:

@@ -1,4 +1,4 @@
-"""What each route takes and gives, by example; a test holds them to the description."""
+"""Example requests and responses of the routes; a test checks them against the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Which names the service answers to, and whose pages may talk to it: its own.
+"""Checks the host name of each request, and which web pages may send requests: only this service's.
 
-A page of another site, or of another program on this computer, may not (Origin, and Sec-Fetch-Site
-for what a browser sends without Origin, as the picture of an `<img>`), nor one whose name was bent
-to this computer's address (Host, DNS rebinding). An address in numbers cannot be bent, so it is a
-name of the service wherever others may reach it.
+Pages of other sites, and of other programs on this computer, are rejected by Origin, or by
+Sec-Fetch-Site if the browser sends no Origin, as for the picture of an `<img>`. A name that was
+redirected to this computer's address (DNS rebinding) is rejected by Host. A numeric address cannot
+be redirected, so it is accepted wherever others may reach the service.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.errors import RequestRefused
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PAGES = frozenset({"/", "/docs", "/login"})
-"""Where a link on another page may lead."""
+"""Pages that a link on another site may open."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CSP = (
     "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; "
@@ -31,9 +31,9 @@ class HostGuard:
     """ASGI middleware: checks Host and Origin of every request, adds the security headers."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str] = LOOPBACK) -> None:
-        """`names` are those that the service answers to; more than the loopback ones mean that
-        others reach it, by its addresses too. One with a port, `NAME:PORT`, is where a proxy shows
-        its pages when it does not pass that port on."""
+        """`names` are the accepted host names; any name besides the loopback ones means that others
+        reach the service, also by its addresses. A name with a port, `NAME:PORT`, is where a proxy
+        serves the pages if it does not forward that port."""
         self._app = app
         self._names = names
 
@@ -59,7 +59,7 @@ class HostGuard:
             if message["type"] == "http.response.start":
                 extra = [
                     (b"x-content-type-options", b"nosniff"),
-                    # Under "no-referrer" a browser posts the login form with the origin "null".
+                    # With "no-referrer" a browser posts the login form with the origin "null".
                     (b"referrer-policy", b"same-origin"),
                 ]
                 extra.append((b"content-security-policy", _CSP.encode()))
@@ -70,7 +70,7 @@ class HostGuard:
 
 
 def refusal(host: str, origin: str | None, names: frozenset[str] = LOOPBACK) -> str | None:
-    """Why a request with these headers is refused, or None."""
+    """Return why a request with these headers is rejected, or None."""
     name, port = _place(f"//{host}")
     if not name or not (name in names or (names != LOOPBACK and _is_address(name))):
         return f"the host {host[:100]!r} is not this service"
@@ -79,8 +79,8 @@ def refusal(host: str, origin: str | None, names: frozenset[str] = LOOPBACK) -> 
     page, page_port = _place(origin)
     default = _DEFAULT_PORTS.get(origin.partition(":")[0].casefold())
     page_port = page_port or default
-    # Other programs on a computer have pages too, at ports of their own. A proxy with TLS passes
-    # on a Host without a port.
+    # Other programs on a computer have pages too, on their own ports. A proxy with TLS forwards a
+    # Host without a port.
     same_port = page_port is not None and page_port == (port or default)
     same_name = page == name or (name in LOOPBACK and page in LOOPBACK)
     if page and default and same_name and (same_port or f"{page}:{page_port}" in names):
@@ -89,9 +89,9 @@ def refusal(host: str, origin: str | None, names: frozenset[str] = LOOPBACK) -> 
 
 
 def intrusion(headers: Headers, method: str, path: str) -> str | None:
-    """Why a browser's request for a page of another site is refused, or None.
+    """Return why a browser's request from a page of another site is rejected, or None.
 
-    Programs that are no browsers send no Sec-Fetch-Site. A person may follow a link to a page.
+    Programs other than browsers send no Sec-Fetch-Site. A person may follow a link to a page.
     """
     site = headers.get("sec-fetch-site", "none")
     if site in ("none", "same-origin"):
@@ -111,7 +111,7 @@ def _is_address(name: str) -> bool:
 
 
 def _place(url: str) -> tuple[str, int | None]:
-    """Host name and port, "" for what has none."""
+    """Return host name and port; "" if there is none."""
     try:
         parts = urlsplit(url)
         return parts.hostname or "", parts.port

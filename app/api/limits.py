@@ -1,4 +1,4 @@
-"""How much one request may bring and in what time, and how many a token may make."""
+"""Limits on a request's body size and time, and on the requests per token."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.api.errors import error_response
 from app.errors import AppError, ConfigError, RequestTooLarge, RequestTooSlow, TooManyRequests
 
 MAX_BODY_BYTES = 2**20
-"""A task is some kilobytes. The passthrough takes pictures and has a limit of its own."""
+"""A task has a few kilobytes. The passthrough takes pictures and has its own limit."""
 BODY_S = 30.0
 OWN_LIMIT = "/v1/"
 
 
 class BodyLimit:
-    """ASGI middleware: a body comes whole, in time and in size, before any route sees it."""
+    """ASGI middleware: reads the whole body, within time and size limits, before any route runs."""
 
     def __init__(self, app: ASGIApp, seconds: float = BODY_S) -> None:
         self._app = app
@@ -34,7 +34,7 @@ class BodyLimit:
             body = await self._body(scope, receive)
         except AppError as exc:
             answer = error_response(exc)
-            answer.headers["connection"] = "close"  # what is still to come is not read
+            answer.headers["connection"] = "close"  # the rest is not read
             await answer(scope, receive, send)
             return
         if body is None:
@@ -42,7 +42,7 @@ class BodyLimit:
         await self._app(scope, _replayed(body, receive), send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """None when the client has gone. Raises RequestTooLarge and RequestTooSlow."""
+        """Read the body; None if the client has gone. Raises RequestTooLarge and RequestTooSlow."""
         told = Headers(scope=scope).get("content-length", "0")
         if told.isdecimal() and int(told) > MAX_BODY_BYTES:
             raise RequestTooLarge(f"the body exceeds {MAX_BODY_BYTES} bytes")
@@ -63,7 +63,7 @@ class BodyLimit:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body once, then what comes after it: that the client goes away."""
+    """Replay the body once, then pass on what follows: the client's disconnect."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -73,10 +73,10 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 class Rate:
-    """How often each token may be used, as "600/minute"; "" for any number."""
+    """Limits the requests per token, as in "600/minute"; "" for no limit."""
 
     def __init__(self, limit: str) -> None:
-        """Raises ConfigError for a limit that cannot be read."""
+        """Raises ConfigError for an invalid limit."""
         self._item = _rate(limit) if limit else None
         self._window = MovingWindowRateLimiter(MemoryStorage())
 

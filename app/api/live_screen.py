@@ -1,8 +1,8 @@
-"""A phone's screen for all who watch it: taken once, and encoded once in each size.
+"""A phone's screen for all its viewers: captured once, and encoded once per size.
 
-Watchers of one phone share a loop that takes pictures at the fastest rate that one of them asks
-for, and only while somebody watches. Pictures are encoded in a thread of their own, so that a
-hundred watchers take no more than one processor from the tasks.
+The viewers of a phone share a loop that captures at the highest rate requested by any of them, and
+only while somebody watches. Pictures are encoded in a separate thread, so that a hundred viewers
+take at most one processor from the tasks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 BOUNDARY = "phonepilot-frame"
 MAX_FPS = 10.0
 KEEP_S = 2.0
-"""The same picture is sent again after this time, so that a connection that is gone is noticed."""
+"""Seconds after which an unchanged picture is sent again, to notice a closed connection."""
 SIDES = (
     64,
     96,
@@ -46,14 +46,14 @@ SIDES = (
     3200,
     4096,
 )
-"""The sizes of a stream, in pixels of the longer side: each costs an encoding of every picture."""
+"""The sizes of a stream, in pixels of the longer side: each size costs an encoding per picture."""
 _TRIES = 3
 
 
 @dataclass(eq=False)
 class _Film:
-    """The last picture of one phone. `rates` are what each of its watchers asks for, in pictures a
-    second."""
+    """The last picture of one phone. `rates` are the rates requested by its viewers, in pictures
+    per second."""
 
     frame: Frame | None = None
     number: int = 0
@@ -64,8 +64,8 @@ class _Film:
 
 
 class LiveScreens:
-    """`get` gives the phone of a serial as it may be shown now; raises DeviceError. `phone_of`
-    gives the same for all serials of one phone."""
+    """`get` returns the phone of a serial as it may be shown now; raises DeviceError. `phone_of`
+    returns the same value for all serials of one phone."""
 
     def __init__(
         self,
@@ -82,11 +82,11 @@ class LiveScreens:
         self._closed = False
 
     async def frame(self, serial: str) -> Frame:
-        """The screen now; raises DeviceError."""
+        """Return the current screen; raises DeviceError."""
         return await self._frame(serial, 0)
 
     async def jpeg(self, frame: Frame, max_side: int) -> bytes:
-        """The frame as JPEG of at most `max_side` pixels, encoded once however many ask."""
+        """Encode the frame as JPEG of at most `max_side` pixels, once for all callers."""
         sizes = self._encoded.setdefault(frame, {})
         if max_side not in sizes:
             loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ class LiveScreens:
         return await asyncio.shield(sizes[max_side])
 
     async def watch(self, serial: str, max_side: int, fps: float) -> AsyncIterator[bytes]:
-        """Parts of a multipart/x-mixed-replace body, until the phone is gone.
+        """Yield the parts of a multipart/x-mixed-replace body, until the phone is gone.
 
         The pictures have the next smaller size of SIDES.
         """
@@ -102,7 +102,7 @@ class LiveScreens:
         side = SIDES[max(0, bisect_right(SIDES, max_side) - 1)]
         film = self._films.setdefault(phone, _Film())
         film.rates.append(fps)
-        film.joined.set()  # it may want pictures sooner than all before it
+        film.joined.set()  # it may want pictures sooner than all others
         if film.job is None:
             film.job = asyncio.create_task(self._take(serial, film), name=f"film of {serial}")
         try:
@@ -150,11 +150,11 @@ class LiveScreens:
             frame = await phone.glimpse(max_age_s)
             if await self.get(serial) is phone:
                 return frame
-            # A task with secrets has begun or ended meanwhile: this may be more than may be shown.
+            # A task with secrets has begun or ended meanwhile: this frame may show too much.
         raise DeviceError(f"device {serial} changed hands again and again", "Look again.")
 
     def close(self) -> None:
-        """End every film, which would hold the service up."""
+        """End every stream; an open one would delay the service's shutdown."""
         self._closed = True
         for film in self._films.values():
             _wake(film)

@@ -1,4 +1,4 @@
-"""What a person does on a phone by hand: typed, checked, and refused while a task has the phone."""
+"""Manual input on a phone: typed, validated, and rejected while a task works with the phone."""
 
 from __future__ import annotations
 
@@ -84,10 +84,11 @@ class Hand:
         self._runner = runner
 
     async def do(self, serial: str, wanted: Input) -> None:
-        """Raises DeviceError, DeviceBusy while a task works with the phone, InputError.
+        """Perform one input. Raises DeviceError, InputError, and DeviceBusy while a task works with
+        the phone.
 
-        A task that is paused, or waits for an answer, leaves the phone to the person. It goes on
-        when the hand is off the phone, and looks anew first.
+        A task that is paused or waits for an answer leaves the phone to the person. It resumes
+        after the input, with a fresh look.
         """
         async with self._runner.by_hand(serial):
             await wanted.do(await self._fleet.get(serial))

@@ -1,6 +1,6 @@
-"""`/mcp`: phones and tasks as tools for other agents, by the Model Context Protocol.
+"""`/mcp`: phones and tasks as tools for other agents, using the Model Context Protocol.
 
-Streamable HTTP without sessions. Each tool asks for the right that its route asks for.
+Streamable HTTP without sessions. Each tool requires the right of its route.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ INSTRUCTIONS = (
 
 
 class McpTools:
-    """The tools, and the routes under which they are reached from `start` to its end."""
+    """The tools, and the routes that serve them after `start`."""
 
     def __init__(self, runner: Runner, fleet: Fleet, screens: LiveScreens) -> None:
         self._screens = screens
@@ -55,7 +55,7 @@ class McpTools:
             self.cancel_task,
         ):
             self._server.add_tool(tool)
-        # Host and Origin are checked for every route of the service already.
+        # Host and Origin are already checked for every route of the service.
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         asgi = self._server.streamable_http_app(stateless_http=True, transport_security=unchecked)
         self.routes: Sequence[BaseRoute] = asgi.routes
@@ -64,7 +64,7 @@ class McpTools:
         return self._server.session_manager.run()
 
     async def list_devices(self, context: Context[Any, Any]) -> dict[str, Any]:
-        """The phones that are connected, with their state and the task that uses each now."""
+        """The connected phones, with their state and the task that is using each of them."""
         async with _as_tool(context, "read"):
             phones = [
                 {
@@ -84,7 +84,7 @@ class McpTools:
             str | None, Field(description="Serial; not needed with one phone.")
         ] = None,
     ) -> Image:
-        """What a phone shows now."""
+        """The current screen of a phone."""
         async with _as_tool(context, "read"):
             serial = (await self._fleet.choose(device)).serial
             frame = await self._screens.frame(serial)
@@ -110,8 +110,8 @@ class McpTools:
             Field(description="Sensitive actions are asked about (reply_to_task), or all refused."),
         ] = "ask",
     ) -> dict[str, Any]:
-        """Have a goal reached on a phone. The answer is the task when it has ended, asks something,
-        or the time is up; task_status tells how it goes on."""
+        """Reach a goal on a phone. Returns the task when it has ended, asks something, or the time
+        is up; task_status returns its further progress."""
         async with _as_tool(context, "run"):
             new = NewTask(
                 goal=goal,
@@ -130,7 +130,7 @@ class McpTools:
         task_id: str,
         wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0,
     ) -> dict[str, Any]:
-        """How a task stands, and each of its steps in words."""
+        """The state of a task, and each of its steps in words."""
         async with _as_tool(context, "read"):
             task = await self._followed(await self._runner.find(task_id), wait_s, context)
             steps = await self._runner.reading.steps(task_id)
@@ -145,20 +145,20 @@ class McpTools:
         text: Annotated[str, Field(description="For the model to read.")] = "",
         question: Annotated[int | None, Field(description="Number of the question.")] = None,
     ) -> dict[str, Any]:
-        """Answer what a task asks. Answer for the person only what they have decided."""
+        """Answer a task's question. Answer for the person only what they have decided."""
         async with _as_tool(context, "run"):
             reply = Reply(allow=allow, text=text, question=question)
             return _told(await self._runner.reply(task_id, reply))
 
     async def cancel_task(self, context: Context[Any, Any], task_id: str) -> dict[str, Any]:
-        """Stop a task; when the answer comes, nothing acts on the phone any more."""
+        """Stop a task; returns once nothing acts on the phone any more."""
         async with _as_tool(context, "run"):
             return _told(await self._runner.cancel(task_id))
 
     async def _followed(
         self, task: TaskRecord, wait_s: float, context: Context[Any, Any]
     ) -> TaskRecord:
-        """The task once it has ended or asks; its steps are told meanwhile."""
+        """Wait until the task has ended or asks something, reporting its steps meanwhile."""
         if not wait_s or task.status not in OPEN:
             return task
         try:
@@ -170,7 +170,7 @@ class McpTools:
                     elif event.kind == "task" and event.data["question"] and task.question:
                         break
         except TimeoutError:
-            pass  # the task goes on, and the answer says so
+            pass  # the task continues, and the result says so
         return await self._runner.find(task.id)
 
 
@@ -185,7 +185,7 @@ def _scope(context: Context[Any, Any]) -> MutableMapping[str, Any]:
 
 @asynccontextmanager
 async def _as_tool(context: Context[Any, Any], right: str) -> AsyncIterator[None]:
-    """Our errors as those of a tool, which its caller reads; a missing right first of all."""
+    """Convert errors to tool errors, which the caller reads; check the right first."""
     try:
         require(_scope(context), right)
         yield

@@ -1,12 +1,12 @@
-"""Which addresses a request to the engine points at.
+"""Finds URLs in a request that the engine would fetch.
 
-llama.cpp fetches them itself, from this machine and so from inside its network: an image of a
-client's must be in its request.
+llama.cpp fetches them itself, from this machine and therefore from inside its network: a client's
+image must be in its request.
 
-The body is not made into objects, which would take many times its size, and a picture's text is
-passed over without being looked at. It is read token by token, with no value left out: of a key
-that is given twice every value counts, whichever the engine takes. What is not made of JSON's own
-characters goes no further; whether the rest is valid JSON is the engine's to say.
+The body is not parsed into objects, which would take many times its size, and the text of a picture
+is skipped. It is read token by token, and no value is left out: of a key that is given twice every
+value counts, whichever the engine uses. Characters that JSON does not use are rejected; whether the
+rest is valid JSON is left to the engine.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from dataclasses import dataclass
 
 MAX_DEPTH = 200
 MAX_VALUES = 300_000
-"""Texts, lists and objects in a body. A picture is one, a long conversation has some thousands."""
+"""Most strings, lists and objects in a body. A picture is one, a long conversation has
+thousands."""
 _WINDOW = 2**20
-"""Bytes that are looked through at once: other threads wait meanwhile."""
+"""Bytes scanned at once: other threads wait meanwhile."""
 _BETWEEN = re.compile(rb"[ \t\r\n0-9+\-.,:eEtrufalsn]*")
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _IN_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _LONGEST_NAME = 600
-"""Bytes of a key, or of the value of `type`, that any engine knows; a hundred escaped letters."""
+"""Longest key, or value of `type`, that any engine knows, in bytes: a hundred escaped letters."""
 _NOT_JSON = "the body is not valid JSON"
 _ADDRESS = "images must be data: URLs; the engine must not fetch addresses for a client"
 
@@ -35,7 +36,7 @@ class _Complaint(Exception):
 
 @dataclass
 class _Object:
-    """An object that is open: whether it is the value of an `..._url`, and what it says so far."""
+    """An open object: whether it is the value of an `..._url`, and what it contains so far."""
 
     under_url: bool
     type_is_url: bool = False
@@ -44,7 +45,7 @@ class _Object:
 
 
 def complaint_about(body: bytes | bytearray) -> str:
-    """Why a local engine must not see `body`; empty when it may."""
+    """Return why a local engine must not get `body`; empty if it may."""
     try:
         _Scan(body).run()
     except _Complaint as exc:
@@ -58,10 +59,10 @@ class _Scan:
         self._at = 0
         self._values = 0
         self._open: list[_Object | None] = []
-        """The objects around this place; None for a list."""
+        """The objects around the current position; None for a list."""
 
     def run(self) -> None:
-        """Raises _Complaint."""
+        """Scan the body; raises _Complaint."""
         body = self._body.removeprefix(b"\xef\xbb\xbf") if self._body[:1] == b"\xef" else self._body
         self._body = body
         begun = False
@@ -70,7 +71,7 @@ class _Scan:
             if self._at == len(body):
                 break
             if begun and not self._open:
-                raise _Complaint(_NOT_JSON)  # something behind the end
+                raise _Complaint(_NOT_JSON)  # something after the end
             begun = True
             self._token(body[self._at])
         if self._open:
@@ -108,7 +109,7 @@ class _Scan:
             raise _Complaint(_ADDRESS)
 
     def _text(self) -> None:
-        """Pass over a text; when it is a key that matters, look at its value."""
+        """Skip a string; if it is a relevant key, look at its value."""
         begin, end = self._string()
         self._skip(_SPACE)
         if self._peek() != b":":
@@ -135,7 +136,7 @@ class _Scan:
                 around.type_is_url = True
 
     def _string(self) -> tuple[int, int]:
-        """Where the text that begins here begins and ends, without its quotes."""
+        """Skip the string that begins here; return its start and end, without quotes."""
         begin = self._at + 1
         end = self._body.find(b'"', begin)
         if end < 0:
@@ -150,7 +151,7 @@ class _Scan:
         return begin, end
 
     def _name(self, begin: int, end: int) -> bytes:
-        """A key, or a short value, as it is meant; b"" for one that no engine can know."""
+        """Return the unescaped key or short value; b"" for one that no engine can know."""
         written = bytes(self._body[max(begin, end - _LONGEST_NAME) : end])
         if b"\\" not in written:
             return written
@@ -162,7 +163,7 @@ class _Scan:
             raise _Complaint(_NOT_JSON) from exc
 
     def _skip(self, kind: re.Pattern[bytes]) -> None:
-        """Go on behind all that is of a kind."""
+        """Skip everything that matches."""
         while found := kind.match(self._body, self._at, self._at + _WINDOW):
             moved = found.end() - self._at
             self._at = found.end()

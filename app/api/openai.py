@@ -1,9 +1,9 @@
-"""`/v1/*`: the engine's own OpenAI-compatible API, passed through.
+"""`/v1/*`: passes requests through to the engine's own OpenAI-compatible API.
 
-The bodies go both ways byte for byte, event streams chunk by chunk as they come. What is ours: the
-engine is started when needed, only inference routes are open, and a client that goes away ends the
-work that it asked for. Errors of ours look like OpenAI's and carry `"src": "phonepilot"`, so that
-a client can tell them from the engine's.
+Bodies are passed in both directions byte for byte, event streams chunk by chunk as they arrive. In
+addition, the engine is started when needed, only inference routes are open, and a client that
+disconnects ends its own request. Errors made here have OpenAI's form and contain `"src":
+"phonepilot"`, so that a client can distinguish them from the engine's.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ POST_ROUTES = (
 MAX_BODY_BYTES = 32 * 2**20
 """Several full-size screenshots as base64 text."""
 SMALL_BYTES = 2**16
-"""A body that is checked in less time than another thread takes to begin."""
+"""A body of this size is checked in less time than it takes to start another thread."""
 SLICE_BYTES = 2**18
-"""A body goes to the engine in such parts, so that no copy of the whole is made on the way."""
+"""Bodies are sent to the engine in parts of this size, so that the whole is never copied."""
 
 BODY_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
 TAKE_S = 60.0
-"""How long a client may take nothing of what is sent; it holds up others meanwhile."""
+"""Seconds that a client may accept no data; it blocks others meanwhile."""
 
 _ANY_BODY = {
     "requestBody": {
@@ -52,7 +52,7 @@ _ANY_BODY = {
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
-"""What may be in it is the engine's to say."""
+"""The engine decides what a body may contain."""
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -62,10 +62,10 @@ _Send = Callable[[_Message], Awaitable[None]]
 class Passthrough:
     """Owns the connections to the engine.
 
-    `count` is told who asked for how many tokens of which kind. `api_key` is called for the key
-    that each request carries instead of the client's own. `start_wait_s` is how long a request
-    waits for the engine to start, and for its turn, before it is told to come again,
-    `idle_timeout_s` how long the engine may send no byte.
+    `count` is called with a caller and its tokens by kind. `api_key` returns the key that replaces
+    the client's own in each request. `start_wait_s` is how long a request waits for the engine to
+    start, and for its slot, before it is asked to retry; `idle_timeout_s` is how long the engine
+    may send no byte.
     """
 
     def __init__(
@@ -88,15 +88,15 @@ class Passthrough:
         self._checking = asyncio.Lock()
 
     async def complaint_about(self, body: bytearray) -> str:
-        """Why a local engine must not see a body; "" when it may. Large ones are looked at one at a
-        time and beside the event loop."""
+        """Return why a local engine must not get a body; "" if it may. Large bodies are checked one
+        at a time and outside the event loop."""
         if len(body) <= SMALL_BYTES:
             return complaint_about(body)
         async with self._checking:
             return await asyncio.to_thread(complaint_about, body)
 
     def router(self) -> APIRouter:
-        """The routes; whatever else is under `/v1/` is refused as an OpenAI-shaped 404."""
+        """Return the routes; everything else under `/v1/` gets an OpenAI-shaped 404."""
         router = APIRouter(tags=["openai"])
         for path in GET_ROUTES:
             router.add_api_route(path, self._relay, methods=["GET"])
@@ -111,16 +111,16 @@ class Passthrough:
         return router
 
     def client(self) -> httpx.AsyncClient:
-        """The kept connection pool; `close_streams` drops it."""
+        """The connection pool; `close_streams` drops it."""
         if self._http is None:
             limits = httpx.Limits(max_connections=None)
-            # A proxy from the environment is for the world outside, not for our own loopback.
+            # A proxy from the environment is for external hosts, not for the loopback address.
             outside = self.engine.status().kind == "remote"
             self._http = httpx.AsyncClient(limits=limits, trust_env=outside)
         return self._http
 
     async def close_streams(self) -> None:
-        """Break off all requests to the engine, before it is stopped."""
+        """Abort all requests to the engine, before it is stopped."""
         client, self._http = self._http, None
         if client is not None:
             await client.aclose()
@@ -134,7 +134,7 @@ class Passthrough:
         except TimeoutError:
             return _error(408, "request_too_slow", f"the body did not come within {BODY_S:g} s")
         except ClientDisconnect:
-            return Response(status_code=400)  # which nobody reads
+            return Response(status_code=400)  # nobody reads it
         if body is None:
             return _error(413, "request_too_large", f"the body exceeds {MAX_BODY_BYTES} bytes")
         return _Relay(self, request, body)
@@ -143,8 +143,8 @@ class Passthrough:
 class _Relay(Response):
     """A response that is written by the engine.
 
-    Starlette calls it with the raw channels, which is what lets it notice a client that goes away
-    while the engine is still loading or evaluating the prompt.
+    Starlette calls it with the raw channels, so it notices a client that disconnects while the
+    engine is still loading or evaluating the prompt.
     """
 
     def __init__(self, passthrough: Passthrough, request: Request, body: bytearray) -> None:
@@ -188,10 +188,10 @@ class _Relay(Response):
         elif self._is_event_stream:
             data = b"data: " + bytes(response.body) + b"\n\n"
             await send({"type": "http.response.body", "body": data, "more_body": False})
-        # Else the body stays without its end, which is how HTTP says that it is not whole.
+        # Otherwise the body is left unterminated, which in HTTP means that it is incomplete.
 
     async def _exchange(self, send: _Send) -> Response | None:
-        """Pass one request on; a response means that it was refused before it reached the engine.
+        """Pass on one request. Return a response if it was rejected before it reached the engine.
 
         Raises `AppError` and httpx's errors.
         """
@@ -225,7 +225,7 @@ class _Relay(Response):
     async def _answer(self, url: str, send: _Send) -> None:
         request, client = self._request, self._passthrough.client()
         usage = UsageReader()
-        # Made without the client, which would merge an address, headers and cookies that it lacks.
+        # Built without the client, which would add its own address, headers and cookies.
         passed_on = httpx.Request(
             request.method,
             url,
@@ -252,7 +252,7 @@ class _Relay(Response):
                         send, {"type": "http.response.body", "body": chunk, "more_body": True}
                     )
                 await _taken(send, {"type": "http.response.body", "body": b"", "more_body": False})
-            finally:  # a client that leaves has had what it has had
+            finally:  # also if the client left early
                 self._passthrough.count(self._caller, usage.tokens())
 
     async def _ready_engine(self) -> str:
@@ -260,12 +260,12 @@ class _Relay(Response):
         try:
             async with asyncio.timeout(limit):
                 return await self._passthrough.engine.ensure_ready()
-        except TimeoutError as exc:  # the start goes on; only this request has waited enough
+        except TimeoutError as exc:  # the start continues; only this request has waited enough
             raise EngineNotReady(f"the engine is not ready after {limit:g} s") from exc
 
 
 class _Slices:
-    """A body in parts, as often as it is asked for: a request may be made twice."""
+    """A body in parts; can be iterated again, because a request may be sent twice."""
 
     def __init__(self, body: bytearray) -> None:
         self._body = body
@@ -277,7 +277,7 @@ class _Slices:
 
 
 async def _read_body(request: Request) -> bytearray | None:
-    """The whole body, or None when it is too large."""
+    """Read the whole body; None if it is too large."""
     if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
         return None
     body = bytearray()
@@ -293,7 +293,7 @@ class _ClientTooSlow(Exception):
 
 
 async def _taken(send: _Send, message: _Message) -> None:
-    """Send, to a client that takes it. Raises _ClientTooSlow."""
+    """Send a message to a client that accepts it in time. Raises _ClientTooSlow."""
     try:
         async with asyncio.timeout(TAKE_S):
             await send(message)

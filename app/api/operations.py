@@ -1,4 +1,4 @@
-"""Routes for whoever runs the service: does it live, can it work, how much has it done."""
+"""Routes for operators: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKS = ("ready", "sleeping")
 
 
 class Operations:
-    """What `/readyz` and `/metrics` look at."""
+    """The sources of `/readyz` and `/metrics`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Operations:
         info.labels(__version__).set(1)
 
     async def readiness(self) -> JSONResponse:
-        """200 when a task could begin now, 503 with what is missing otherwise."""
+        """200 if a task could begin now, otherwise 503 with what is missing."""
         states = await self._device_states()
         parts = {
             "engine": str(self._engine.status().state),
@@ -84,7 +84,7 @@ def operation_routes(operations: Operations) -> APIRouter:
 
     @router.get("/readyz", responses={503: {"description": "Not ready; the body says why."}})
     async def ready() -> JSONResponse:
-        """Whether a task could begin now: the engine answers and the adb server too."""
+        """Whether a task could begin now: the engine and the adb server answer."""
         return await operations.readiness()
 
     @router.get("/metrics", response_class=Response)

@@ -1,4 +1,4 @@
-"""The dashboard's page and its files, and the sign of life."""
+"""The dashboard's page and files, and the liveness route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app import __version__
 
 _FOLDER = resources.files("app") / "dashboard"
 _FRESH = {"Cache-Control": "no-cache"}
-"""Browsers ask each time, so an upgrade never mixes two versions."""
+"""Browsers revalidate each time, so that an upgrade never mixes two versions."""
 
 
 def add_pages(app: FastAPI) -> None:
@@ -29,7 +29,7 @@ def add_pages(app: FastAPI) -> None:
 
     @app.get("/healthz", tags=["operations"])
     async def health() -> dict[str, str]:
-        """The service answers; says nothing about phones and engine."""
+        """The service answers; does not check phones and engine."""
         return {"status": "ok", "version": __version__}
 
 

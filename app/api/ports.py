@@ -1,4 +1,4 @@
-"""What the API needs of phones and of the engine besides what tasks need."""
+"""What the API needs from phones and the engine, in addition to what tasks need."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from app.tasks.ports import DeviceRow, Fleet, Phone
 
 
 class HandyDevice(Phone, Protocol):
-    """A phone with what only a person's hand needs."""
+    """A phone with the methods needed only for manual input."""
 
     async def press(self, key: str) -> None:
-        """Raises InputError for an unknown key."""
+        """Press a key. Raises InputError for an unknown key."""
 
 
 class Route(Protocol):
-    """One way to a phone; `stale` when it is left over and another one leads there."""
+    """One route to a phone; `stale` if it is left over and another route leads there."""
 
     @property
     def serial(self) -> str: ...
@@ -33,39 +33,39 @@ class Route(Protocol):
 
 
 class RoutedPhone(DeviceRow, Protocol):
-    """A phone by its best route; `routes` has that one first."""
+    """A phone by its best route; `routes` lists that one first."""
 
     @property
     def routes(self) -> Sequence[Route]: ...
 
 
 class Phones(Fleet, Protocol):
-    """The fleet, with what people do by hand and what changes in it."""
+    """The fleet, with manual input and change notification."""
 
     async def get(self, serial: str) -> HandyDevice: ...
 
     async def phones(self) -> Sequence[RoutedPhone]: ...
 
     def changes(self) -> AsyncIterator[None]:
-        """Yields at once and at each change, until the service ends."""
+        """Yield at once and at each change, until the service ends."""
 
 
 class Engine(Protocol):
     """The supervisor of the engine."""
 
     async def ensure_ready(self) -> str:
-        """The base URL without `/v1`; raises an `AppError`."""
+        """Return the base URL without `/v1`; raises an `AppError`."""
 
     async def restart(self) -> str: ...
 
     def status(self) -> Any:
-        """A dataclass; its `kind` is "remote" for an engine that is not ours."""
+        """A dataclass; its `kind` is "remote" for an engine that is not managed here."""
 
     def log_lines(self, n: int | None = None) -> Sequence[str]: ...
 
 
 class Calls(Protocol):
-    """The slots of the engine, which tasks and callers take turns in."""
+    """The slots of the engine, shared by tasks and callers."""
 
     @property
     def running(self) -> int: ...
@@ -78,4 +78,4 @@ class Calls(Protocol):
 
 class OpenTasks(Protocol):
     def open_tasks(self) -> Mapping[str, int]:
-        """How many tasks are in each state that is not an end."""
+        """Count the tasks in each open state."""

@@ -1,4 +1,4 @@
-"""Which headers the passthrough passes on, and in which direction."""
+"""The headers that the passthrough forwards, in each direction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# What says who the client is to us is none of the engine's business.
+# Headers that identify the client to this service do not concern the engine.
 _OF_CLIENT = frozenset(
     {
         "host",
@@ -31,13 +31,13 @@ _OF_CLIENT = frozenset(
         "referer",
     }
 )
-# The engine's CORS headers would open our port to any web page.
+# The engine's CORS headers would open this service's port to any web page.
 _OF_ENGINE = frozenset({"server", "date", "set-cookie"})
 
 
 def to_engine(client: Mapping[str, str], api_key: str) -> dict[str, str]:
-    """The headers of a client's request for the engine, which knows us by `api_key`."""
-    headers = {"accept-encoding": "identity"}  # httpx would ask for compression by itself
+    """Return the headers of a client's request for the engine; `api_key` is the engine's key."""
+    headers = {"accept-encoding": "identity"}  # httpx would request compression by default
     for name, value in client.items():
         if name not in _HOP_BY_HOP and name not in _OF_CLIENT:
             headers[name] = value
@@ -47,7 +47,7 @@ def to_engine(client: Mapping[str, str], api_key: str) -> dict[str, str]:
 
 
 def from_engine(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of the engine's answer for the client."""
+    """Return the headers of the engine's response for the client."""
     lower = ((name.lower(), value) for name, value in raw)
     return [(name, value) for name, value in lower if _passes(name.decode("latin-1"))]
 

@@ -1,7 +1,7 @@
-"""An answer that is cut off when the token it was asked with is no longer good.
+"""Cuts off a response once the token of its request is no longer valid.
 
-Only streams live long enough for that: events of a task, a phone's film, a reply of the model. To
-the code that writes them it looks as if the client had gone, which they all know how to end.
+Only streams last long enough for that: a task's events, a phone's video stream, a model's reply. To
+the code that writes them it looks as if the client had disconnected, which they all handle.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CHECK_S = 1.0
-"""How long a stream may outlive its token."""
+"""Seconds that a stream may outlive its token."""
 
 
 class RevocableStream:
-    """One request; `is_good` says whether its token still is. `refusal` makes the answer where it
-    is no longer before one has begun."""
+    """One request; `is_good` returns whether its token is still valid. `refusal` makes the response
+    if the token expires before a response has begun."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class RevocableStream:
         self._open_ended = False
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
-        """Let `app` answer, and end its answer when it was cut."""
+        """Run `app`, and end its response if it was cut off."""
         await app(scope, self._receive_while_good, self._noted)
         if self._cut and not self._begun:
             await self._refusal()(scope, self._receive, self._send)
@@ -58,7 +58,8 @@ class RevocableStream:
     async def _noted(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
-            # One with a length cannot be ended early; the server closes its connection instead.
+            # A response with a length cannot be ended early; the server closes its connection
+            # instead.
             self._open_ended = "content-length" not in Headers(raw=message.get("headers", []))
         elif not message.get("more_body"):
             self._open_ended = False

@@ -1,4 +1,4 @@
-"""Routes of schedules: goals that are given again and again."""
+"""Routes of schedules: goals that are repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def schedule_routes(schedules: Schedules) -> APIRouter:
 
     @router.get("")
     async def list_schedules(request: Request) -> dict[str, list[Schedule]]:
-        """The oldest first, each with its next run and the tasks of its last one."""
+        """Oldest first, each with its next run and the tasks of its last run."""
         return {"schedules": [_told(each, request) for each in await schedules.list()]}
 
     @router.post("", status_code=201)
@@ -31,17 +31,17 @@ def schedule_routes(schedules: Schedules) -> APIRouter:
 
     @router.patch("/{schedule_id}")
     async def change_schedule(schedule_id: str, change: Change, request: Request) -> Schedule:
-        """Change what is given; `{"enabled": false}` switches it off."""
+        """Change the given fields; `{"enabled": false}` switches it off."""
         return _told(await schedules.change(schedule_id, change), request)
 
     @router.post("/{schedule_id}/run")
     async def run_schedule(schedule_id: str, request: Request) -> Schedule:
-        """Give its tasks now, besides its times; they are in `last_tasks`."""
+        """Create its tasks now, in addition to its times; they are in `last_tasks`."""
         return _told(await schedules.run_now(schedule_id), request)
 
     @router.delete("/{schedule_id}", status_code=204)
     async def remove_schedule(schedule_id: str) -> None:
-        """Tasks that it has given go on."""
+        """Tasks that it has created continue."""
         await schedules.remove(schedule_id)
 
     return router

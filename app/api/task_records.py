@@ -1,4 +1,4 @@
-"""Routes of what a task has done: its steps, screenshots and events, and all of it in one file."""
+"""Routes of a task's records: its steps, screenshots and events, and all of them in one file."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def record_routes(reading: Reading) -> APIRouter:
         responses={200: {"content": {"application/zip": {}}}},
     )
     async def export_task(task_id: TaskId) -> StreamingResponse:
-        """All of a task as one zip: records, screenshots, a page that replays it, chat turns."""
-        # The file has no name, so that nothing is left of it however the answer ends.
+        """The whole task as one zip: records, screenshots, a page that replays it, chat turns."""
+        # The file has no name, so that nothing is left of it however the response ends.
         try:
             file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
             task = await reading.export(task_id, file)

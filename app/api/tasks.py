@@ -1,4 +1,4 @@
-"""Routes of tasks: create, list, read."""
+"""Routes of tasks: create, list, read, delete."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def task_routes(runner: Runner) -> APIRouter:
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
         idempotency_key: Annotated[str | None, Header(max_length=200, min_length=1)] = None,
     ) -> Task:
-        """Start working on a goal; `?wait=60` holds the answer until the end, 60 s at most.
+        """Start working on a goal; `?wait=60` delays the response until the end, for at most 60 s.
 
-        A request that is repeated with the same `Idempotency-Key` gives the task that it made the
-        first time.
+        A request repeated with the same `Idempotency-Key` returns the task that the first one
+        created.
         """
         record = await runner.submit(new, idempotency_key, caller_of(request.scope))
         response.headers["Location"] = f"/tasks/{record.id}"
@@ -57,9 +57,9 @@ def task_routes(runner: Runner) -> APIRouter:
         device: Annotated[str | None, Query(max_length=200)] = None,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
     ) -> TaskPage:
-        """The newest first; `next` of one answer is the `cursor` of the next.
+        """Newest first; `next` of one page is the `cursor` of the following one.
 
-        A page holds still: tasks that come meanwhile shift nothing. `status` may be given several
+        Pages are stable: tasks created meanwhile do not shift them. `status` may be given several
         times.
         """
         wanted = TaskFilter(tuple(status or ()), device, _place(cursor))
@@ -77,19 +77,19 @@ def task_routes(runner: Runner) -> APIRouter:
 
     @router.delete("/{task_id}", status_code=204)
     async def delete_task(task_id: TaskId) -> None:
-        """Remove an ended task with its steps and screenshots, for good."""
+        """Remove an ended task with its steps and screenshots permanently."""
         await runner.delete(task_id)
 
     return router
 
 
 def told(record: TaskRecord, request: Request) -> Task:
-    """A task as the caller of a request may know it."""
+    """Return a task as the caller of a request may see it."""
     return record.told(private=may_know(request.scope, record.owner))
 
 
 def _cursor(task: Task) -> str:
-    """Where a task stands in the list, for whoever asks for what comes after it."""
+    """Encode a task's place in the list, for a request for the tasks after it."""
     place = f"{task.created_at.isoformat()} {task.id}"
     return base64.urlsafe_b64encode(place.encode()).decode()
 

@@ -1,4 +1,4 @@
-"""How many tokens an answer of the engine took, read from its bytes while they pass by."""
+"""Counts the tokens of an engine's response from its bytes as they pass through."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 
 _TAIL = 16_384
-"""Bytes at the end of an answer, in which the counts stand."""
+"""Bytes at the end of a response, which contain the counts."""
 _EVENT = b"\ndata: {"
 _DECODER = json.JSONDecoder()
 
 
 class UsageReader:
-    """Fed with the chunks of one answer."""
+    """Gets the chunks of one response."""
 
     def __init__(self) -> None:
         self._tail = bytearray()
@@ -28,11 +28,11 @@ class UsageReader:
             del self._tail[:-_TAIL]
 
     def tokens(self) -> dict[str, int]:
-        """Counts by kind (prompt, cached, completion); empty when the answer tells none.
+        """Counts by kind (prompt, cached, completion); empty if the response contains none.
 
-        llama.cpp tells `timings` in every answer, where `prompt_n` leaves out what was cached;
-        other engines tell OpenAI's `usage`, in a stream only if asked for. Of a stream without, as
-        one that was broken off, only `events` are known: llama.cpp sends one for each token.
+        llama.cpp reports `timings` in every response, whose `prompt_n` excludes cached tokens.
+        Other engines report OpenAI's `usage`, in a stream only on request. For a stream without it,
+        such as one that was aborted, only `events` are known: llama.cpp sends one per token.
         """
         text = self._tail.decode("utf-8", "replace")
         if timings := _last_object(text, '"timings":'):
