@@ -1,4 +1,4 @@
-"""`python -m app` is the same as `phonepilot`."""
+"""Makes `python -m app` the same as `phonepilot`."""
 
 from app.cli.main import main
 

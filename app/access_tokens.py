@@ -1,7 +1,7 @@
 """Access tokens: who may use a service that others can reach, and for what.
 
-A token is 256 random bits, shown once when it is made; the file holds its SHA-256 alone. Random
-bits need no salt and no slow hash: there is nothing to guess.
+A token is 256 random bits, shown once when it is created; the file only contains its SHA-256.
+Random bits need neither a salt nor a slow hash, because they cannot be guessed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.errors import ConfigError, InputError
 from app.private import private_folder
 
 RIGHTS = ("read", "run", "control", "admin")
-"""See tasks and screens; run tasks, ask the engine; connect phones, restart the engine; all."""
+"""See tasks and screens; run tasks, use the engine; connect phones, restart the engine; all."""
 PREFIX = "pp_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -52,7 +52,7 @@ class _Row(BaseModel):
 
 
 class Tokens:
-    """The tokens in one file, read again whenever it has changed: a revoked one ends at once."""
+    """The tokens in one file, read again whenever it changes: a revoked token ends at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,7 +60,7 @@ class Tokens:
         self._tokens: dict[str, Token] = {}
 
     def all(self) -> list[Token]:
-        """By name; raises ConfigError for a file that is none of ours."""
+        """List the tokens by name; raises ConfigError for a file with other contents."""
         try:
             stat = self._path.stat()
         except FileNotFoundError:
@@ -75,7 +75,7 @@ class Tokens:
         return [self._tokens[name] for name in sorted(self._tokens)]
 
     def find(self, secret: str) -> Token | None:
-        """The token of that secret. The time it takes tells nothing about the others."""
+        """Return the token of that secret. The time it takes reveals nothing about the others."""
         digest = _digest(secret)
         found = None
         for token in self.all():
@@ -84,7 +84,7 @@ class Tokens:
         return found
 
     def create(self, name: str, rights: Iterable[str]) -> str:
-        """Make a token and return its secret, which is kept nowhere. Raises InputError."""
+        """Create a token and return its secret, which is not stored. Raises InputError."""
         if not _NAME.fullmatch(name):
             raise InputError(
                 f"{name[:80]!r} is not a valid token name", "Use letters, digits, dots, _ and -."
@@ -105,7 +105,7 @@ class Tokens:
         return secret
 
     def revoke(self, name: str) -> None:
-        """Raises InputError when there is none of that name."""
+        """Revoke a token. Raises InputError if there is none with that name."""
         tokens = self.all()
         rest = [token for token in tokens if token.name != name]
         if len(rest) == len(tokens):
@@ -137,9 +137,9 @@ class Tokens:
 
 
 def webhook_secret(path: Path) -> str:
-    """The secret that webhooks are signed with, made when there is none; raises ConfigError.
+    """Return the secret that signs webhooks, created if it is missing; raises ConfigError.
 
-    "whsec_" and 32 random bytes in base64, as the libraries of Standard Webhooks take it.
+    "whsec_" and 32 random bytes in base64, the form that the libraries of Standard Webhooks accept.
     """
     try:
         private_folder(path.parent)
@@ -156,7 +156,7 @@ def webhook_secret(path: Path) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """A file that only its owner can read, there whole or not at all."""
+    """Write a file that only its owner can read, atomically."""
     partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

@@ -1,4 +1,4 @@
-"""A job in the background that is done over and over, and never dies silently."""
+"""A job that runs repeatedly in the background and never dies silently."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import suppress
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""After a round that failed, doubled each time."""
+"""Seconds to pause after a failed round, doubled each time."""
 REPORT_EVERY = 100
-"""A fault that repeats is logged when it begins, after this many times, and when it has gone."""
+"""A repeating fault is logged when it begins, after this many times, and when it ends."""
 
 
 class Background:
-    """Does `round` until `close`; belongs to one event loop.
+    """Runs `round` repeatedly until `close`; belongs to one event loop.
 
-    `round` returns how many seconds to wait before the next one; `wake` cuts that short. A round
-    that fails is logged and tried again after a pause that grows.
+    `round` returns the seconds to wait before the next one; `wake` cuts this short. A failed round
+    is logged and retried after a growing pause.
     """
 
     def __init__(
@@ -40,24 +40,24 @@ class Background:
         return self._job is not None and not self._job.done()
 
     def start(self) -> None:
-        """Begin, unless it runs already."""
+        """Begin, unless it is already running."""
         if not self.running:
             self._job = asyncio.create_task(self._go_on(), name=self.name)
 
     def wake(self) -> None:
-        """Have the next round begin now, or right after the one that runs."""
+        """Start the next round now, or right after the current one."""
         self._woken.set()
 
     def stop(self) -> asyncio.Task[None] | None:
-        """Have it end, in the middle of a round if need be; what is left of it to be waited for."""
+        """End it, in the middle of a round if necessary; return the task to wait for, if any."""
         job, self._job = self._job, None
-        if job is None or job.done():  # done too when its event loop has ended
+        if job is None or job.done():  # also done if its event loop has ended
             return None
         job.cancel()
         return job
 
     async def close(self) -> None:
-        """End it, in the middle of a round if need be."""
+        """End it and wait, in the middle of a round if necessary."""
         if job := self.stop():
             await asyncio.wait({job})
 
@@ -70,8 +70,8 @@ class Background:
                 job = asyncio.current_task()
                 if job is not None and job.cancelling():
                     raise
-                pause = self._failed(exc)  # what it waited for was cancelled, and not this job
-            except Exception as exc:  # whatever it was, the next round may go well
+                pause = self._failed(exc)  # something it awaited was cancelled, not this job
+            except Exception as exc:  # whatever it was, the next round may succeed
                 pause = self._failed(exc)
             else:
                 self._well()

@@ -18,16 +18,16 @@ from app.errors import AppError, InputError, ServiceRefused, ServiceUnreachable
 
 TIMEOUT_S = 30.0
 TOKEN_VARIABLE = "PHONEPILOT_TOKEN"
-"""Environment variable with the access token of a service that asks for one."""
+"""Environment variable with the access token of a service that requires one."""
 
 
 RESUME_S = 60.0
-"""How long a broken stream of events is tried again."""
+"""Seconds during which a broken event stream is retried."""
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 SILENCE_S = 45.0
-"""Three signs of life that did not come mean that the connection is dead."""
+"""Seconds without data after which the connection counts as dead: three missed keep-alives."""
 _GATEWAY = (502, 503, 504)
-"""What a proxy says while the service behind it is away."""
+"""Status codes of a proxy while the service behind it is away."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class _Place:
     step: int = 0
 
     def is_new(self, kind: str, data: dict[str, Any]) -> bool:
-        """False for a step that was told before: old events have new numbers after a restart."""
+        """Return False for a step already received: old events have new numbers after a restart."""
         if kind != "step":
             return True
         is_new = int(data["number"]) > self.step
@@ -80,7 +80,8 @@ class ServiceClient:
         await self.call("DELETE", path)
 
     async def download(self, path: str, target: Path) -> int:
-        """Save an answer's body as a file, which has its name once it is whole; its bytes."""
+        """Save a response body as a file, which gets its name once it is complete; return its
+        size."""
         partial, size = target.with_name(f".{target.name}.part"), 0
         try:
             async with self._translated(), self._http.stream("GET", path) as response:
@@ -97,10 +98,10 @@ class ServiceClient:
         return size
 
     async def events(self, task_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """(kind, data) of everything that happens to a task, until its end.
+        """Yield (kind, data) of everything that happens to a task, until its end.
 
-        A stream that breaks off is taken up again where it was, also after a restart of the
-        service; for a minute, then ServiceUnreachable is raised.
+        A broken stream is resumed where it ended, even after a restart of the service; after a
+        minute without success, raises ServiceUnreachable.
         """
         clock = asyncio.get_running_loop().time
         place, heard, tries = _Place(), clock(), 0
@@ -122,7 +123,7 @@ class ServiceClient:
     async def _stream(
         self, task_id: str, place: _Place
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """What one connection brings from a place on, which is moved along."""
+        """Yield what one connection sends after `place`, and update `place`."""
         path, headers = f"/tasks/{task_id}/events", {"Last-Event-ID": place.number}
         limits = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
         async with (

@@ -1,8 +1,8 @@
-"""The data folder: one service at a time uses it.
+"""The data folder, which one service at a time uses.
 
 A second service on the same folder would take over the tasks that the first one is running. So the
-first holds a lock on a file in it, which ends with the process however that ends; beside it stands
-the process id, for people.
+first holds a lock on a file in it, which is released when the process ends in any way; next to it
+is a file with the process id, for people.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _OURS = re.compile(
     r"phonepilot\.db.*|screenshots|prompts|models|tokens\.json|webhook-secret|alive|"
     r"keyboard-.*|service\.(lock|pid)|.*\.part"
 )
-"""What phonepilot makes in its folder."""
+"""The files that phonepilot creates in its folder."""
 
 
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Hold the folder while the block runs; it is made if need be.
+    """Hold the folder while the block runs; it is created if necessary.
 
-    Raises DataFolderBusy while another service holds it, ConfigError when it cannot be written.
+    Raises DataFolderBusy while another service holds it, ConfigError if it is not writable.
     """
     lock = FileLock(folder / LOCK, timeout=0, mode=FILE)
     try:
@@ -58,9 +58,9 @@ def owned(folder: Path) -> Iterator[None]:
 
 
 def _tighten(folder: Path) -> None:
-    """Have everything of ours be the user's alone, as earlier versions did not.
+    """Restrict phonepilot's files to the user, which earlier versions did not.
 
-    The folder itself too, unless something else is in it: then it is not for us to close.
+    Also the folder itself, unless it contains something else: then others may need it.
     """
     inside = [*folder.iterdir()]
     ours = [path for path in inside if _OURS.fullmatch(path.name)]
@@ -69,7 +69,7 @@ def _tighten(folder: Path) -> None:
 
 
 def owner_of(folder: Path) -> DataFolderBusy | None:
-    """The error that a service would meet here now; None when the folder is free."""
+    """Return the error that a service would get here now; None if the folder is free."""
     if not (folder / LOCK).is_file():
         return None
     try:

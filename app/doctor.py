@@ -1,7 +1,7 @@
-"""What phonepilot needs, looked at part by part: what is wrong, and how to mend it.
+"""Checks everything that phonepilot needs: what is wrong, and how to fix it.
 
-Everything is tried as the service would do it, and undone: an adb server that had to be started is
-stopped again, no engine is loaded, nothing is written.
+Everything is tried the way the service would do it, and undone: an adb server that had to be
+started is stopped again, no engine is loaded, nothing is written.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FREE_NEEDED = GIB // 10
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. With "problem" no task can run; the hint says what to do."""
+    """The result of one check. With "problem" no task can run; the hint says what to do."""
 
     name: str
     status: Status
@@ -58,7 +58,7 @@ class Check:
 
 
 async def examine(settings: Settings) -> list[Check]:
-    """Look at everything that a task needs, in the order in which it is needed."""
+    """Check everything that a task needs, in the order in which it is needed."""
     return [
         check_python(sys.version_info[:3]),
         *await check_phones(settings.adb),
@@ -89,7 +89,7 @@ def check_python(version: tuple[int, ...]) -> Check:
 
 
 async def check_phones(settings: AdbSettings) -> list[Check]:
-    """The adb server, started for the time being if none runs, and the phones behind it."""
+    """Check the adb server, started temporarily if none runs, and the phones behind it."""
     server = AdbServer(
         settings.server_host,
         settings.server_port,
@@ -112,9 +112,9 @@ async def check_phones(settings: AdbSettings) -> list[Check]:
 
 
 async def check_devices(fleet: Fleet, wait_s: float = 0.0) -> list[Check]:
-    """Each phone that the adb server knows, by taking a screenshot of it over its best route.
+    """Check each phone that the adb server knows, by a screenshot over its best route.
 
-    For up to `wait_s` a phone may still come: a server finds those on USB only after its start.
+    Waits up to `wait_s` for a phone to appear: a server finds those on USB only after its start.
     """
     try:
         await fleet.wait_for_any(wait_s)
@@ -136,7 +136,7 @@ async def _check_device(fleet: Fleet, phone: Phone, *, other_ready: bool) -> Che
     try:
         device = await fleet.get(phone.serial)
     except AppError as exc:
-        # One phone that cannot be used is no problem while another one can.
+        # One unusable phone is not a problem while another one is usable.
         return Check("device", "warning" if other_ready else "problem", exc.message, exc.hint)
     try:
         frame = await device.screenshot()
@@ -157,7 +157,7 @@ async def _check_device(fleet: Fleet, phone: Phone, *, other_ready: bool) -> Che
 
 
 async def check_engine(settings: EngineSettings) -> list[Check]:
-    """The engine that would be used, and the files that it would load."""
+    """Check the engine that would be used, and the files that it would load."""
     try:
         kind = launch.choose_kind(settings)
         if kind is EngineKind.REMOTE:
@@ -180,7 +180,7 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
 
 async def _check_llama_server(settings: EngineSettings) -> Check:
     binary = launch.find_binary(settings)
-    assert binary is not None  # choose_kind() saw to it
+    assert binary is not None  # choose_kind() ensures it
     code, output = await _run(binary, "--version")
     if code != 0:
         hint = "Install llama.cpp again, or use engine.kind = 'embedded'."
@@ -193,7 +193,7 @@ async def _check_embedded(settings: EngineSettings) -> Check:
     if importlib.util.find_spec("xllamacpp") is None:
         hint = "Install it with `pip install xllamacpp`, or install llama.cpp's llama-server."
         return Check("engine", "problem", "the wheel xllamacpp is not installed", hint)
-    # In a process of its own: a wheel for another processor ends the one that imports it.
+    # In a separate process: a wheel for another processor crashes the process that imports it.
     code, output = await _run(sys.executable, "-P", "-c", "import xllamacpp")
     if code != 0:
         hint = "Read the message: on Linux it is often a missing library, e.g. libgomp1."
@@ -203,7 +203,7 @@ async def _check_embedded(settings: EngineSettings) -> Check:
 
 
 async def _run(*argv: str) -> tuple[int, str]:
-    """(exit code, output) of a program that ends by itself; -1 when it takes too long."""
+    """Return (exit code, output) of a program that ends by itself; -1 if it takes too long."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -226,7 +226,7 @@ async def _run(*argv: str) -> tuple[int, str]:
 
 
 async def _said(process: asyncio.subprocess.Process) -> bytes:
-    """What a program says until it ends; the end of it, where that is too much."""
+    """Return a program's output; only the end of it if it is too long."""
     assert process.stdout is not None
     said = b""
     while chunk := await process.stdout.read(MAX_OUTPUT_BYTES):
@@ -241,7 +241,7 @@ def _last_line(output: str) -> str:
 
 
 def check_models(settings: EngineSettings) -> list[Check]:
-    """The model and its projector: there, GGUF files, and a pair."""
+    """Check that the model and its projector exist, are GGUF files, and belong together."""
     if settings.model is None:
         hint = "Set engine.model and engine.mmproj, or try the shipped model: --config demo."
         return [Check("model", "problem", "no model is configured", hint)]
@@ -284,7 +284,7 @@ def _check_pair(model: Path, mmproj: Path) -> list[Check]:
 
 
 def check_disk(data_dir: Path) -> Check:
-    """Room for the database and the screenshots, in the folder or where it would be made."""
+    """Check the space for the database and the screenshots, in the folder or where it would be."""
     folder = data_dir.absolute()
     while not folder.exists():
         folder = folder.parent
@@ -302,14 +302,14 @@ def check_disk(data_dir: Path) -> Check:
 
 
 def check_owner(data_dir: Path) -> Check:
-    """Whether a service uses the data folder already."""
+    """Check whether a service already uses the data folder."""
     if busy := owner_of(data_dir):
         return Check("data folder", "warning", busy.message, busy.hint)
     return Check("data folder", "ok", "no service uses it now")
 
 
 def check_tokens(settings: Settings) -> Check:
-    """Whether a service that others can reach has a token to ask for."""
+    """Check that a service that others can reach has a token."""
     try:
         check_access(settings)
     except ConfigError as exc:
@@ -320,7 +320,7 @@ def check_tokens(settings: Settings) -> Check:
 
 
 async def check_port(settings: ServiceSettings) -> Check:
-    """The service's port: free, or held by a phonepilot that already runs."""
+    """Check the service's port: free, or used by a phonepilot that is already running."""
     if settings.port and (version := await _phonepilot_at(settings)):
         return Check("port", "ok", f"{settings.port}: phonepilot {version} already runs there")
     try:
@@ -331,7 +331,7 @@ async def check_port(settings: ServiceSettings) -> Check:
 
 
 async def _phonepilot_at(settings: ServiceSettings) -> str | None:
-    """The version of the phonepilot that answers at the address, or None."""
+    """Return the version of the phonepilot that answers at the address, or None."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
         async with httpx.AsyncClient(timeout=HTTP_S, trust_env=False) as http:

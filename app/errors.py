@@ -140,7 +140,7 @@ class StoreDamaged(AppError):
 
 
 class RecordDamaged(AppError):
-    """One row of the database cannot be read; it is shown with this error in place of its data."""
+    """One row of the database cannot be read; it is shown with this error instead of its data."""
 
     code = "record_damaged"
     default_hint = "Delete it. What is stored stays untouched until then."
@@ -305,7 +305,7 @@ class SecretUnguarded(DeviceError):
 
 
 class EngineError(AppError):
-    """`reason` is a stable word for the cause where it is known, as "out_of_memory"."""
+    """`reason` is a stable word for the cause if it is known, such as "out_of_memory"."""
 
     code = "engine_error"
     status = 502
@@ -315,7 +315,7 @@ class EngineError(AppError):
 class EngineStartFailed(EngineError):
     """The engine's process ended before it was ready.
 
-    `exit_code` is None when it never started; `log_tail` holds its last lines, oldest first.
+    `exit_code` is None if it never started; `log_tail` contains its last lines, oldest first.
     """
 
     code = "engine_start_failed"
@@ -368,7 +368,7 @@ class EngineUnreachable(EngineError):
 
 
 class EngineBrokeOff(EngineError):
-    """The answer ended without a word that the reply is whole."""
+    """The response ended without a sign that the reply is complete."""
 
     code = "engine_broke_off"
     status = 502
@@ -403,7 +403,7 @@ class ReplyTruncated(EngineError):
 class ModelError(AppError):
     """A model could not be pulled, checked, converted or removed.
 
-    `log_tail` holds the last lines of a program that failed, oldest first.
+    `log_tail` contains the last lines of a program that failed, oldest first.
     """
 
     code = "model_error"

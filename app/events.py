@@ -1,7 +1,7 @@
-"""Typed events with numbers, kept for late readers.
+"""Numbered events of a task, kept for late readers.
 
-A topic is one task. The publisher never waits: readers take what is kept, each at its own pace, and
-one that is so slow that events are kept no longer is told how many it lost.
+A topic is one task. The publisher never waits: each reader takes the kept events at its own pace,
+and a reader that is too slow is told how many events it lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KEPT_EVENTS = 5_000
 
 @dataclass(frozen=True)
 class Event:
-    """`seq` grows by one from event to event of a topic; `data` is JSON-ready."""
+    """`seq` increases by one with each event of a topic; `data` is ready for JSON."""
 
     seq: int
     kind: str
@@ -50,10 +50,10 @@ class Topic:
         news.set()
 
     async def read(self, after: int = 0) -> AsyncIterator[Event]:
-        """Events with a number above `after`: the kept ones, then new ones until the end.
+        """Yield the events with a number above `after`: the kept ones, then new ones until the end.
 
-        A number that this topic has not sent stands for none. What is kept no longer comes as an
-        event of kind "lost" with a count.
+        A number that this topic has not sent means all events. Events that are no longer kept are
+        replaced by an event of kind "lost" with their count.
         """
         last = max(after, self._begin) if after <= self._count else self._begin
         while True:
@@ -71,6 +71,6 @@ class Topic:
             await self._news.wait()
 
     def _after(self, number: int) -> list[Event]:
-        """The kept events from the one after `number` on."""
+        """Return the kept events after `number`."""
         count = min(self._count - number, len(self._kept))
         return [self._kept[at] for at in range(-count, 0)]

@@ -1,8 +1,8 @@
-"""Pictures of one screen for those who only watch, taken so that a task is never in their way.
+"""Pictures of one screen for watchers, taken so that they never delay a task.
 
-A phone takes one screenshot at a time. A task's goes first: one that was under way for watchers is
-given up for it, and they get the task's own as long as it is fresh enough. What watchers need
-besides is taken once for all of them.
+A phone takes one screenshot at a time. A task's has priority: one under way for watchers is
+cancelled, and they get the task's own as long as it is fresh enough. Further pictures for watchers
+are taken once for all of them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 WORKING_S = 1.0
-"""A task that has done nothing for this long leaves the phone to the watchers: its model thinks."""
+"""Seconds of inactivity after which a task leaves the phone to the watchers: its model thinks."""
 WORKING_AGE_S = 0.5
-"""While a task works, watchers are content with a picture of this age, in seconds."""
+"""Age in seconds of a picture that is fresh enough for watchers while a task works."""
 
 
 class Glimpses(Generic[T]):
@@ -43,7 +43,7 @@ class Glimpses(Generic[T]):
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """A task uses the phone while the block runs."""
+        """Marks that a task uses the phone while the block runs."""
         if self._job is not None:
             self._job.cancel()
             self._job = None
@@ -55,7 +55,7 @@ class Glimpses(Generic[T]):
             self._worked_at = self._clock()
 
     async def first(self, take: Callable[[], Awaitable[T]]) -> T:
-        """A task's own picture, taken now; watchers get it too."""
+        """Take a task's own picture now; watchers get it too."""
         with self.working():
             begun = self._clock()
             self._pictures += 1
@@ -69,8 +69,8 @@ class Glimpses(Generic[T]):
         return picture
 
     async def get(self, max_age_s: float) -> T:
-        """A picture whose taking began at most `max_age_s` before this call, or a little longer
-        while a task works. Raises what taking it raises."""
+        """Return a picture whose capture began at most `max_age_s` before this call, or a little
+        earlier while a task works. Raises the errors of the capture."""
         asked = self._clock()
         while True:
             busy = self._calls > 0 or self._clock() < self._worked_at + WORKING_S
@@ -83,7 +83,7 @@ class Glimpses(Generic[T]):
                 await self._taken()
 
     async def _taken(self) -> None:
-        """Wait for the picture that is under way, or begin one; it may also be given up."""
+        """Wait for the picture under way, or start one; it may also be cancelled."""
         job = self._job
         if job is None:
             job = self._job = asyncio.create_task(self._take_one())
@@ -94,7 +94,7 @@ class Glimpses(Generic[T]):
         finally:
             self._watchers -= 1
             if not self._watchers and not job.done():
-                job.cancel()  # nobody looks any more
+                job.cancel()  # nobody is watching any more
         if not job.cancelled():
             job.result()
 
@@ -108,4 +108,4 @@ class Glimpses(Generic[T]):
         if self._job is job:
             self._job = None
         if not job.cancelled():
-            job.exception()  # nobody else asks when all watchers have gone
+            job.exception()  # nobody else retrieves it once all watchers have gone

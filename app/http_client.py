@@ -1,10 +1,10 @@
-"""Requests over kept connections, and bodies as far as they are wanted.
+"""Sends requests over kept connections, and reads bodies within limits.
 
-llama.cpp's server now and then ends a kept connection while the next request is on its way: about
-one in fifty of requests that follow at once. It has not read the request then.
+llama.cpp's server sometimes closes a kept connection while the next request is on its way: about
+one in fifty of immediately following requests. In this case it has not read the request.
 
-Whoever answers may be anybody: an answer may have no end, come a byte a minute, or be a few
-compressed bytes that stand for gigabytes. So nothing is decompressed, and every body has a limit in
+The other side may be anyone: a response may have no end, arrive at a byte a minute, or be a few
+compressed bytes that expand to gigabytes. So nothing is decompressed, and every body has a limit in
 bytes and in time.
 """
 
@@ -16,22 +16,22 @@ from contextlib import suppress
 import httpx
 
 IDENTITY = {"accept-encoding": "identity"}
-"""The header by which a client asks for a body that is not compressed."""
+"""The header that asks for an uncompressed body."""
 
 
 _ENDED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 def bearer(key: str) -> dict[str, str]:
-    """The header that shows a key; none for ""."""
+    """The header with a key; none for ""."""
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """The answer up to its headers, the body still to be read; asked for once more, over another
-    connection, when the first one ended without an answer.
+    """Send a request and return the response with its body unread. If the connection closes without
+    a response, retry once over another connection.
 
-    Only for requests that do no harm when they are made twice. Raises httpx's errors.
+    Only for requests that may safely be sent twice. Raises httpx's errors.
     """
     try:
         return await client.send(request, stream=True)
@@ -42,13 +42,13 @@ async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Respo
 
 
 class BodyRefused(ValueError):
-    """The body is longer than the limit, or compressed although that was not asked for."""
+    """The body is longer than the limit, or compressed without being asked for."""
 
 
 async def read_whole(response: httpx.Response, limit: int) -> bytes:
-    """The body of a streamed answer of at most `limit` bytes.
+    """Read the body of a streamed response of at most `limit` bytes.
 
-    The time is the caller's to limit. Raises BodyRefused, and httpx's errors.
+    The caller limits the time. Raises BodyRefused, and httpx's errors.
     """
     if is_compressed(response):
         raise BodyRefused("the answer is compressed, which was not asked for")
@@ -61,8 +61,8 @@ async def read_whole(response: httpx.Response, limit: int) -> bytes:
 
 
 async def read_start(response: httpx.Response, limit: int, timeout_s: float) -> bytes:
-    """What came of a streamed answer's body within `timeout_s` seconds and `limit` bytes, for an
-    answer of which a part is enough; b"" for one that is compressed."""
+    """Read the part of a streamed body that arrives within `timeout_s` seconds and `limit` bytes,
+    if a part is enough; b"" for a compressed one."""
     body = bytearray()
     if not is_compressed(response):
         with suppress(TimeoutError, httpx.HTTPError):

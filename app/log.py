@@ -1,4 +1,4 @@
-"""What the service logs, and of which task: lines for people, or JSON for programs."""
+"""The service's log and its tasks: lines for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from app.visible import visible
 
 QUIET_S = 60.0
-"""A line that repeats comes at most once in this time."""
+"""Seconds during which a repeated line is logged at most once."""
 _REMEMBERED = 500
 
 _task: ContextVar[str] = ContextVar("task", default="")
@@ -22,7 +22,7 @@ _task: ContextVar[str] = ContextVar("task", default="")
 
 @contextmanager
 def about_task(name: str) -> Iterator[None]:
-    """What is logged inside the block belongs to that task."""
+    """Attribute log lines inside the block to that task."""
     token = _task.set(name)
     try:
         yield
@@ -31,7 +31,7 @@ def about_task(name: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, and task and error if any."""
+    """One JSON object per line: time (UTC), level, logger, message, and task and error if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         row = {
@@ -48,11 +48,11 @@ class JsonFormatter(logging.Formatter):
 
 
 class CountRepeats(logging.Filter):
-    """Counts the lines of a fault that repeats instead of repeating them.
+    """Counts the lines of a repeating fault instead of repeating them.
 
-    Two lines are the same when their logger, their words and the texts in them are; numbers and
-    what an exception says, such as a file's name, may differ. The next line that comes through
-    says how many were left out.
+    Two lines are the same if their logger, format and text arguments are; numbers and the texts of
+    exceptions, such as a file's name, may differ. The next line that passes says how many were left
+    out.
     """
 
     def __init__(self, quiet_s: float = QUIET_S) -> None:
@@ -73,7 +73,7 @@ class CountRepeats(logging.Filter):
                 self._seen.popitem(last=False)
         if left_out:
             record.msg, record.args = f"{record.getMessage()} ({left_out} times more before)", ()
-            record.exc_info = None  # it stands with the first
+            record.exc_info = None  # it was logged with the first
         return True
 
 
@@ -86,26 +86,26 @@ def _words(args: object) -> Iterator[str]:
 
 
 def count_repeats() -> None:
-    """Have every handler of the root logger leave out lines that repeat."""
+    """Make every handler of the root logger count repeated lines."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(CountRepeats())
 
 
 class VisibleFormatter(logging.Formatter):
-    """Lines for people: what phones, models and callers wrote into them cannot reach the terminal
-    as control codes."""
+    """Lines for people: control codes written by phones, models and callers cannot reach the
+    terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
 
 
 def log_no_urls() -> None:
-    """Have httpx keep its requests to itself: the URL of a webhook may hold a secret."""
+    """Silence httpx's log of requests: the URL of a webhook may contain a secret."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def log_json() -> None:
-    """Have every handler of the root logger write JSON."""
+    """Make every handler of the root logger write JSON."""
     root = logging.getLogger()
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())

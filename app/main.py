@@ -62,11 +62,12 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service as an ASGI application; its lifespan starts the parts and ends them in reverse.
+    """Create the service as an ASGI application; its lifespan starts the parts and closes them in
+    reverse.
 
     Raises ConfigError for settings that cannot work. The start of the lifespan raises ConfigError
-    (data folder, adb program) and AdbServerUnreachable; an engine that does not start is no reason
-    to fail, its state tells why.
+    (data folder, adb program) and AdbServerUnreachable. An engine that does not start is not an
+    error here; its state says why.
     """
     check_access(settings)
     log_no_urls()
@@ -78,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
             await _start_parts(app, settings, table, stack)
             yield
 
-    # FastAPI's own pages of documentation load scripts of another host; ours is in app/dashboard.
+    # FastAPI's own documentation pages load scripts from another host; ours are in app/dashboard.
     app = FastAPI(
         title="phonepilot", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
@@ -94,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def let_go(app: FastAPI) -> None:
-    """End what holds connections open: the tasks and their events, the phones' events and films."""
+    """Close what keeps connections open: tasks and their events, the phones' events and streams."""
     runner: Runner = app.state.runner
     fleet: Fleet = app.state.fleet
     screens: LiveScreens = app.state.screens
@@ -105,7 +106,7 @@ async def let_go(app: FastAPI) -> None:
 
 @dataclass(frozen=True)
 class _Records:
-    """What is kept on the disk, and who looks after it."""
+    """What is stored on disk, and what maintains it."""
 
     database: Database
     store: Store
@@ -126,7 +127,7 @@ class _Models:
 async def _start_parts(
     app: FastAPI, settings: Settings, table: AppTable, stack: AsyncExitStack
 ) -> None:
-    """Build every part, and have `stack` close each before what it depends on."""
+    """Build every part, and have `stack` close each before its dependencies."""
     stack.enter_context(owned(settings.service.data_dir))
     records = _start_records(settings, stack)
     heartbeat = Heartbeat(settings.service.data_dir)
@@ -175,7 +176,7 @@ async def _start_parts(
         operation_routes(Operations(models.engine, fleet, runner, models.calls, registry)),
     ):
         app.include_router(router)
-    # The model loads while the person still types; a failure is told by GET /engine.
+    # The model loads while the person is still typing; GET /engine reports a failure.
     warm_up = asyncio.create_task(_warm_up(models.engine))
     stack.push_async_callback(_end_task, warm_up)
 
@@ -243,12 +244,12 @@ async def _end_task(task: asyncio.Task[None]) -> None:
 
 
 def needs_token(service: ServiceSettings) -> bool:
-    """Whether requests must come with an access token."""
+    """Whether requests must have an access token."""
     return service.auth == "always" or service.host not in LOOPBACK
 
 
 def check_access(settings: Settings) -> None:
-    """Raises ConfigError for a service that needs a token and has none."""
+    """Raise ConfigError for a service that needs a token but has none."""
     service = settings.service
     if needs_token(service) and not Tokens(settings.tokens_file).all():
         if service.host in LOOPBACK:
@@ -263,7 +264,7 @@ def check_access(settings: Settings) -> None:
 
 
 def _names(service: ServiceSettings) -> frozenset[str]:
-    """The names that the service answers to, with a port where a proxy shows it at that one."""
+    """Return the accepted host names, with a port if a proxy serves the pages on that port."""
     named = {name.casefold() for name in service.allowed_hosts}
     named |= {
         name

@@ -1,18 +1,18 @@
-"""A guard that lets no child process outlive its parent, even a parent killed with SIGKILL.
+"""A guard that ends a child process when its parent dies, even if the parent is killed by SIGKILL.
 
-`guard_command(argv)` gives the command line of a small process that runs `argv` as its child:
+`guard_command(argv)` returns the command line of a small process that runs `argv` as its child:
 
     process = subprocess.Popen(guard_command(argv), stdin=subprocess.PIPE)
 
 The parent keeps the write end of the guard's stdin and never writes to it. When the parent dies in
 any way, or closes that pipe, the guard reads end of file, asks the child's whole process group to
-end, and kills what is left after `GRACE_S`. So the way to stop a guarded child on every platform is
-to close stdin and wait. SIGTERM and SIGINT sent to the guard are passed on to the child, stdout and
-stderr are the guard's own, and the guard ends with the child's exit code (128 + n for signal n,
-127 when the program is not there, 126 when it may not be run).
+end, and kills what is left after `GRACE_S`. So on every platform, a guarded child is stopped by
+closing stdin and waiting. SIGTERM and SIGINT sent to the guard are forwarded to the child, stdout
+and stderr are inherited from the guard, and the guard ends with the child's exit code (128 + n for
+signal n, 127 if the program does not exist, 126 if it may not be executed).
 
-The guard runs as a plain script on the standard library alone: it starts in some 15 ms and does not
-depend on the working directory.
+The guard runs as a plain script using only the standard library: it starts in about 15 ms and does
+not depend on the working directory.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 
 
 def guard_command(argv: Sequence[str]) -> list[str]:
-    """The command line that runs `argv` under a guard; start it with `stdin=PIPE`."""
+    """Return the command line that runs `argv` under a guard; start it with `stdin=PIPE`."""
     return [sys.executable, "-I", "-S", str(Path(__file__).resolve()), "--", *argv]
 
 
 def _die_with_guard() -> Callable[[], None] | None:
-    """What the child runs before exec so that Linux kills it if the guard itself is killed.
+    """Return what the child runs before exec so that Linux kills it if the guard itself is killed.
 
     Running Python between fork and exec is safe here only because the guard still has one thread.
     """
@@ -69,13 +69,13 @@ def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
             ["taskkill", "/T", "/F", "/PID", str(child.pid)], capture_output=True, check=False
         )
         return
-    # macOS answers EPERM for a group of which only zombies are left.
+    # macOS returns EPERM for a group that contains only zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 
 
 def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
-    """Wait for end of file on stdin, then end the child; runs in a thread of its own."""
+    """Wait for end of file on stdin, then end the child; runs in a separate thread."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
@@ -94,14 +94,14 @@ def _run(argv: Sequence[str]) -> int:
 
     def forward(number: int, _frame: object) -> None:
         if child is None:
-            early.append(number)  # arrived before the child did
+            early.append(number)  # arrived before the child was started
         else:
             _signal_group(child, number)
 
     for number in _FORWARDED:
         signal.signal(number, forward)
     if sys.platform != "win32":
-        # Out of the parent's group: a kill of that whole group must leave the guard to clean up.
+        # Leave the parent's group: a kill of that whole group must leave the guard to clean up.
         with contextlib.suppress(PermissionError):
             os.setpgid(0, 0)
     try:
@@ -132,5 +132,5 @@ def main(argv: Sequence[str]) -> int:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
-    # The reading thread may sit in os.read(0); a normal exit would wait for stdin's lock.
+    # The reading thread may be in os.read(0); a normal exit would wait for stdin's lock.
     os._exit(code)

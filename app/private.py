@@ -1,6 +1,6 @@
-"""Files and folders that are the user's alone, whatever the umask.
+"""Files and folders that only the user can access, whatever the umask.
 
-They hold what stands on a phone's screen, what people wrote to it, and access tokens.
+They contain screenshots, what people wrote on the phone, and access tokens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OTHERS = 0o077
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing; one that is there stays as it is.
+    """Create a folder and its missing parents; an existing one is not changed.
 
     Raises OSError.
     """
@@ -37,17 +37,17 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def touch_private(path: Path) -> None:
-    """Make a file when there is none, and set its time; raises OSError."""
+    """Create a file if it is missing, and set its time; raises OSError."""
     path.touch(FILE)
 
 
 def tighten(path: Path) -> None:
-    """Take the rights of others from a file, or from a folder with all that is in it.
+    """Remove other users' permissions from a file, or from a folder and everything in it.
 
-    A folder that is the user's alone already is left at that: nobody else gets into it. Links are
-    not followed, and what belongs to somebody else stays as it is.
+    A folder that is already private is skipped: nobody else can get into it. Links are not
+    followed, and files of other users are not changed.
     """
-    if sys.platform == "win32":  # a profile's folders are the user's alone there
+    if sys.platform == "win32":  # a profile's folders are already private there
         return
     with suppress(OSError):
         found = path.lstat()

@@ -1,4 +1,4 @@
-"""What the bodies of requests have in common."""
+"""What all request bodies have in common."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class RequestBody(BaseModel):
-    """A body that a caller sends: unknown fields are refused, and so is text that is no Unicode.
+    """A body sent by a caller: unknown fields are rejected, and so is text that is not valid
+    Unicode.
 
-    JSON can hold half a character ("\\ud800"). Such a text can neither be stored nor sent on.
+    JSON can contain half a character ("\\ud800"). Such a text can neither be stored nor sent on.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -23,7 +24,7 @@ class RequestBody(BaseModel):
 
 
 def refuse_half_characters(data: Any) -> None:
-    """Raises ValueError for a text with a lone surrogate anywhere in JSON data."""
+    """Raise ValueError for a text with a lone surrogate anywhere in JSON data."""
     waiting = [data]
     while waiting:
         value = waiting.pop()

@@ -1,4 +1,4 @@
-"""Runs the service on its port: a socket, uvicorn, and an end that leaves nothing half done."""
+"""Runs the service on its port: a socket, uvicorn, and a clean shutdown."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from app.main import create_app, let_go
 from app.settings import Settings
 
 MOST_FILES = 65_536
-"""Connections and files at once; a hard limit of millions makes some libraries slow."""
+"""Most connections and files open at once; a hard limit of millions makes some libraries slow."""
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as the system lets us, MOST_FILES at most.
+    """Raise the limit of open files as far as the system allows, at most to MOST_FILES.
 
-    Many systems begin with 1,024, which some hundred watchers and their phones use up.
+    Many systems default to 1,024, which a few hundred watchers and their phones use up.
     """
     if sys.platform == "win32":
         return
@@ -40,12 +40,12 @@ def raise_file_limit() -> None:
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Run the service until it is cancelled; `ready` gets its URL once it answers.
 
-    Raises AppError when it cannot start.
+    Raises AppError if it cannot start.
     """
     raise_file_limit()
     app = create_app(settings)
     with open_socket(settings.service.host, settings.service.port) as listener:
-        # The parts are started here and not by uvicorn, which would turn our errors into text.
+        # The parts are started here and not by uvicorn, which would turn errors into text.
         async with app.router.lifespan_context(app):
             port = listener.getsockname()[1]
             host = _reachable(settings.service.host)
@@ -62,10 +62,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """The listening socket of the service, port 0 for a free one; raises ConfigError."""
+    """Open the listening socket of the service, port 0 for a free one; raises ConfigError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named asyncio knows its connections for TCP and sets TCP_NODELAY on them;
-    # without, an answer in two pieces waits 40 ms for the acknowledgement of the first.
+    # If the protocol is named, asyncio recognises the connections as TCP and sets TCP_NODELAY on
+    # them; otherwise a response in two pieces waits 40 ms for the acknowledgement of the first.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -80,7 +80,7 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def _reachable(host: str) -> str:
-    """A name for this computer's own browser."""
+    """Return a host name for a browser on this computer."""
     if host in ("::1", "::", "0.0.0.0"):
         return "localhost"
     return f"[{host}]" if ":" in host else host
@@ -99,7 +99,7 @@ def _uvicorn_config(app: FastAPI, shutdown_s: float) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, that says when it answers and leaves the signals to the command line."""
+    """uvicorn's server; reports when it answers, and leaves signals to the command line."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -112,6 +112,6 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own would end the process before the phones, the engine and the store are
-        # closed: it raises the signal again after the last connection.
+        # uvicorn's own version would end the process before the phones, the engine and the store
+        # are closed: it raises the signal again after the last connection.
         yield

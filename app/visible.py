@@ -1,7 +1,8 @@
-"""Text as a person may be shown it: without what cannot be seen and what turns its direction.
+"""Makes text safe to show: removes characters that are invisible or change its direction.
 
-A label, a name or a model's words may hold characters that reorder or hide others, so that a person
-agrees to something else than what is read. They are taken out of every text shown to a person.
+A label, a name or a model's words may contain characters that reorder or hide others, so that a
+person agrees to something other than what they read. They are removed from every text shown to a
+person.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 import re
 
 _INVISIBLE = (
-    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"  # control characters but tab and newline
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"  # control characters except tab and newline
     "\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f"
     "\\u200b\\u200c\\u200e\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164"
     "\\ud800-\\udfff\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb"
     "\\U00013430-\\U0001343f\\U0001bca0-\\U0001bca3\\U0001d173-\\U0001d17a"
     "\\U000e0000-\\U000e0fff"
 )
-"""Category Cf, what Unicode lets a renderer ignore, blank letters, lone surrogates. Not here: the
-zero-width joiner, for which the neighbours count, and the signs of category Cf that do show
-(U+0600 to U+0605 and their like, which stand before Arabic and Syriac numbers)."""
+"""Category Cf, characters that Unicode lets a renderer ignore, blank letters, lone surrogates. Not
+included: the zero-width joiner, which depends on its neighbours, and the characters of category Cf
+that are visible (such as U+0600 to U+0605, which precede Arabic and Syriac numbers)."""
 
 _EMOJI = "\\u203c-\\u3299\\U0001f000-\\U0001faff"
 _JOINER = "\u200d"
@@ -28,17 +29,16 @@ _LOOSE_JOINER = re.compile(f"(?<![{_EMOJI}]){_JOINER}|{_JOINER}(?![{_EMOJI}])")
 
 
 def visible(text: str) -> str:
-    """`text` without invisible and direction-changing characters; newlines and tabs stay.
+    """Remove invisible and direction-changing characters from `text`; newlines and tabs stay.
 
-    A zero-width joiner stays between two emoji, which it makes one. Applied twice it changes
-    nothing more.
+    A zero-width joiner stays between two emoji, which it joins into one. Idempotent.
     """
     seen = _GONE.sub("", _LINE_END.sub("\n", text))
     return _LOOSE_JOINER.sub("", seen) if _JOINER in seen else seen
 
 
 def one_line(text: str, limit: int) -> str:
-    """`visible` text on one line of at most `limit` characters, the last one an ellipsis when it
-    was longer."""
+    """Return `visible` text on one line of at most `limit` characters; the last is an ellipsis if
+    the text was longer."""
     flat = " ".join(visible(text[: 4 * limit]).split())
     return flat if len(flat) <= limit else visible(flat[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}")

@@ -1,4 +1,5 @@
-"""The configured engine as tasks ask it: the profile's sampling, and each phone in its turn."""
+"""The configured engine for tasks: with the profile's sampling, and one phone at a time per
+slot."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from app.tasks.equipment import Equipment
 
 
 class PhoneChat:
-    """The engine as the tasks of one phone ask it: what the loop calls a Chat."""
+    """The engine as the tasks of one phone use it: the loop's Chat."""
 
     def __init__(
         self,
@@ -27,7 +28,8 @@ class PhoneChat:
         calls: Calls | None = None,
         phone: str = "",
     ) -> None:
-        """`context` is that of one sequence in tokens; `grammar` says the engine knows such."""
+        """`context` is that of one sequence in tokens; `grammar` says whether the engine supports
+        it."""
         self.context = context
         self._client = client
         self._sampling = sampling
@@ -51,13 +53,13 @@ class PhoneChat:
 
     async def warm(self, messages: Sequence[Message]) -> None:
         if self._calls.full:
-            return  # reading ahead is worth nobody's waiting
+            return  # reading ahead is not worth anyone's waiting
         async with self._calls.hold(self._phone) as slot:
             await self._client.warm(messages, slot=slot)
 
 
 def client_of(settings: Settings, engine: Engine) -> ChatClient:
-    """The client of the configured engine."""
+    """Return the client of the configured engine."""
     return ChatClient(
         engine.ensure_ready,
         local=_is_local(settings),
@@ -69,7 +71,7 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
 
 
 def calls_of(settings: Settings) -> Calls:
-    """As many requests at a time as our engine has slots, or as are configured."""
+    """Allow as many requests at once as the engine has slots, or as configured."""
     engine, local = settings.engine, _is_local(settings)
     slots = engine.parallel if local else 0
     limit = engine.max_calls or slots
@@ -82,8 +84,8 @@ def equipment_of(
     calls: Calls | None = None,
     image_max_tokens: Callable[[], int] | None = None,
 ) -> Equipment:
-    """What tasks are built from, as the service builds them; `image_max_tokens` as the engine runs
-    with it, which may be less than configured once memory ran out."""
+    """Return what tasks are built from, the way the service builds them; `image_max_tokens` is the
+    engine's current value, which may be less than configured after memory ran out."""
     engine, profile = settings.engine, settings.profile
     sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
     context = engine.context // engine.parallel
@@ -117,7 +119,7 @@ def _is_local(settings: Settings) -> bool:
 
 
 def categories_of(settings: Settings) -> tuple[Category, ...]:
-    """What a task asks about; raises ConfigError."""
+    """Return the categories that need consent; raises ConfigError."""
     return tuple(
         Category(
             name,
