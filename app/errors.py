@@ -10,7 +10,7 @@ AppError(code, message, hint)
 ├ DiskFull · StoreDamaged · RecordDamaged    the operator: the data folder
 ├ RequestRefused · RequestTooLarge · RequestTooSlow · TooManyRequests    the caller: the request
 ├ TokenMissing · RightMissing    the caller: its access token
-├ ServiceUnreachable · ServiceRefused    the command line's user: the service that it asks
+├ ServiceUnreachable · ServiceRefused    the command line's user: the service it talks to
 ├ DeviceError
 │  ├ AdbServerUnreachable        retry with back-off, then stop
 │  ├ DeviceNotFound · DeviceOffline · DeviceDisconnected   wait for its return, look again
@@ -18,8 +18,8 @@ AppError(code, message, hint)
 │  ├ DeviceBusy                  the caller: another task holds the lease
 │  ├ DeviceUnauthorized · DeviceLocked · InputRefused      the person holding the phone
 │  ├ DeviceTimeout               never repeat a tap blindly
-│  ├ CommandFailed(exit_code, stderr)                      told to the model
-│  ├ TextRefused · AppNotFound   told to the model
+│  ├ CommandFailed(exit_code, stderr)                      reported to the model
+│  ├ TextRefused · AppNotFound   reported to the model
 │  └ ScreenshotUnavailable · SecureScreen · SecretUnguarded
 ├ EngineError
 │  ├ EngineStartFailed(exit_code, log_tail)
@@ -28,7 +28,7 @@ AppError(code, message, hint)
 │  │  └ EngineHung
 │  └ ContextOverflow · ReplyTruncated
 ├ ModelError                     pulling or converting a model: the operator
-└ PolicyError                    never leaves the loop: becomes feedback to the model
+└ PolicyError                    stays in the loop: becomes feedback to the model
    └ ReplyUnparseable · UnknownAction · ActionOutOfBounds
 
 `code` is stable and documented in docs/troubleshooting.md. `message` says what happened and `hint`

@@ -1,4 +1,4 @@
-"""The questions of a task, put to the person at the terminal; elsewhere, how to answer them."""
+"""Asks a task's questions at the terminal; without one, shows how to answer them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.errors import AppError, ServiceRefused
 
 STOP = "/stop"
 MAX_LINE = 4096
-"""Bytes that a terminal gives at once: the longest line in canonical mode, termios(3)."""
+"""Most bytes that a terminal returns at once: the longest line in canonical mode, termios(3)."""
 
 _PROMPTS = {
     "confirmation": "Allow? y, or n, or n and what to do instead: ",
@@ -27,11 +27,11 @@ _PROMPTS = {
     "doubt": "Is it reached? y or n: ",
 }
 _YES_ALONE = ("confirmation", "step", "doubt")
-"""Kinds in which words after a yes would reach nobody."""
+"""Kinds of questions where a text after a yes would not be read by anyone."""
 
 
 def read_answer(kind: str, line: str) -> dict[str, Any] | None:
-    """What a line means as an answer to a question of that kind; None when it means nothing."""
+    """Parse a line as an answer to a question of that kind; None if it is not one."""
     line = line.strip()
     if kind == "question":
         if line == STOP:
@@ -48,25 +48,25 @@ def read_answer(kind: str, line: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Keyboard:
-    """Lines from the terminal `fd`; no thread reads them, since none could be ended early."""
+    """Lines from the terminal `fd`; not read in a thread, which could not be stopped early."""
 
     fd: int
 
     @classmethod
     def at_hand(cls) -> Self | None:
-        """The person's keyboard; None where nobody sits at a terminal, and on Windows."""
+        """Return the person's keyboard; None without a terminal, and on Windows."""
         if os.name != "posix" or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return None
         return cls(sys.stdin.fileno())
 
     def forget(self) -> None:
-        """Drop what was typed and not read: it was not meant for what is asked next."""
+        """Drop unread input: it was not meant for the next question."""
         import termios
 
         termios.tcflush(self.fd, termios.TCIFLUSH)
 
     async def line(self) -> str:
-        """The next line; raises EOFError when there will be none."""
+        """Return the next line; raises EOFError if there will be none."""
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         loop.add_reader(self.fd, readable.set)
@@ -81,7 +81,7 @@ class Keyboard:
 
 
 class Asking:
-    """The questions of one task. `update` is told the task whenever it has changed."""
+    """The questions of one task. `update` must be called with the task whenever it has changed."""
 
     def __init__(
         self, service: ServiceClient, terminal: Terminal, keyboard: Keyboard | None
@@ -106,7 +106,7 @@ class Asking:
             self._prompt = asyncio.create_task(self._ask(self._keyboard, task["id"], question))
 
     async def close(self) -> None:
-        """End a prompt that stands open, and say so."""
+        """Close an open prompt, and say so."""
         prompt, self._prompt = self._prompt, None
         if prompt is None:
             return
@@ -143,7 +143,7 @@ class Asking:
             keyboard.forget()
 
     async def _reply(self, task_id: str, number: int, answer: dict[str, Any]) -> bool:
-        """Whether the question is answered; if not, it has to be asked again."""
+        """Send the answer. Return False if the question has to be asked again."""
         try:
             await self._service.post(f"/tasks/{task_id}/reply", {**answer, "question": number})
         except AppError as exc:

@@ -99,7 +99,7 @@ def bench_overhead(
     count: Annotated[int, typer.Option(min=1, max=1000, help="Steps of each kind.")] = 30,
     json_: Json = False,
 ) -> None:
-    """Measure what phonepilot itself takes of a step, on a virtual phone with a stub engine."""
+    """Measure phonepilot's own share of a step, on a virtual phone with a stub engine."""
     from dataclasses import asdict
 
     from app.bench.overhead import measure
@@ -136,7 +136,7 @@ def bench_taps(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Measure how exactly a model taps: known places on drawn screens, asked for as by a task."""
+    """Measure how precisely a model taps: known places on drawn screens, requested as in a task."""
     from dataclasses import asdict
 
     from app.bench.taps import Figures, by_kind, measure, model_name
@@ -179,7 +179,8 @@ def bench_engine(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Measure tokens a second, through phonepilot's client and by raw calls with the same bytes."""
+    """Measure tokens per second, through phonepilot's client and by raw calls with the same
+    bytes."""
     from dataclasses import asdict
 
     from app.bench.taps import model_name
@@ -220,7 +221,7 @@ def bench_load(
     steps: Annotated[int, typer.Option(min=2, max=100, help="Steps of each task.")] = 10,
     json_: Json = False,
 ) -> None:
-    """Measure what the service takes of a step when many virtual phones work at once."""
+    """Measure the service's cost of a step when many virtual phones work at once."""
     from dataclasses import asdict
 
     from app.bench.load import measure
@@ -245,7 +246,7 @@ def bench_passthrough(
     count: Annotated[int, typer.Option(min=1, max=1000, help="Single calls each way.")] = 50,
     json_: Json = False,
 ) -> None:
-    """Measure what /v1 adds to a call that goes straight to the engine, a stub at a real pace."""
+    """Measure what /v1 adds to a direct call to the engine, a stub with realistic speed."""
     from dataclasses import asdict
 
     from app.bench.passthrough import measure
@@ -272,7 +273,7 @@ def bench_reading(
     dialect: Annotated[str, typer.Option(help="Of profile.dialect.")] = "autoglm",
     json_: Json = False,
 ) -> None:
-    """Measure what it costs to read a reply while it streams in, against its length."""
+    """Measure the cost of parsing a reply while it streams in, by its length."""
     from dataclasses import asdict
 
     from app.bench.reading import reading_costs
@@ -325,7 +326,7 @@ def bench_watchers(
     steps: Annotated[int, typer.Option(min=5, max=100, help="Steps of each task.")] = 40,
     json_: Json = False,
 ) -> None:
-    """Measure what many who only look cost a task: the time of its steps with and without them."""
+    """Measure what many viewers cost a task: the time of its steps with and without them."""
     from dataclasses import asdict
 
     from app.bench.watchers import measure
@@ -349,7 +350,7 @@ def bench_backlog(
     tasks: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks that wait.")] = 10_000,
     json_: Json = False,
 ) -> None:
-    """Measure what a long queue costs a start and a stop of the service."""
+    """Measure what a long queue costs the service at start and stop."""
     from dataclasses import asdict
 
     from app.bench.backlog import measure

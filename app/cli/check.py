@@ -44,9 +44,9 @@ def check(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Compare what an engine computes with the original: what quantising costs, in numbers.
+    """Compare what an engine computes with the original: the cost of quantising, in numbers.
 
-    Where it taps is measured by `phonepilot bench taps`.
+    Use `phonepilot bench taps` to measure where it taps.
     """
     from dataclasses import asdict
 
@@ -112,7 +112,7 @@ def check(
 def _files(
     models: list[str], mmproj: Path | None, config: list[str] | None
 ) -> tuple[list[Path], Path | None]:
-    """The files of a name, or those that were given."""
+    """Return the files of a model name, or the given files."""
     from app.llm.catalogue import place
     from app.settings import load_models, load_settings
 

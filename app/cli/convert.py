@@ -87,7 +87,7 @@ def convert(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Make GGUF files of a checkpoint: the model, quantised, and its projector."""
+    """Convert a checkpoint to GGUF files: the model, quantised, and its projector."""
     from app.llm.catalogue import alone, measured, record
     from app.llm.checkpoint import read_checkpoint
     from app.llm.convert import convert as convert_files
@@ -101,7 +101,7 @@ def convert(
         raise InputError("no destination: use --output-path or --name")
     checkpoint = read_checkpoint(model_path, trust_code=True)
     if (family := family_of(model_path)) is not None:
-        _convert_family(family, checkpoint, output_path, quantize, json_)  # runs no code of it
+        _convert_family(family, checkpoint, output_path, quantize, json_)  # runs none of its code
         return
     quantize = quantize or "q4_k_s"
     checkpoint = read_checkpoint(model_path, trust_code=trust_code)
@@ -178,7 +178,7 @@ def _convert_family(
     quantize: str | None,
     json_: bool,
 ) -> None:
-    """A family that llama.cpp does not convert: written by its table of names, in 16 bits."""
+    """Write a family that llama.cpp does not convert, by its table of names, in 16 bits."""
     from app.llm.catalogue import need_space
     from app.llm.family import write_family
     from app.llm.pull import quantisation
@@ -221,7 +221,7 @@ def quantise(
     llama_cpp_image: LlamaCppImage = None,
     json_: Json = False,
 ) -> None:
-    """Make a smaller file of one of 16 bits."""
+    """Quantise a 16-bit file to a smaller one."""
     from app.llm.image import find_image
     from app.llm.quantise import find_quantizer, known_type
     from app.llm.quantise import quantise as quantise_file

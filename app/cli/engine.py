@@ -43,7 +43,7 @@ def plan(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Say what of a model fits into a GPU's memory, and with which settings."""
+    """Show what part of a model fits into a GPU's memory, and with which settings."""
     from app.llm.memory import best, plans
     from app.settings import load_settings
 
@@ -71,13 +71,13 @@ def plan(
     )
     _table(terminal, found, chosen)
     if chosen is None:
-        best(found)  # raises, and says what is short
+        best(found)  # raises, and says how much is missing
         return
     _explain(terminal, chosen, shapes)
 
 
 def _shapes(settings: Settings) -> tuple[str, Shapes]:
-    """The shapes from the configured files, or from the catalogue before there are any."""
+    """Return the shapes from the configured files, or from the catalogue if there are none yet."""
     from app.llm.gguf import check_gguf, read_header
     from app.llm.memory import catalogue_shapes, shapes_of
     from app.settings import load_models
@@ -98,7 +98,7 @@ def _shapes(settings: Settings) -> tuple[str, Shapes]:
 
 
 def _card() -> tuple[str, int, int]:
-    """Name, bytes and free bytes of the card with the most free memory; raises InputError."""
+    """Return name, bytes and free bytes of the GPU with the most free memory; raises InputError."""
     from app.llm.gpu import find_gpus
 
     gpus = asyncio.run(find_gpus())

@@ -1,4 +1,4 @@
-"""The `phonepilot` command: arguments to settings to calls."""
+"""The `phonepilot` command: turns arguments into settings and calls."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def options(
     ] = False,
 ) -> None:
     level = logging.INFO if verbose else logging.WARNING
-    # stdout is for results, which programs read; in a file a line of the log stays one line.
+    # stdout is for results, which programs read; in a file, a log line must stay one line.
     if sys.stderr.isatty():
         handler: logging.Handler = RichHandler(console=Console(stderr=True), show_path=False)
         handler.setFormatter(VisibleFormatter("%(message)s"))
@@ -101,7 +101,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the service; 0 for a free one.")] = 0,
     json_: Json = False,
 ) -> None:
-    """Show the whole product: virtual phone, adb, llama.cpp and the demo model do a goal."""
+    """Show the whole product: virtual phone, adb, llama.cpp and the demo model reach a goal."""
     raise typer.Exit(run_to_end(_demo(goal, seed, keep, port, Terminal(json_lines=json_))))
 
 
@@ -135,13 +135,13 @@ async def _demo(
 
 
 async def _demo_task(goal: str, stage: Stage, terminal: Terminal, keep: bool) -> int:
-    """Run the goal and let the phone's state judge it; 0 right, 1 wrong, 2 no verdict."""
+    """Run the goal and judge it by the phone's state; 0 right, 1 wrong, 2 no verdict."""
     from app.cli.ask import Asking, Keyboard
     from app.demo.judge import expected
 
     before, begun = await stage.phone.state(), time.monotonic()
     keyboard = None if terminal.json_lines else Keyboard.at_hand()
-    # Where nobody can answer, at a terminal or in a dashboard that stays, a question is refused.
+    # If nobody can answer, at a terminal or in a dashboard that stays open, questions are refused.
     confirm = {} if keyboard or keep else {"confirm": "deny"}
     created = await stage.service.post("/tasks", {"goal": goal, **confirm})
     asking = Asking(stage.service, terminal, keyboard)
@@ -254,7 +254,7 @@ def phone(
 
 @app.command(epilog="Examples: `phonepilot doctor`, `phonepilot doctor -c rtx-4060-8gb`")
 def doctor(config: Config = None, json_: Json = False) -> None:
-    """Look at everything phonepilot needs, and say what is wrong and how to mend it."""
+    """Check everything phonepilot needs, and show what is wrong and how to fix it."""
     from dataclasses import asdict
 
     from app.doctor import examine

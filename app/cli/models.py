@@ -32,7 +32,7 @@ _TEXT = 160
 
 @dataclass(frozen=True)
 class _Shelf:
-    """The settings with all places that they know."""
+    """The settings, with all model folders that they know."""
 
     settings: Settings
 
@@ -57,7 +57,7 @@ def _shelf(config: list[str] | None) -> _Shelf:
 
 @models_app.command("list", epilog="Example: `phonepilot models list`")
 def list_models(config: Config = None, json_: Json = False) -> None:
-    """List the models that are known by name, and what of them is here."""
+    """List the models that are known by name, and what is installed of them."""
     shelf = _shelf(config)
     rows = [_row(found) for found in shelf.all()]
     if json_:
@@ -120,7 +120,7 @@ def show(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Say what a model's files hold, whether they fit together, and what they take of a GPU."""
+    """Show what a model's files contain, whether they fit together, and their GPU memory."""
     from app.llm.describe import describe, pair_facts
 
     shelf = _shelf(config)
@@ -187,13 +187,13 @@ def pull(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Download a model and its projector; a download that broke off goes on where it stopped."""
+    """Download a model and its projector; an interrupted download resumes where it stopped."""
     from app.llm.pull import pull as pull_pair
     from app.llm.pull import quantisation as kind_in_name
 
     found = _shelf(config).find(name)
     source = _repository(found, repository)
-    if found.pulled is not None:  # a newer version of the same kinds, unless others are asked for
+    if found.pulled is not None:  # a newer version of the same kinds, unless others are requested
         quant = quant or kind_in_name(found.pulled.model.name) or None
         mmproj = mmproj or kind_in_name(found.pulled.mmproj.name) or None
     with Bars() as bars:
@@ -232,7 +232,7 @@ def _say_use(terminal: Terminal, found: Place) -> None:
 
 @models_app.command(epilog="Example: `phonepilot models verify glm-4.6v-flash`")
 def verify(name: Name, config: Config = None, json_: Json = False) -> None:
-    """Compare the files with their checksums, and see whether they can be read and fit."""
+    """Compare the files with their checksums, and check that they are readable and fit together."""
     from app.llm.catalogue import verify as verify_files
 
     found = _shelf(config).find(name)

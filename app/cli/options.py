@@ -1,4 +1,4 @@
-"""What all commands share: the options they have in common, and how they run to their end."""
+"""What all commands share: common options, and running to the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKS = {
 
 
 def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end, or until SIGINT or SIGTERM has cancelled it and all is closed."""
+    """Run to the end, or until SIGINT or SIGTERM has cancelled it and everything is closed."""
 
     async def until_terminated() -> Any:
         task = asyncio.current_task()

@@ -62,7 +62,7 @@ def setup(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Look whether a phone takes taps and any text, and say which switch to turn on."""
+    """Check whether a phone accepts taps and any text, and show which switch to turn on."""
     from dataclasses import asdict
 
     async def look(fleet: Fleet) -> list[Finding]:
@@ -98,7 +98,7 @@ def pair(
 
 
 async def with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable[T]]) -> T:
-    """Work with the phones of the adb server that the settings name."""
+    """Run `work` with the phones of the configured adb server."""
     from app.adb.fleet import Fleet
     from app.adb.server import AdbServer
     from app.settings import load_settings

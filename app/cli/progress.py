@@ -1,4 +1,4 @@
-"""A bar on the terminal for work that is counted in bytes."""
+"""Progress bars on the terminal for work that is counted in bytes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rich.progress import (
 )
 
 _LABEL = 34
-"""What leaves room for the rest in a line of 80."""
+"""Leaves room for the rest in a line of 80 characters."""
 
 
 class Bars:
-    """A bar for each name that is told; nothing where the output is no terminal.
+    """One bar per name; nothing if the output is not a terminal.
 
     Drawn on stderr, so that stdout stays clean for programs.
     """
@@ -52,7 +52,7 @@ class Bars:
         self._progress.stop()
 
     def tell(self, name: str, done: int, total: int) -> None:
-        """`done` of `total` bytes of what is called `name`, which is shown as it is."""
+        """Show `done` of `total` bytes of `name`, which is escaped."""
         if name not in self._tasks:
             label = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
             if len(label) > _LABEL:

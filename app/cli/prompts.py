@@ -61,7 +61,7 @@ def import_(
     lang: Lang = "zh",
     config: Config = None,
 ) -> None:
-    """Run with a prompt of your own, byte for byte; `{date}` in it becomes the day's date."""
+    """Import a prompt of your own, used byte for byte; `{date}` in it becomes the current date."""
     from app.agent.prompt import import_prompt
 
     folder = _folder(config)
@@ -77,7 +77,7 @@ def import_(
 
 @prompts_app.command(epilog="Example: `phonepilot prompts remove autoglm --lang zh`")
 def remove(name: Name, lang: Lang = "zh", config: Config = None) -> None:
-    """Forget an imported prompt; one of this program is used again where there is one."""
+    """Remove an imported prompt; the program's own one of that name, if any, is used again."""
     from app.agent.prompt import remove_prompt
 
     remove_prompt(name, lang, _folder(config))

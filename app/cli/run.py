@@ -1,4 +1,4 @@
-"""The command `phonepilot run`: a goal to the running service, followed and answered to its end."""
+"""The command `phonepilot run`: gives a goal to the running service and follows it to its end."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def run(
     url: Url = SERVICE_URL,
     json_: Json = False,
 ) -> None:
-    """Give a goal to the running service, follow it, and answer what it asks.
+    """Give a goal to the running service, follow it, and answer its questions.
 
-    The exit code is 0 when it succeeded, or when a dry run came to its end.
+    The exit code is 0 if it succeeded, or if a dry run came to its end.
     """
     if step and dry_run:
         raise typer.BadParameter("--step and --dry-run exclude each other.")

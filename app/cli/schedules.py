@@ -1,4 +1,4 @@
-"""The command `phonepilot schedules`: goals that are given again and again."""
+"""The command `phonepilot schedules`: goals that are repeated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="As in `phonepilot
 
 
 class Missed(StrEnum):
-    """What becomes of runs that the service was away for."""
+    """What happens to runs during which the service was away."""
 
     SKIP = "skip"
     RUN_ONCE = "run_once"
@@ -99,7 +99,7 @@ def add(
 
 @schedules_app.command("on", epilog="Example: `phonepilot schedules on ID`")
 def switch_on(schedule_id: ScheduleId, url: Url = SERVICE_URL, json_: Json = False) -> None:
-    """Switch a schedule on again; runs of the time it was off are not made up for."""
+    """Switch a schedule on again; runs missed while it was off are not made up for."""
     _show(run_to_end(_call("PATCH", url, _path(schedule_id), {"enabled": True})), json_)
 
 
@@ -111,13 +111,13 @@ def switch_off(schedule_id: ScheduleId, url: Url = SERVICE_URL, json_: Json = Fa
 
 @schedules_app.command(epilog="Example: `phonepilot schedules run ID`")
 def run(schedule_id: ScheduleId, url: Url = SERVICE_URL, json_: Json = False) -> None:
-    """Give its tasks now, besides its times."""
+    """Create its tasks now, in addition to its times."""
     _show(run_to_end(_call("POST", url, _path(schedule_id, "run"))), json_)
 
 
 @schedules_app.command(epilog="Example: `phonepilot schedules remove ID`")
 def remove(schedule_id: ScheduleId, url: Url = SERVICE_URL) -> None:
-    """Remove a schedule. Tasks that it has given go on."""
+    """Remove a schedule. Tasks that it has created continue."""
     run_to_end(_call("DELETE", url, _path(schedule_id)))
     Terminal().say("Removed.")
 

@@ -1,4 +1,4 @@
-"""A task on the terminal: each step as it happens, a live line below, or JSON lines."""
+"""Shows a task on the terminal: each step as it happens, a live line below, or JSON lines."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from app.visible import visible
 
 
 def shown(text: str) -> str:
-    """Foreign text (of model, screen, phone) for the terminal: no markup, no control codes, and
-    nothing that is invisible or turns the direction of the line."""
+    """Escape untrusted text (of model, screen, phone) for the terminal: no markup, no control
+    codes, and nothing invisible or direction-changing."""
     seen = visible(text)
     return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in seen))
 
 
 def question_lines(question: dict[str, Any]) -> list[str]:
-    """A question as lines with markup: first what is asked, then what the model says about it."""
+    """Return a question as lines with markup: first the question, then the model's words."""
     lines = [f"[yellow]?[/] [bold]{shown(question['text'])}[/]"]
     if label := question.get("label"):
         lines.append(f"  Under the finger: [bold]{shown(label)}[/]")
@@ -41,33 +41,33 @@ OnTask = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Terminal:
-    """Prints for people on stdout, or one JSON object a line with `json_lines`."""
+    """Prints for people on stdout, or one JSON object per line with `json_lines`."""
 
     def __init__(self, *, json_lines: bool = False) -> None:
         self.json_lines = json_lines
         self._console = Console(highlight=False, soft_wrap=True)
 
     def say(self, text: str = "", /, **data: Any) -> None:
-        """A line for people; with --json, `data` as an object when there is any."""
+        """Print a line for people; with --json, `data` as an object if there is any."""
         if not self.json_lines:
             self._console.print(text)
         elif data:
             print(json.dumps(data), flush=True)
 
     def working(self, text: str) -> Status:
-        """A live line while the block runs; nothing where stdout is no terminal."""
-        # On the same console as the lines above it: two of them would write over each other.
+        """Show a live line while the block runs; nothing if stdout is not a terminal."""
+        # On the same console as the lines above it: two consoles would overwrite each other.
         console = Console(stderr=True) if self.json_lines else self._console
         return console.status(shown(text))
 
     def prompt(self, text: str) -> None:
-        """What the person types comes after it, on the same line."""
+        """Print a prompt; the person's input follows on the same line."""
         self._console.print(shown(text), end="")
 
     async def follow(self, events: Events, on_task: OnTask | None = None) -> dict[str, Any]:
         """Print a task's events until its end, and return the task as it ended.
 
-        `on_task` is told each change; while a question is open the live line is away.
+        `on_task` is called at each change; while a question is open the live line is hidden.
         """
         task: dict[str, Any] = {}
         thought = ""
@@ -108,7 +108,8 @@ class Terminal:
 
 
 def print_error(error: AppError) -> None:
-    """An error in two lines on stderr: what happened, what to do; and the engine's last words."""
+    """Print an error in two lines on stderr: what happened, what to do; and the end of the engine's
+    log."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     body = error.as_dict()
     for line in body.get("log_tail", [])[-10:]:
@@ -120,6 +121,6 @@ def print_error(error: AppError) -> None:
 
 
 def print_json(value: Any) -> None:
-    # Escaped: programs read the same, and a terminal is shown nothing that hides or reorders.
+    # Escaped: programs read the same, and a terminal gets nothing that hides or reorders text.
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")

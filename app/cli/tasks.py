@@ -1,4 +1,4 @@
-"""The command `phonepilot tasks`: what the service is doing, and a word to a task from anywhere."""
+"""The command `phonepilot tasks`: shows the service's tasks, and controls them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def list_tasks(
     url: Url = SERVICE_URL,
     json_: Json = False,
 ) -> None:
-    """List the last tasks, the newest first."""
+    """List the last tasks, newest first."""
     answer = run_to_end(_get(url, f"/tasks?limit={limit}"))
     if json_:
         print_json(answer)
@@ -95,7 +95,7 @@ def reply(
     url: Url = SERVICE_URL,
     json_: Json = False,
 ) -> None:
-    """Answer what a task asks."""
+    """Answer a task's question."""
     body: dict[str, Any] = {"allow": allow, "text": text}
     if question is not None:
         body["question"] = question
@@ -104,25 +104,25 @@ def reply(
 
 @tasks_app.command(epilog="Example: `phonepilot tasks pause ID`")
 def pause(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None:
-    """Hold a task; when this returns nothing acts on its phone any more."""
+    """Pause a task; returns once nothing acts on its phone any more."""
     _tell(run_to_end(_post(url, _path(task_id, "pause"))), "Paused.", json_)
 
 
 @tasks_app.command(epilog="Example: `phonepilot tasks resume ID`")
 def resume(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None:
-    """Let a paused task go on; it looks at the screen anew first."""
+    """Resume a paused task; it looks at the screen again first."""
     _tell(run_to_end(_post(url, _path(task_id, "resume"))), "It goes on.", json_)
 
 
 @tasks_app.command(epilog="Example: `phonepilot tasks cancel ID`")
 def cancel(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None:
-    """End a task; when this returns nothing acts on its phone any more."""
+    """Cancel a task; returns once nothing acts on its phone any more."""
     _tell(run_to_end(_post(url, _path(task_id, "cancel"))), "Cancelled.", json_)
 
 
 @tasks_app.command(epilog="Example: `phonepilot tasks delete ID`")
 def delete(task_id: TaskId, url: Url = SERVICE_URL, json_: Json = False) -> None:
-    """Delete an ended task with its steps and screenshots, for good."""
+    """Delete an ended task with its steps and screenshots permanently."""
     run_to_end(_delete(url, _path(task_id)))
     if json_:
         print_json({"deleted": task_id})

@@ -36,7 +36,7 @@ def create(
     config: Config = None,
     json_: Json = False,
 ) -> None:
-    """Make a token and print it, once: only its hash is kept."""
+    """Create a token and print it once: only its hash is stored."""
     secret = _tokens(config).create(name, right or ["admin"])
     if json_:
         print_json({"name": name, "rights": right or ["admin"], "token": secret})
@@ -75,12 +75,12 @@ def list_tokens(config: Config = None, json_: Json = False) -> None:
 
 @tokens_app.command("webhook-secret", epilog="Example: `phonepilot tokens webhook-secret`")
 def show_webhook_secret(config: Config = None) -> None:
-    """Print the secret by which receivers of webhooks know that they come from this service."""
+    """Print the secret with which receivers verify that webhooks come from this service."""
     typer.echo(webhook_secret(load_settings(config or []).webhook_secret_file))
 
 
 @tokens_app.command(epilog="Example: `phonepilot tokens revoke ci`")
 def revoke(name: Name, config: Config = None) -> None:
-    """Revoke a token; a running service refuses it from the next request on."""
+    """Revoke a token; a running service rejects it from the next request on."""
     _tokens(config).revoke(name)
     Terminal().say(f"Revoked {shown(name)}.")

@@ -1,4 +1,4 @@
-"""What the operator may choose. Configuration, in files and variables, is read here alone."""
+"""The operator's settings. Only this package reads configuration files and variables."""
 
 from app.settings.entries import (
     PULLED_FILE,

@@ -1,5 +1,5 @@
-"""Lists that come with phonepilot and that the operator may add to: apps, models; and what was
-pulled of the latter."""
+"""The lists of apps and models, shipped with phonepilot and extended by the operator; and records
+of pulled models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.settings.files import configs_folder, read_toml, resolve_path
 from app.settings.sections import AppsSettings, Count, ModelsSettings, Section, Words
 
 PULLED_FILE = "pulled.toml"
-"""In a model's folder: what was pulled or converted into it."""
+"""A file in a model's folder that records what was pulled or converted into it."""
 
 
 def _shipped_path(raw: object) -> object:
@@ -28,7 +28,7 @@ Repository = Annotated[
 
 
 class AppEntry(Section):
-    """An app as people call it and as Android names it."""
+    """An app by the name people use and by Android's name."""
 
     name: Annotated[str, Field(min_length=1)]
     aliases: Words = ()
@@ -36,8 +36,8 @@ class AppEntry(Section):
 
 
 class ModelMemory(Section):
-    """Sizes in MiB of a model's Q4_K_S file without and with what stays in main memory, and of its
-    projector; values in the KV cache for each token; width of the projector's transformer."""
+    """Sizes in MiB of a model's Q4_K_S file, without and with the part that stays in main memory,
+    and of its projector; values in the KV cache per token; width of the projector's transformer."""
 
     weights: Annotated[float, Field(gt=0)]
     host_weights: Annotated[float, Field(ge=0)]
@@ -50,9 +50,9 @@ class ModelMemory(Section):
 class ModelEntry(Section):
     """A model by the name people use for it.
 
-    `config` is the shipped configuration to run it with; `checkpoint` the repository of the
-    original, to be converted; `repository` one that holds ready GGUF files; `model` and `mmproj`
-    are files that come with phonepilot.
+    `config` is the shipped configuration to run it with; `checkpoint` is the repository of the
+    original, for conversion; `repository` is one with ready GGUF files; `model` and `mmproj` are
+    files shipped with phonepilot.
     """
 
     name: ModelName
@@ -66,7 +66,7 @@ class ModelEntry(Section):
 
 
 class PulledFile(Section):
-    """A file in a model's folder: bytes, and the hash that it had when it was put there."""
+    """A file in a model's folder: its size in bytes, and its hash when it was stored."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*\.gguf$", max_length=200)]
     size: Count
@@ -87,7 +87,8 @@ E = TypeVar("E", AppEntry, ModelEntry)
 
 
 def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
-    """The shipped `apps.toml` with the operator's own file on top: the same name replaces an entry.
+    """Read the shipped `apps.toml` with the operator's own file on top: the same name replaces an
+    entry.
 
     Raises `ConfigError`.
     """
@@ -95,14 +96,14 @@ def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
 
 
 def load_models(settings: ModelsSettings) -> tuple[ModelEntry, ...]:
-    """The shipped `models.toml`, likewise; raises `ConfigError`."""
+    """Read the shipped `models.toml` in the same way; raises `ConfigError`."""
     return _load_entries(ModelEntry, "model", "models.toml", settings.file)
 
 
 def load_pulled(models_dir: Path, name: str) -> PulledModel | None:
-    """What lies ready in the folder of a model; None for nothing, or only a part of it.
+    """Return what is installed in a model's folder; None if nothing, or only a part, is there.
 
-    Raises `ConfigError` for a name that is none and for a record that was damaged.
+    Raises `ConfigError` for an invalid name and for a damaged record.
     """
     try:
         TypeAdapter(ModelName).validate_python(name)

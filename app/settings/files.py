@@ -1,4 +1,4 @@
-"""Where configuration files lie, and what their paths mean."""
+"""Finds configuration files, and resolves the paths in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGE_PREFIX = "package:"
 
 
 def configs_folder() -> Path:
-    """Where the shipped TOML files lie: inside an installed wheel, else in the checkout."""
+    """Return the folder of the shipped TOML files: in an installed wheel, else in the checkout."""
     package = package_folder()
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
@@ -24,7 +24,7 @@ def package_folder() -> Path:
 
 
 def find_config(config: str | Path) -> Path:
-    """The file of that path, or the shipped one of that name; raises ConfigError."""
+    """Return the file at that path, or the shipped one of that name; raises ConfigError."""
     path = Path(config).expanduser()
     if path.is_file():
         return path
@@ -40,7 +40,7 @@ def find_config(config: str | Path) -> Path:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Raises ConfigError for a file that cannot be read or is not TOML."""
+    """Read a TOML file. Raises ConfigError if it is unreadable or not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -50,7 +50,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def resolve_path(text: str, base: Path) -> str:
-    """`package:` means inside the installed package; other relative paths start at `base`."""
+    """Resolve a path: `package:` is inside the installed package; relative ones start at `base`."""
     if not text:
         return ""
     if text.startswith(PACKAGE_PREFIX):

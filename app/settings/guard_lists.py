@@ -1,4 +1,4 @@
-"""The guard's lists: what comes with phonepilot, what the operator adds and switches off."""
+"""The guard's lists: the shipped ones, the operator's additions, and what is switched off."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Lists = dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], Words]
 """Entries by language code."""
 _PATTERNS = {"ask_in": "app", "look_in": "look", "free_in": "free"}
 _ENTRIES = {"words": "word", "labels": "label", "fields": "field"}
-"""The key of a list, and how the ids of its entries call it."""
+"""The keys of the lists, and the kinds that the ids of their entries contain."""
 
 
 class GuardCategory(Section):
-    """One table of guard.toml; its comments say what each key means."""
+    """One table of guard.toml; its comments explain the keys."""
 
     title: str = ""
     enter: bool = False
@@ -33,7 +33,7 @@ class GuardCategory(Section):
 
 
 def load_guard(settings: GuardSettings) -> dict[str, GuardCategory]:
-    """The shipped categories by name, with the operator's file added and what is off left out.
+    """Return the shipped categories by name, with the operator's additions and without what is off.
 
     Raises `ConfigError`.
     """
@@ -78,7 +78,7 @@ def _joined(base: GuardCategory, added: GuardCategory) -> GuardCategory:
 
 
 def _without(categories: dict[str, GuardCategory], off: Words) -> dict[str, GuardCategory]:
-    """Leave out whole categories and single entries; raises ConfigError for what is neither."""
+    """Remove whole categories and single entries; raises ConfigError for an unknown id."""
     known = dict.fromkeys(categories)
     for name, category in categories.items():
         known |= dict.fromkeys(_ids(name, category))

@@ -1,8 +1,8 @@
-"""Layers of configuration, the later one wins:
+"""Layers of configuration; later layers take precedence:
 
     configs/default.toml  <-  named files  <-  PHONEPILOT_SECTION__KEY  <-  overrides (command line)
 
-Every value remembers where it came from, so a `ConfigError` can name the file or the variable.
+Every value remembers its origin, so that a `ConfigError` can name the file or the variable.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def load_settings(
     overrides: Mapping[str, object] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Read all layers and return the validated whole.
+    """Read all layers and return the validated settings.
 
-    `configs` holds paths of TOML files or the bare names of shipped ones ("demo"). `overrides` maps
+    `configs` are paths of TOML files or names of shipped ones ("demo"). `overrides` maps
     "section.key" to a value; None means not given. Raises `ConfigError`.
     """
     layers = _Layers()
@@ -89,7 +89,7 @@ class _Layers:
     def add(
         self, section: str, key: str, value: object, *, origin: str, base: Path | None = None
     ) -> None:
-        """Set one value; without `base` (no file) a text is read as the type of its key."""
+        """Set one value; without `base` (no file) a string is parsed as the type of its key."""
         self._check_name(section, _SECTIONS, origin, "section")
         fields = _SECTIONS[section].model_fields
         allowed = [name for name in fields if name != "api_key"]
@@ -130,8 +130,8 @@ class _Layers:
             raise self._explain(exc) from exc
 
     def _resolve_model(self) -> None:
-        """`model:NAME` becomes the files that were pulled under that name; a known name of which
-        nothing is here yet is no model, which the engine explains when it is to start."""
+        """Replace `model:NAME` by the files that were pulled under that name. A known name that is
+        not installed yet becomes no model; the engine explains it when it is started."""
         engine = self._values["engine"]
         value = engine.get("model")
         if not (isinstance(value, str) and value.startswith(MODEL_PREFIX)):
@@ -158,7 +158,7 @@ class _Layers:
         errors = exc.errors()
         section, key = (str(part) for part in errors[0]["loc"][:2])
         origin = self._origins.get((section, key), "default")
-        # A union reports one error per member; together they say all that is allowed.
+        # A union reports one error per member; together they list everything that is allowed.
         same = [error["msg"] for error in errors if error["loc"][:2] == errors[0]["loc"][:2]]
         value = self._values[section].get(key)
         rule = "; or: ".join(dict.fromkeys(same))
@@ -177,8 +177,8 @@ class _Layers:
 
 
 def _from_text(annotation: Any, text: str) -> object:
-    """Read an environment value as the type of its key; what does not fit stays text and is
-    refused by the model, whose message names the rule."""
+    """Parse an environment value as the type of its key. What does not fit stays a string and is
+    rejected by the model, whose message names the rule."""
     try:
         if annotation == tuple[str, ...]:
             return shlex.split(text)

@@ -159,22 +159,22 @@ class Settings(Section):
 
     @property
     def tokens_file(self) -> Path:
-        """Where the digests of access tokens lie."""
+        """The file with the digests of access tokens."""
         return self.service.data_dir / "tokens.json"
 
     @property
     def webhook_secret_file(self) -> Path:
-        """What webhooks are signed with."""
+        """The file with the secret that signs webhooks."""
         return self.service.data_dir / "webhook-secret"
 
     @property
     def prompts_dir(self) -> Path:
-        """Where imported prompts lie."""
+        """The folder of imported prompts."""
         return self.service.data_dir / "prompts"
 
     @property
     def models_dir(self) -> Path:
-        """Where pulled models lie, each in a folder of its name."""
+        """The folder of pulled models, each in a folder with its name."""
         return models_dir_of(self.service.data_dir)
 
 
