@@ -1,6 +1,6 @@
-"""`python -m app.virtual_phone`: one phone as a child process of a test, a bench or the demo.
+"""`python -m app.virtual_phone`: runs one phone as a child process of a test, a bench or the demo.
 
-It prints one line of JSON, `{"adb": PORT, "control": PORT or null}`, when it is ready. With
+When it is ready, it prints one line of JSON, `{"adb": PORT, "control": PORT or null}`. With
 `--exit-on-stdin-eof` it ends when its stdin closes, which happens however the parent ends.
 """
 

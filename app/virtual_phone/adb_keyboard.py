@@ -1,7 +1,8 @@
-"""Whether ADBKeyboard is there and hears its broadcasts. Its answer is the same in every case.
+"""Simulates whether ADBKeyboard is installed and receives its broadcasts; am reports success either
+way.
 
-On Android 13 and later its older builds register their receiver only when their view is made for a
-field: a field focused before the switch must be focused again (senzhk/ADBKeyBoard, issue 84).
+On Android 13 and later, its older builds register their receiver only when their view is created
+for a field: a field focused before the switch must be focused again (senzhk/ADBKeyBoard, issue 84).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class AdbKeyboard:
         self._view_made = False
 
     def install(self, ime: InputMethod) -> None:
-        """Make the list of keyboards follow the quirk: the package comes, or goes."""
+        """Make the list of keyboards follow the quirk: add or remove the package."""
         if self._quirks.get(ADB_KEYBOARD_QUIRK) == "missing":
             ime.available = [name for name in ime.available if name != ADB_KEYBOARD]
             ime.enabled = [name for name in ime.enabled if name != ADB_KEYBOARD]
@@ -31,7 +32,7 @@ class AdbKeyboard:
             ime.enabled = [*ime.enabled, ADB_KEYBOARD]
 
     def arrive(self, ime: InputMethod) -> None:
-        """The package is put on the phone; Android lists it, and a person has yet to enable it."""
+        """Add the installed package; Android lists it, but a person still has to enable it."""
         if ADB_KEYBOARD not in ime.available:
             ime.available = [*ime.available, ADB_KEYBOARD]
         if self._quirks.get(ADB_KEYBOARD_QUIRK) == "missing":
@@ -50,6 +51,6 @@ class AdbKeyboard:
         return self._view_made or not late
 
     def hears(self, ime: InputMethod) -> bool:
-        """Whether a broadcast types something."""
+        """Whether a broadcast has an effect."""
         deaf = self._quirks.get(ADB_KEYBOARD_QUIRK) == "inactive"
         return ime.current == ADB_KEYBOARD and not deaf and self.bound(ime)

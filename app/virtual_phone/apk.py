@@ -1,7 +1,7 @@
-"""Which package an APK holds: the name in the binary AndroidManifest.xml of its zip archive.
+"""Reads the package name of an APK from the binary AndroidManifest.xml in its zip archive.
 
-Nothing of it is run and no signature is looked at: a zip with nothing but such a manifest is an APK
-here. Layout of the manifest: AOSP `androidfw/ResourceTypes.h` (ResChunk_header,
+Nothing is executed and no signature is checked: a zip with nothing but such a manifest counts as an
+APK. Layout of the manifest: AOSP `androidfw/ResourceTypes.h` (ResChunk_header,
 ResStringPool_header, ResXMLTree_node, ResXMLTree_attrExt).
 """
 
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+", re.ASCII)
 
 
 class BadApk(Exception):
-    """What the package manager calls it (`code`), and why; `{}` in the text is the file."""
+    """The package manager's error (`code`) and its reason; `{}` in the text is the file."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ class BadApk(Exception):
 
 
 def package_name(data: bytes) -> str:
-    """The package of an APK; raises BadApk."""
+    """Return the package name of an APK; raises BadApk."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             manifest = _manifest(archive)
@@ -60,7 +60,8 @@ def _manifest(archive: zipfile.ZipFile) -> bytes:
 
 
 def _package(manifest: bytes) -> str:
-    """The attribute `package` of the first element; raises ValueError, IndexError, struct.error."""
+    """Return the first element's attribute `package`; raises ValueError, IndexError,
+    struct.error."""
     kind, at, _ = _CHUNK.unpack_from(manifest)
     if kind != _XML:
         raise ValueError("no binary XML")
@@ -78,7 +79,7 @@ def _package(manifest: bytes) -> str:
 
 
 def _attribute(chunk: bytes, strings: list[str], element: str, name: str) -> str:
-    # namespace, name, offset of the attributes, bytes in each, how many
+    # namespace, name, offset of the attributes, bytes per attribute, their number
     _, found, offset, step, count = struct.unpack_from("<IIHHH", chunk, _NODE)
     if strings[found] != element:
         raise ValueError(f"the first element is no {element}")
@@ -110,7 +111,7 @@ def _utf16(chunk: bytes, at: int) -> str:
 
 
 def _utf8(chunk: bytes, at: int) -> str:
-    """The length in characters comes first, then the one in bytes; two bytes each from 128 on."""
+    """Read a string: its length in characters, then in bytes; two bytes each from 128 on."""
     at += 2 if chunk[at] & 0x80 else 1
     length = chunk[at]
     if length & 0x80:

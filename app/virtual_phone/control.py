@@ -1,11 +1,10 @@
-"""The control port: the phone's whole state, for tests and benches to judge by.
+"""The control port: the phone's whole state, for tests and benches to check.
 
-It speaks HTTP on loopback, asks for a bearer token, and cannot be reached from the ADB side.
-`GET /state`, `POST /reset {"seed": n, "scatter": false}`, `GET /screen.png` (what a person sees),
-`GET /quirks`, `POST /quirks {"name": value}` (null clears it, true stands for the name alone; all
-or none), and `GET /events`:
-server-sent events whose id is the event's `seq`, from the one after `Last-Event-ID` (or `?after=`)
-on; `?follow=0` ends the stream after what has happened so far.
+It speaks HTTP on loopback, requires a bearer token, and cannot be reached from the ADB side. `GET
+/state`, `POST /reset {"seed": n, "scatter": false}`, `GET /screen.png` (what a person sees), `GET
+/quirks`, `POST /quirks {"name": value}` (null clears a quirk, true means the name alone; all or
+none), and `GET /events`: server-sent events whose id is the event's `seq`, starting after
+`Last-Event-ID` (or `?after=`); `?follow=0` ends the stream after the events so far.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class BearerToken:
-    """Middleware: 401 for every request that does not carry the token."""
+    """Middleware: responds with 401 to every request without the token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -61,7 +60,7 @@ class BearerToken:
 
 
 class ResetWish(BaseModel):
-    """Which phone to become, and whether its owner left it on some random screen."""
+    """Which phone to become, and whether its owner left it on a random screen."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -81,7 +80,7 @@ def _event(event: Mapping[str, Any]) -> str:
 
 
 class Control:
-    """The routes over one phone. `reset` puts phone and files back to what a seed gives."""
+    """The routes for one phone. `reset` restores phone and files to the state of a seed."""
 
     def __init__(self, phone: Phone, reset: Callable[[int, bool], None], token: str) -> None:
         self._phone = phone
@@ -141,7 +140,7 @@ class Control:
         return StreamingResponse(self._stream(int(after), follow), media_type="text/event-stream")
 
     async def _stream(self, after: int, follow: bool) -> AsyncIterator[str]:
-        # Subscribed before the past is read: what happens meanwhile comes from the queue.
+        # Subscribe before reading the past: events that arrive meanwhile come from the queue.
         queue = self._phone.subscribe()
         try:
             for event in list(self._phone.events):
@@ -156,7 +155,7 @@ class Control:
             self._phone.unsubscribe(queue)
 
     async def _next(self, queue: asyncio.Queue[dict[str, Any]]) -> dict[str, Any] | None:
-        """The next live event, or None when the port is closing."""
+        """Return the next live event, or None when the port is closing."""
         getting = asyncio.ensure_future(queue.get())
         stopping = asyncio.ensure_future(self.stopping.wait())
         try:

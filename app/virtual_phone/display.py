@@ -1,7 +1,7 @@
 """Drawing on the virtual phone's screen: colours and anti-aliased shapes with Pillow.
 
-Pillow draws circles and rounded corners with hard edges. Shapes are therefore masks drawn four
-times as large and reduced, and kept: a screen repeats a few sizes, so a frame costs pastes only.
+Pillow draws circles and rounded corners with hard edges. So shapes are masks that are drawn four
+times as large, reduced, and cached: a screen repeats a few sizes, so a frame only costs pasting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Rect:
-    """A rectangle in screen pixels; right and bottom are outside."""
+    """A rectangle in screen pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -107,7 +107,7 @@ def theme(dark: bool, accent: int) -> Theme:
 
 @lru_cache(maxsize=512)
 def rounded_mask(width: int, height: int, radius: int) -> Image.Image:
-    """An 8-bit coverage mask of a rounded rectangle, `width` x `height` pixels."""
+    """Return an 8-bit coverage mask of a rounded rectangle, `width` x `height` pixels."""
     large = Image.new("L", (width * OVERSAMPLE, height * OVERSAMPLE), 0)
     ImageDraw.Draw(large).rounded_rectangle(
         (0, 0, width * OVERSAMPLE - 1, height * OVERSAMPLE - 1), radius * OVERSAMPLE, fill=255
@@ -117,7 +117,7 @@ def rounded_mask(width: int, height: int, radius: int) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def wallpaper(number: int, dark: bool) -> Image.Image:
-    """A vertical two-colour gradient with a soft hill, RGB, the size of the screen."""
+    """Return a vertical two-colour gradient with a soft hill, RGB, the size of the screen."""
     pairs: tuple[tuple[Color, Color], ...] = (
         ((94, 129, 172), (216, 180, 196)),
         ((20, 70, 90), (90, 160, 150)),

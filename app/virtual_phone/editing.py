@@ -1,6 +1,6 @@
-"""The text field that has the focus: what stands in it, and where its cursor is.
+"""The focused text field: its contents and its cursor.
 
-Keys do what they do in Android's own fields (AOSP `BaseMovementMethod`, `BaseKeyListener`).
+Keys have the same effect as in Android's own fields (AOSP `BaseMovementMethod`, `BaseKeyListener`).
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from app.virtual_phone.state import Ui
 
 KEY_DELETE, KEY_FORWARD_DELETE, KEY_CTRL_LEFT, KEY_CTRL_RIGHT, KEY_MOVE_END = 67, 112, 113, 114, 123
 MAX_FIELD = 20_000
-"""UTF-16 code units that a text field takes; the quirk `max-length` allows fewer."""
+"""UTF-16 code units that a text field accepts; the quirk `max-length` allows fewer."""
 
 
 class Editing:
-    """Edits `ui.drafts`, where `ui.behind` characters of a field stand behind its cursor."""
+    """Edits `ui.drafts`, where `ui.behind` characters of a field are after its cursor."""
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
 
     def enter(self, ui: Ui, field: str) -> None:
-        """The cursor comes to a field: to its end, or with a quirk to its beginning."""
+        """Move the cursor into a field: to its end, or with a quirk to its beginning."""
         first = self._quirks.get(CURSOR_FIRST) is not None
         ui.behind = len(ui.drafts.get(field, "")) if first else 0
 
     def insert(self, ui: Ui, field: str, text: str) -> None:
-        """Write at the cursor as much as the field takes."""
+        """Insert as much at the cursor as the field accepts."""
         before, behind = _parts(ui, field)
         most = self._quirks.get(MAX_LENGTH)
         room = (MAX_FIELD if most is None else most) - utf16.length(behind)
@@ -37,12 +37,12 @@ class Editing:
         ui.drafts[field] = kept + behind
 
     def erase(self, ui: Ui, field: str) -> None:
-        """Take the character before the cursor, if any."""
+        """Delete the character before the cursor, if any."""
         before, behind = _parts(ui, field)
         ui.drafts[field] = before[:-1] + behind
 
     def press(self, ui: Ui, field: str, code: int) -> None:
-        """Press a key that types nothing; unknown ones do nothing."""
+        """Press a key that types nothing; unknown keys have no effect."""
         before, behind = _parts(ui, field)
         if code == KEY_DELETE:
             self.erase(ui, field)
@@ -61,12 +61,12 @@ class Editing:
         ui.drafts[field], ui.behind = "", 0
 
     def cursor(self, ui: Ui, field: str) -> int:
-        """Where the cursor stands, in UTF-16 code units from the beginning."""
+        """Return the cursor's position, in UTF-16 code units from the beginning."""
         return utf16.length(_parts(ui, field)[0])
 
 
 def _parts(ui: Ui, field: str) -> tuple[str, str]:
-    """What stands before the cursor and behind it; an app may have shortened the text."""
+    """Return the text before and after the cursor; an app may have shortened the text."""
     text = ui.drafts.get(field, "")
     at = max(0, len(text) - ui.behind)
     return text[:at], text[at:]

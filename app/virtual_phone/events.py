@@ -1,4 +1,4 @@
-"""What happened to a virtual phone, in order, for those who watch it."""
+"""The events of a virtual phone, in order, for its observers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KEPT = 10_000
 
 
 class EventLog:
-    """The last events, and a queue for each reader. A reader that lags loses the oldest."""
+    """The last events, and a queue per reader. A reader that lags loses the oldest events."""
 
     def __init__(self) -> None:
         self.entries: deque[dict[str, Any]] = deque(maxlen=KEPT)

@@ -1,7 +1,7 @@
-"""A small file tree in memory: what pull, push, `ls` and `screencap FILE` see.
+"""A small file tree in memory, for pull, push, `ls` and `screencap FILE`.
 
-Only `/sdcard` (also called `/storage/emulated/0`) and `/data/local/tmp` can be written, as for the
-shell user of a phone. Failures are OSErrors with the errno a phone would give.
+Only `/sdcard` (also called `/storage/emulated/0`) and `/data/local/tmp` are writable, as for a
+phone's shell user. Failures are OSErrors with the errno that a phone would return.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _error(number: int, path: str) -> OSError:
 
 
 class FileTree:
-    """Paths are absolute POSIX paths; a relative one is taken from `/`."""
+    """Paths are absolute POSIX paths; a relative path starts at `/`."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -56,7 +56,7 @@ class FileTree:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the empty directories of a new phone."""
+        """Restore the empty directories of a new phone."""
         now = int(self._clock())
         self._nodes = {path: Node(stat.S_IFDIR | 0o771, now) for path in _DIRECTORIES}
 
@@ -75,7 +75,7 @@ class FileTree:
         return node
 
     def list(self, path: str) -> list[tuple[str, Node]]:
-        """The names in a directory, sorted; for a file its own name."""
+        """List the names in a directory, sorted; for a file, its own name."""
         full = self.resolve(path)
         node = self.stat(path)
         if node.data is not None:
@@ -93,7 +93,7 @@ class FileTree:
         return node.data
 
     def write(self, path: str, data: bytes, *, mode: int = 0o660, mtime: int | None = None) -> None:
-        """Create or replace a file; missing directories are made, as adbd does for a push."""
+        """Create or replace a file; missing directories are created, as adbd does for a push."""
         full = self._writable(path)
         node = self._nodes.get(full)
         if node is not None and node.data is None:
@@ -107,7 +107,7 @@ class FileTree:
         self.write(path, self.read(path) + data if full in self._nodes else data)
 
     def make_directory(self, path: str) -> None:
-        """Make a directory and its parents; one that exists is fine."""
+        """Create a directory and its parents; an existing one is fine."""
         full = self.resolve(path)
         missing = []
         while full not in self._nodes:

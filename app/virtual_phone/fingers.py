@@ -1,4 +1,4 @@
-"""What a finger does: a tap, a long press, a swipe, each with its whole effect at once."""
+"""Touch gestures: a tap, a long press, a swipe, each with its whole effect at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tap(phone: Surface, x: float, y: float) -> None:
 
 
 def swipe(phone: Surface, start: Point, end: Point, duration_ms: int) -> None:
-    """From one point to another; on the spot and slow, it is a long press."""
+    """Move a finger from one point to another; slow and on the spot, it is a long press."""
     (x1, y1), (x2, y2) = start, end
     phone.log("swipe", x1=x1, y1=y1, x2=x2, y2=y2, duration_ms=duration_ms)
     if not phone.state.power.awake:

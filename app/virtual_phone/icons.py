@@ -1,4 +1,4 @@
-"""The icon set of the virtual phone, drawn on a 24 x 24 grid and kept as coverage masks."""
+"""The icons of the virtual phone, drawn on a 24 x 24 grid and cached as coverage masks."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ _ICONS: dict[str, Callable[[Pen], None]] = {
 
 @lru_cache(maxsize=256)
 def icon(name: str, size: int) -> Image.Image:
-    """The coverage mask of icon `name`, `size` x `size` pixels, 8 bits."""
+    """Return the coverage mask of icon `name`, `size` x `size` pixels, 8 bits."""
     image = Image.new("L", (size * OVERSAMPLE, size * OVERSAMPLE), 0)
     _ICONS[name](Pen(image))
     return image.reduce(OVERSAMPLE)

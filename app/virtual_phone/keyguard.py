@@ -1,7 +1,7 @@
-"""The lock screen: over everything, and gone only for who knows the PIN.
+"""The lock screen: over everything, and removed only with the PIN.
 
-As on a phone, `wm dismiss-keyguard`, the menu key or a finger drawn upwards remove it when there is
-no PIN, and bring up the PIN pad (the "bouncer") when there is one.
+As on a phone, `wm dismiss-keyguard`, the menu key or swiping up remove it if there is no PIN, and
+show the PIN pad (the "bouncer") if there is one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PAD = ("123", "456", "789")
 
 
 class Keyguard:
-    """Whether the lock screen is up. `changed` is told each new state."""
+    """Whether the lock screen is up. `changed` is called with each new state."""
 
     def __init__(self, quirks: Quirks, changed: Callable[[str], None]) -> None:
         self._quirks = quirks
@@ -32,26 +32,26 @@ class Keyguard:
         quirks.watch(LOCKED, self.lock)
 
     def lock(self) -> None:
-        """Come up if the phone has a lock; go away if it no longer has one."""
+        """Show the lock screen if the phone has a lock; remove it if it no longer has one."""
         self._set(self._quirks.get(LOCKED) is not None)
 
     def dismiss(self) -> None:
-        """Go away, or ask for the PIN."""
+        """Remove the lock screen, or ask for the PIN."""
         if self.showing and not self.bouncer:
             asks = bool(self._quirks.get(LOCKED))
             self._set(asks, bouncer=asks)
 
     def unlock(self) -> None:
-        """Go away, as for a person who knows the PIN."""
+        """Remove the lock screen, as for a person who knows the PIN."""
         self._set(False)
 
     def cancel(self) -> None:
-        """Back from the PIN pad to the lock screen."""
+        """Return from the PIN pad to the lock screen."""
         if self.bouncer:
             self._set(True)
 
     def type(self, characters: str) -> None:
-        """Digits of a PIN; a newline tries them."""
+        """Type digits of a PIN; a newline submits them."""
         for character in characters if self.bouncer else "":
             if character.isdecimal():
                 self._typed += character

@@ -1,4 +1,4 @@
-"""The phone's letters: fonts, and breaking a text into lines that fit."""
+"""The phone's text: fonts, and breaking text into lines that fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import ImageFont
 
 @lru_cache(maxsize=64)
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    # The basic layout engine gives the same pixels with and without libraqm.
+    # The basic layout engine produces the same pixels with and without libraqm.
     path = font_roboto.RobotoMedium if bold else font_roboto.Roboto
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
@@ -21,9 +21,9 @@ def _advance(character: str, face: ImageFont.FreeTypeFont) -> float:
 
 
 def _fitting(text: str, face: ImageFont.FreeTypeFont, max_width: int, ending: str = "") -> int:
-    """How many characters of `text` fit with `ending`.
+    """Return how many characters of `text` fit together with `ending`.
 
-    The widths of single characters say where about, so that little of a long text is measured.
+    The widths of single characters give an estimate, so that little of a long text is measured.
     """
     count, left = 0, max_width - face.getlength(ending)
     while count < len(text) and left > 0:
@@ -37,7 +37,7 @@ def _fitting(text: str, face: ImageFont.FreeTypeFont, max_width: int, ending: st
 
 
 def shorten(text: str, face: ImageFont.FreeTypeFont, max_width: int) -> str:
-    """`text` itself, or its longest beginning that fits with an ellipsis."""
+    """Return `text` itself, or its longest beginning that fits with an ellipsis."""
     if _fitting(text, face, max_width) == len(text):
         return text
     return text[: _fitting(text, face, max_width, "…")].rstrip() + "…"
@@ -49,7 +49,7 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, max_width: int) -> list[str]:
 
 
 def wrap_end(text: str, face: ImageFont.FreeTypeFont, max_width: int, count: int) -> list[str]:
-    """The last `count` lines of `wrap`."""
+    """Return the last `count` lines of `wrap`."""
     lines: list[str] = []
     for paragraph in reversed(text.split("\n")):
         lines = [*_wrapped(paragraph, face, max_width)[-count:], *lines]

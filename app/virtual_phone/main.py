@@ -31,14 +31,14 @@ BANNER = (
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the phone listens on loopback; `control` is None when there is no control port."""
+    """The phone's ports on loopback; `control` is None if there is no control port."""
 
     adb: int
     control: int | None
 
 
 def announce(ports: Ports) -> None:
-    """Tell the parent process where we listen: one line of JSON on stdout."""
+    """Report the ports to the parent process: one line of JSON on stdout."""
     print(json.dumps(asdict(ports)), flush=True)
 
 
@@ -63,9 +63,9 @@ async def running(
     control_port: int = 0,
     control_token: str = "",
 ) -> AsyncIterator[Ports]:
-    """The phone on its ports while the block runs; raises ConfigError for a port in use.
+    """Run the phone on its ports during the block; raises ConfigError for a port in use.
 
-    Port 0 means any free one.
+    Port 0 means any free port.
     """
     _check_port(port)
     _check_port(control_port)
@@ -105,10 +105,10 @@ async def serve(
     quirks: Sequence[str] = (),
     ready: Callable[[Ports], None] = announce,
 ) -> None:
-    """Run a phone until cancelled; `ready` is told the ports once both are open.
+    """Run a phone until cancelled; `ready` gets the ports once both are open.
 
-    `quirks` are `NAME` or `NAME=VALUE`, as QUIRKS lists them. Raises ConfigError for one that is
-    not, and for a port that is in use or none.
+    `quirks` are `NAME` or `NAME=VALUE`, as listed in QUIRKS. Raises ConfigError for an unknown
+    quirk, and for a port that is in use or invalid.
     """
     wanted = Quirks()
     for quirk in quirks:

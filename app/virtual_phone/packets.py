@@ -1,7 +1,7 @@
-"""ADB transport packets, from and to bytes.
+"""Encodes and decodes ADB transport packets.
 
 A packet is a header of six little-endian u32 (`command, arg0, arg1, data_length, data_check,
-command ^ 0xffffffff`) and `data_length` bytes. Constants and rules are those of AOSP's
+command ^ 0xffffffff`) and `data_length` bytes. Constants and rules are from AOSP's
 `packages/modules/adb/protocol.txt` and `adb.h`. `arg0` is always the sender's stream id.
 """
 
@@ -17,7 +17,7 @@ CNXN, AUTH, OPEN, OKAY, WRTE, CLSE = (
 )
 AUTH_TOKEN, AUTH_SIGNATURE, AUTH_PUBLIC_KEY = 1, 2, 3
 VERSION = 0x01000001
-"""From this version on `data_check` is not looked at; we send 0."""
+"""From this version on `data_check` is ignored; it is sent as 0."""
 MAX_PAYLOAD = 1024 * 1024
 MAX_PAYLOAD_BEFORE_CNXN = 4096
 
@@ -25,7 +25,7 @@ _HEADER = struct.Struct("<6I")
 
 
 class LinkBroken(Exception):
-    """The host broke the protocol or went away; the link ends and its streams with it."""
+    """The host broke the protocol or disconnected; the link and its streams end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Packet:
 
 
 async def read_packet(reader: asyncio.StreamReader, limit: int = MAX_PAYLOAD) -> Packet:
-    """The next packet, of at most `limit` payload bytes.
+    """Read the next packet, of at most `limit` payload bytes.
 
-    Raises LinkBroken for a header that is no ADB header, asyncio.IncompleteReadError at the end.
+    Raises LinkBroken for an invalid header, asyncio.IncompleteReadError at the end.
     """
     header = await reader.readexactly(_HEADER.size)
     command, arg0, arg1, length, _check, magic = _HEADER.unpack(header)

@@ -1,4 +1,4 @@
-"""The state of the phone as a painted screen: lock screen, home, or an app with its keyboard."""
+"""Paints the phone's state as a screen: lock screen, home, or an app with its keyboard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def paint(phone: Surface) -> Scene:
-    """The screen as it is now, with the spots that act on `phone`."""
+    """Paint the current screen, with the spots that act on `phone`."""
     state = phone.state
     look = theme(state.settings.dark_theme, state.look.accent)
     image = Image.new("RGB", (WIDTH, HEIGHT))

@@ -1,7 +1,7 @@
-"""The glass between the phone's upright screen and what a program sees of it.
+"""Converts between the phone's upright screen and the display that programs see.
 
-A program takes pictures of, and touches, a display that may have another size or lie on its side.
-The screen is then scaled to fit, in the middle of black; touches go the way back.
+Programs capture and touch a display that may have another size or be rotated. The screen is scaled
+to fit, centred on black; touches are converted back.
 """
 
 from __future__ import annotations
@@ -64,19 +64,19 @@ class Panel:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The size of pictures and of the space of touches."""
+        """The size of pictures and of the touch coordinate space."""
         width, height = self.natural_size
         return (height, width) if self.rotation else (width, height)
 
     def _place(self) -> tuple[int, int, int, int]:
-        """Where the upright screen lies on the display: left, top, width, height."""
+        """Where the upright screen is on the display: left, top, width, height."""
         width, height = self.size
         ratio = min(width / WIDTH, height / HEIGHT)
         inner, tall = round(WIDTH * ratio), round(HEIGHT * ratio)
         return (width - inner) // 2, (height - tall) // 2, inner, tall
 
     def picture(self, screen: Image.Image) -> Image.Image:
-        """The display when the upright screen shows `screen`."""
+        """Return the display's picture when the upright screen shows `screen`."""
         if self.size == screen.size:
             return screen
         left, top, width, height = self._place()
@@ -85,7 +85,8 @@ class Panel:
         return picture
 
     def touched(self, x: int, y: int) -> tuple[int, int]:
-        """The point of the upright screen under a point of the display; it may lie outside."""
+        """Return the point of the upright screen under a point of the display; it may be
+        outside."""
         left, top, width, height = self._place()
         if (left, top, width, height) == (0, 0, WIDTH, HEIGHT):
             return x, y

@@ -8,7 +8,7 @@ GRID = 24
 
 
 class Pen:
-    """Draws on the 24 x 24 grid; `ink` 255 paints and 0 cuts out."""
+    """Draws on the 24 x 24 grid; `ink` 255 paints and 0 erases."""
 
     def __init__(self, image: Image.Image) -> None:
         self._draw = ImageDraw.Draw(image)

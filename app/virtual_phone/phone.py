@@ -1,6 +1,6 @@
-"""The virtual phone itself: fingers and keys in, pixels and state out.
+"""The virtual phone itself: touches and keys in, pixels and state out.
 
-One `Phone` is owned by one event loop thread. It never waits: a touch has its whole effect before
+One `Phone` belongs to one event loop thread. It never waits: a touch has its whole effect before
 the call returns, so the next frame shows it.
 """
 
@@ -45,11 +45,11 @@ _TYPED = {
 
 
 class Phone:
-    """A phone of 1080 x 2400 pixels whose whole state is `state`, but for what quirks add."""
+    """A phone of 1080 x 2400 pixels; `state` is its whole state, apart from the quirks."""
 
     def __init__(self, seed: int, quirks: Quirks | None = None) -> None:
         self.serial = hardware_serial(seed)
-        """What the phone tells of itself by whichever way it is reached; a reset keeps it."""
+        """The serial that the phone reports over every connection; a reset keeps it."""
         self.log_entries = EventLog()
         self.revision = 0
         self._painted: tuple[tuple[int, str], Scene] | None = None
@@ -69,14 +69,14 @@ class Phone:
     # -- what is seen
 
     def scene(self) -> Scene:
-        """The current screen, painted; kept until something changes."""
-        key = (self.revision, self.foreground.package)  # an advert comes without a touch
+        """Return the current screen, painted; cached until something changes."""
+        key = (self.revision, self.foreground.package)  # an advert appears without a touch
         if self._painted is None or self._painted[0] != key:
             self._painted = (key, paint(self))
         return self._painted[1]
 
     def frame(self) -> Image.Image:
-        """The screen as an RGB image of 1080 x 2400; not to be changed by the caller."""
+        """The screen as an RGB image of 1080 x 2400; the caller must not modify it."""
         return self.scene().canvas.image
 
     # -- fingers and keys
@@ -85,11 +85,11 @@ class Phone:
         fingers.tap(self, x, y)
 
     def swipe(self, x1: float, y1: float, x2: float, y2: float, duration_ms: int) -> None:
-        """A finger drawn from one point to another; on the spot and slow, it is a long press."""
+        """Move a finger from one point to another; slow and on the spot, it is a long press."""
         fingers.swipe(self, (x1, y1), (x2, y2), duration_ms)
 
     def press_key(self, code: int) -> None:
-        """Press a key by its Android KEYCODE number; unknown ones do nothing."""
+        """Press a key by its Android KEYCODE number; unknown keys have no effect."""
         self.log("key", code=code)
         power = self.state.power
         if code in (KEY_WAKEUP, KEY_SLEEP, KEY_POWER):
@@ -111,7 +111,7 @@ class Phone:
         self.changed()
 
     def press_together(self, codes: list[int]) -> None:
-        """Press keys at once: Ctrl and End go to the end of the text, others do nothing."""
+        """Press keys together: Ctrl and End move to the end of the text, others have no effect."""
         self.log("keys", codes=codes)
         if self.state.power.awake and self.field is not None:
             self._editing.press_together(self.ui, codes)
@@ -126,14 +126,14 @@ class Phone:
             self.keyguard.type(_TYPED[code])
 
     def type_text(self, text: str) -> bool:
-        """Put text into the focused field; False, and nothing typed, when there is none."""
+        """Type text into the focused field; return False if there is none."""
         typed = self.insert(text)
         self.log("text", length=len(text), typed=typed)
         self.changed()
         return typed
 
     def clear_text(self) -> bool:
-        """Empty the focused field; False when there is none."""
+        """Empty the focused field; return False if there is none."""
         field = self.field
         if field is None:
             return False
@@ -142,7 +142,8 @@ class Phone:
         return True
 
     def insert(self, text: str) -> bool:
-        """Write at the cursor; False when no field has it. The caller says what changed."""
+        """Insert at the cursor; return False without a focused field. The caller calls
+        `changed`."""
         field = self.field
         if self.keyguard.showing:
             self.keyguard.type(text)
@@ -152,7 +153,7 @@ class Phone:
         return True
 
     def erase(self) -> None:
-        """Take the character before the cursor, if any."""
+        """Delete the character before the cursor, if any."""
         if (field := self.field) is not None:
             self._editing.erase(self.ui, field)
 
@@ -201,7 +202,7 @@ class Phone:
             self.adb_keyboard.field_focused(self.state.ime)
 
     def launch(self, package: str) -> bool:
-        """Bring an app to the front as it was left; False when it is not installed."""
+        """Bring an app to the front as it was left; return False if it is not installed."""
         if package == launcher.BADGE.package:
             self.go_home()
         elif package in self.roster.apps:
@@ -229,7 +230,7 @@ class Phone:
         self.state.ui.cover = package
 
     def force_stop(self, package: str) -> None:
-        """End an app; its open screens are forgotten, unsaved drafts with them."""
+        """Stop an app; its open screens and unsaved drafts are lost."""
         ui = self.state.ui
         ui.stacks.pop(package, None)
         if ui.foreground == package:
@@ -237,7 +238,7 @@ class Phone:
         self.changed()
 
     def install(self, package: str) -> None:
-        """Put an app on the phone; one that is there already is replaced."""
+        """Install an app; an existing one is replaced."""
         if package == ADB_KEYBOARD.partition("/")[0]:
             self.adb_keyboard.arrive(self.state.ime)
         elif package not in self.state.installed:
@@ -253,14 +254,14 @@ class Phone:
 
     @property
     def covering(self) -> Cover | None:
-        """The window of another app that lies over the app in front."""
+        """The window of another app over the app in front."""
         if self.at_home:
             return None
         return next((cover for cover in self.roster.covers if cover.shown(self)), None)
 
     @property
     def foreground(self) -> Badge:
-        """What has the focus: the app in front or what covers it, by its open activity."""
+        """The app with the focus, or the window that covers it, with its open activity."""
         if cover := self.covering:
             return cover.badge
         app = self.roster.apps.get(self.state.ui.foreground)
@@ -268,7 +269,7 @@ class Phone:
 
     @property
     def field(self) -> str | None:
-        """The text field that takes what is typed."""
+        """The text field that receives typed text."""
         covered = self.keyguard.showing or self.covering is not None
         return None if covered else self.state.ui.focus
 
@@ -278,7 +279,7 @@ class Phone:
 
     @property
     def cursor(self) -> int | None:
-        """Where the cursor of the focused field stands, in UTF-16 code units."""
+        """The cursor's position in the focused field, in UTF-16 code units."""
         field = self.state.ui.focus if self.covering is None else None
         return None if field is None else self._editing.cursor(self.ui, field)
 
@@ -295,7 +296,7 @@ class Phone:
         return get_setting(self.state, namespace, key)
 
     def put_setting(self, namespace: str, key: str, value: str) -> None:
-        """Store a setting; raises ValueError as `put_setting` of system_settings does."""
+        """Store a setting; raises ValueError like `put_setting` of system_settings."""
         keyboard = self.state.ime.current
         put_setting(self.state, namespace, key, value)
         if self.state.ime.current != keyboard:
@@ -305,7 +306,7 @@ class Phone:
     # -- control
 
     def reset(self, seed: int, *, scatter: bool = False) -> None:
-        """Become the phone of `seed`; with `scatter`, left by its owner on some random screen."""
+        """Become the phone of `seed`; with `scatter`, left by its owner on a random screen."""
         self.state = seeded_state(seed)
         if scatter:
             self.keyguard.unlock()
@@ -317,7 +318,7 @@ class Phone:
         self._follow_asleep()
 
     def _follow_quirks(self) -> None:
-        """Put into the state what quirks change in it."""
+        """Apply the quirks to the state."""
         self.adb_keyboard.install(self.state.ime)
         for package in self.ui.stacks.keys() - self.roster.apps.keys():
             self.force_stop(package)
@@ -357,5 +358,5 @@ class Phone:
         self.log_entries.unsubscribe(reader)
 
     def changed(self) -> None:
-        """Whatever was painted is out of date."""
+        """Mark the painted screen as outdated."""
         self.revision += 1

@@ -1,4 +1,4 @@
-"""The quirks that one phone has now: set, cleared, watched and asked for."""
+"""The current quirks of one phone: set, cleared, watched and queried."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def _read(name: str, text: str) -> tuple[str, Any]:
 
 
 class Quirks:
-    """The quirks that a phone has now."""
+    """The current quirks of a phone."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[str, Any]] = {}
         self._watchers: dict[str, list[Callable[[], None]]] = defaultdict(list)
 
     def get(self, quirk: Quirk[T]) -> T | None:
-        """The value, or None when the phone does not have the quirk."""
+        """Return the value, or None if the phone does not have the quirk."""
         found: T | None = self._values.get(quirk.name, ("", None))[1]
         return found
 
     def take(self, quirk: Quirk[Drops]) -> str | None:
-        """The moment of one more drop, which is thereby used up; None when none is due."""
+        """Use up one drop and return its moment; None if none is due."""
         due = self.get(quirk)
         if due is None:
             return None
@@ -53,9 +53,9 @@ class Quirks:
         return due.when
 
     def change(self, wishes: Mapping[str, str | None]) -> None:
-        """Set quirks (text; "" for the value meant by the bare name) and clear them (None).
+        """Set quirks (text; "" for the default of the bare name) and clear them (None).
 
-        Raises ConfigError, and changes nothing, when one of them is not possible.
+        Raises ConfigError, without changing anything, if one of them is invalid.
         """
         read = {name: _read(name, text) for name, text in wishes.items() if text is not None}
         for name in wishes.keys() - read.keys():
@@ -80,5 +80,5 @@ class Quirks:
         self._watchers[quirk.name].append(watcher)
 
     def texts(self) -> dict[str, str]:
-        """Name and text of each, in the order set."""
+        """Return name and text of each quirk, in the order set."""
         return {name: text for name, (text, _) in self._values.items()}

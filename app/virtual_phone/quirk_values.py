@@ -1,6 +1,6 @@
-"""What a quirk is, and from the text of its value to the value.
+"""The type of quirks, and readers that convert their text to a value.
 
-Each reader raises ValueError for a wrong text.
+Each reader raises ValueError for an invalid text.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class Quirk(Generic[T_co]):
     name: str
     meaning: str
     values: str
-    """The allowed texts, as a person reads them."""
+    """The allowed texts, for people."""
     read: Callable[[str], T_co]
     bare: str | None = None
-    """The text meant by the name alone; None when the quirk needs a value."""
+    """The text that the bare name means; None if the quirk needs a value."""
 
 
 @dataclass(frozen=True)
 class Drops:
-    """How often the link is yet to be dropped, and at which moment."""
+    """How often the link is still to be dropped, and at which moment."""
 
     when: str
     times: int
@@ -47,7 +47,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def some_of(*allowed: str) -> Callable[[str], tuple[str, ...]]:
-    """Names with commas between them, in the order given and each once."""
+    """Read comma-separated names, in the given order and each once."""
     choose = one_of(*allowed)
     return lambda text: tuple(dict.fromkeys(map(choose, text.split(","))))
 
@@ -67,7 +67,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def command(text: str) -> str:
-    """The name of a program."""
+    """Read the name of a program."""
     if not re.fullmatch(r"[a-z]{2,20}", text):
         raise ValueError
     return text
@@ -100,7 +100,7 @@ def pin(text: str) -> str:
 
 
 def drops(*moments: str) -> Callable[[str], Drops]:
-    """`MOMENT[:TIMES]`, or `TIMES` alone where there is only one moment."""
+    """Read `MOMENT[:TIMES]`, or `TIMES` alone if there is only one moment."""
 
     def read(text: str) -> Drops:
         when, colon, times = text.partition(":")

@@ -1,7 +1,7 @@
-"""What a virtual phone can have wrong with it: the traps of real Androids, by name.
+"""The quirks of a virtual phone: the traps of real Android phones, by name.
 
 A phone without quirks behaves as if this module did not exist. Values are text on the command line
-(`NAME=VALUE`) and at the control port, and typed for those who ask.
+(`NAME=VALUE`) and at the control port, and typed inside the program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which apps are on the phone now: always those of the catalogue, and those of its scenes."""
+"""The apps on the phone: always those of the catalogue, and those of its scenes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.virtual_phone.scenes.catalogue import SCENES, Cast
 
 
 class Roster:
-    """The phone's apps and the windows that may come over them, as its quirks have it."""
+    """The phone's apps and the windows that may cover them, according to its quirks."""
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
@@ -35,5 +35,5 @@ class Roster:
 
     @property
     def badges(self) -> tuple[Badge, ...]:
-        """What can be started, the launcher first."""
+        """The apps that can be started, the launcher first."""
         return (launcher.BADGE, *(app.badge for app in self.apps.values()))

@@ -1,4 +1,4 @@
-"""Leaving a phone on some random screen, as its owner may have."""
+"""Leaves a phone on a random screen, as its owner may have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def scatter_about(phone: Surface, choose: random.Random) -> None:
-    """Open, tap and scroll something; nothing that lasts is changed, but for the music."""
+    """Open, tap and scroll something; nothing lasting is changed, except the music."""
     place = choose.random()
     if place < 0.25:
         phone.ui.home_page = choose.randrange(len(phone.state.home))

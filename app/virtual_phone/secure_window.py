@@ -1,4 +1,4 @@
-"""What no program may see of the screen: the windows of apps that forbid screenshots."""
+"""Hides what programs may not capture: the windows of apps that forbid screenshots."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def is_secret(phone: Phone) -> bool:
 
 
 def capture(phone: Phone) -> Image.Image:
-    """What `screencap` gets: the picture of the display without what no program may see.
+    """Return the picture for `screencap`: the display without secure windows.
 
-    The window of a FLAG_SECURE app is black between the two bars, and nothing says so.
+    The window of a FLAG_SECURE app is black between the two bars, without any message.
     """
     screen = phone.frame()
     if is_secret(phone) and phone.state.power.awake and not phone.keyguard.showing:

@@ -1,4 +1,4 @@
-"""A phone's state from a number: the same seed gives the same phone, always."""
+"""Derives a phone's state from a number: the same seed always gives the same phone."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ EVENTS = ("Dentist", "Team lunch", "Piano lesson", "Car service", "Concert", "Ca
 
 
 def hardware_serial(seed: int, port: int = 0) -> str:
-    """The serial (`ro.serialno`) of the phone that listens there: two phones never share one."""
+    """Return the serial (`ro.serialno`) of the phone on that port: no two phones share one."""
     return "VP" + hashlib.sha256(f"{seed} {port}".encode()).hexdigest()[:10].upper()
 
 
 def seeded_state(seed: int) -> PhoneState:
-    """The state of a phone that was just unlocked and shows its first home page."""
+    """Return the state of a phone that was just unlocked and shows its first home page."""
     choose = random.Random(f"virtual phone {seed}")
     return PhoneState(
         seed=seed,
@@ -132,7 +132,7 @@ def _settings(choose: random.Random) -> Settings:
 
 
 def _home(choose: random.Random) -> list[list[str]]:
-    """One or two pages; the apps lie on random slots, in random order."""
+    """Return one or two pages; the apps are in random slots, in random order."""
     packages = list(APPS)
     choose.shuffle(packages)
     pages = choose.choice((1, 2, 2))
@@ -150,7 +150,7 @@ def _home(choose: random.Random) -> list[list[str]]:
 
 
 def shifted(clock: str, seconds: int) -> str:
-    """`HH:MM` so many seconds later, around midnight."""
+    """Return `HH:MM` shifted by this many seconds, wrapping at midnight."""
     hours, minutes = (int(part) for part in clock.split(":"))
     total = (hours * 3600 + minutes * 60 + seconds) // 60 % 1440
     return f"{total // 60:02d}:{total % 60:02d}"

@@ -1,7 +1,7 @@
-"""Which service an OPEN asks for: `shell:`, `shell,v2:`, `exec:` and `sync:`; all else is refused.
+"""Resolves the service of an OPEN: `shell:`, `shell,v2:`, `exec:` and `sync:`; others are rejected.
 
 `shell,v2` frames its output as `u8 id, u32le length, data` (AOSP `adb/shell_protocol.h`); the other
-two carry stdout and stderr mixed and no exit code, as on a phone.
+two shell services mix stdout and stderr and send no exit code, as on a phone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FILLER = bytes(2**16)
 
 
 def shell_frames(kind: int, data: bytes, payload_limit: int) -> bytes:
-    """`data` as shell protocol packets, none longer than one transport packet."""
+    """Encode `data` as shell protocol packets, none longer than one transport packet."""
     size = max(payload_limit - _FRAME.size, 1)
     return b"".join(
         _FRAME.pack(kind, len(data[start : start + size])) + data[start : start + size]
@@ -32,10 +32,10 @@ Receive = Callable[[int], Awaitable[bytes]]
 
 
 class Services:
-    """Resolves the text of an OPEN against one phone's shell and files."""
+    """Resolves the text of an OPEN with one phone's shell and files."""
 
     def __init__(self, new_shell: Callable[[Receive | None], Shell], files: FileTree) -> None:
-        """`new_shell` is given what takes the host's input, where a command may read it."""
+        """`new_shell` gets the reader of the host's input, if the command may read it."""
         self._new_shell = new_shell
         self._files = files
 

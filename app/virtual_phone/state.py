@@ -1,8 +1,8 @@
 """The whole state of a virtual phone as one typed tree.
 
-Everything a test or a bench judges by is here. `ui` holds what a person would call "where I am"
-(foreground app, open screens, scroll positions, keyboard); everything else is what the person
-would still find changed tomorrow, and `lasting()` gives exactly that part.
+Everything that a test or a bench checks is here. `ui` is where the person currently is (foreground
+app, open screens, scroll positions, keyboard); everything else is what the person would still find
+changed tomorrow, and `lasting()` returns exactly that part.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Node(BaseModel):
 
 
 class Look(Node):
-    """How the phone is made up: fixed by the seed, never changed by a tap."""
+    """The phone's appearance: fixed by the seed, never changed by a tap."""
 
     wallpaper: int = 0
     accent: int = 0
@@ -29,7 +29,7 @@ class Look(Node):
 
 
 class Settings(Node):
-    """The switches and sliders of the Settings app; levels reach to 255 or 15 as on Android."""
+    """The switches and sliders of the Settings app; levels go up to 255 or 15 as on Android."""
 
     wifi: bool = True
     bluetooth: bool = False
@@ -88,7 +88,7 @@ class InputMethod(Node):
 
 
 class Route(Node):
-    """One open screen of an app: its name, what it shows, and how far it is scrolled (pixels)."""
+    """One open screen of an app: its name, its argument, and its scroll position in pixels."""
 
     name: str = "main"
     arg: int = 0
@@ -96,7 +96,7 @@ class Route(Node):
 
 
 class Dialog(Node):
-    """A question over the screen: which one, and what it is about."""
+    """A question over the screen: its name and argument."""
 
     name: str
     arg: int = 0
@@ -109,16 +109,16 @@ class Ui(Node):
     focus: str | None = None
     drafts: dict[str, str] = {}
     behind: int = 0
-    """Characters of the focused field that stand behind its cursor."""
+    """Characters of the focused field after its cursor."""
     dialog: Dialog | None = None
     keyboard_symbols: bool = False
     keyboard_shift: bool = False
     stopwatch_running: bool = False
     calculator: str = ""
     cover: str = ""
-    """Package whose small window was asked for over the app in front; "" when none was."""
+    """Package whose small window was requested over the app in front; "" if none was."""
     advert_due: float | None = None
-    """When the next advert comes, in seconds of the phone's clock; None for at once."""
+    """When the next advert appears, in seconds of the phone's clock; None for at once."""
 
 
 class Order(Node):
@@ -142,7 +142,7 @@ class Deeds(Node):
 
     cart: list[str] = []
     orders: list[Order] = []
-    """What was paid for."""
+    """The paid orders."""
     sent: list[Message] = []
     logins: list[Login] = []
     permissions: dict[str, bool] = {}
@@ -166,10 +166,10 @@ class PhoneState(Node):
     ime: InputMethod
     system: dict[str, str] = {}
     installed: list[str] = []
-    """Packages that were put on the phone and have no screen."""
+    """Packages that were installed and have no screen."""
     deeds: Deeds = Field(default_factory=Deeds)
     ui: Ui
 
     def lasting(self) -> dict[str, Any]:
-        """The state without `ui`: what must not change behind a task's back."""
+        """The state without `ui`: what must not change unintentionally."""
         return self.model_dump(exclude={"ui"})

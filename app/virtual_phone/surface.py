@@ -1,4 +1,4 @@
-"""The phone as its fingers, its painter and its panel see it."""
+"""The phone as the modules for touches, painting and the panel see it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.virtual_phone.toolkit.scene import Scene
 
 
 class Surface(Hand, Protocol):
-    """What is on the screen now, and what a touch can change. `Phone` has it."""
+    """What is on the screen now, and what a touch can change. Implemented by `Phone`."""
 
     keyguard: Keyguard
     roster: Roster

@@ -1,7 +1,7 @@
 """The `sync:` service, version 1: STAT, LIST, RECV, SEND, QUIT (AOSP `adb/SYNC.TXT`).
 
 A request is a four-letter id, a little-endian u32 length and that many bytes of path. The newer
-variants (stat_v2, ls_v2, sendrecv_v2) are not in our banner, so hosts do not use them.
+variants (stat_v2, ls_v2, sendrecv_v2) are not in the banner, so hosts do not use them.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ class SyncSession:
         try:
             node = self._files.stat(path)
         except OSError:
-            node = Node(0, 0, b"")  # all zero means "not there"
+            node = Node(0, 0, b"")  # all zero means that it does not exist
         await self._stream.write(_STAT.pack(b"STAT", node.mode, node.size, node.mtime))
 
     async def _list(self, path: str) -> None:
         try:
             entries = self._files.list(path)
         except OSError:
-            entries = []  # v1 has no way to say why
+            entries = []  # v1 cannot report the reason
         answer = bytearray()
         for name, node in entries:
             encoded = name.encode("utf-8", "surrogateescape")

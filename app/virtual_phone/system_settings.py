@@ -28,7 +28,7 @@ _LEVELS: dict[tuple[str, str], str] = {
 
 
 def get_setting(state: PhoneState, namespace: str, key: str) -> str | None:
-    """The value as the shell prints it, or None for a key that was never set."""
+    """Return the value as the shell prints it, or None for a key that was never set."""
     if (namespace, key) == ("secure", "default_input_method"):
         return state.ime.current
     if (namespace, key) == ("secure", "enabled_input_methods"):

@@ -1,8 +1,8 @@
 """The device end of ADB over TCP: the greeting, and multiplexed streams with flow control.
 
 Flow control: each side has at most one WRTE per stream in flight, and the peer's OKAY allows the
-next. We send that OKAY when the service takes the data, so a slow service slows the host down.
-There is no authentication worth the name on this port: it must be bound to loopback.
+next. This end sends its OKAY when the service reads the data, so a slow service slows the host
+down. The port has no real authentication: it must be bound to loopback.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Stream:
         return self._link.payload_limit
 
     async def read(self) -> bytes:
-        """The next piece of data from the host, or `b""` once the stream is closed."""
+        """Return the next piece of data from the host, or `b""` once the stream is closed."""
         while not self._inbox:
             if self.closed:
                 return b""
@@ -79,16 +79,16 @@ class Stream:
             await self._link.send(Packet(WRTE, self.local_id, self.remote_id, piece))
 
     async def flushed(self) -> None:
-        """Wait until the host has taken everything written."""
+        """Wait until the host has acknowledged everything written."""
         await self._may_send.wait()
 
     async def drop_link(self) -> None:
-        """Close the whole link once the host has taken everything written."""
+        """Close the whole link once the host has acknowledged everything written."""
         await self.flushed()
         self._link.drop()
 
     def discard_input(self) -> None:
-        """Take and forget everything the host sends, so that it never waits for us."""
+        """Read and discard everything the host sends, so that it never waits."""
         self._discarding = True
         while self._inbox:
             self._acknowledge()
@@ -105,7 +105,7 @@ class Stream:
         self._may_send.set()
 
     def mark_closed(self) -> None:
-        """Wake whoever waits on this stream; called by the link."""
+        """Wake all waits on this stream; called by the link."""
         self.closed = True
         self._arrived.set()
         self._may_send.set()
@@ -117,13 +117,13 @@ class Stream:
 
 Service = Callable[[Stream], Awaitable[None]]
 Resolver = Callable[[str], Service | None]
-"""Gives the service for the text of an OPEN, or None to refuse it."""
+"""Returns the service for the text of an OPEN, or None to reject it."""
 
 
 class Link:
     """One TCP connection from an adb server.
 
-    A muted one is half open: it takes whatever comes and says nothing any more.
+    A muted link is half open: it reads everything and sends nothing any more.
     """
 
     def __init__(
@@ -158,18 +158,19 @@ class Link:
         await self._writer.drain()
 
     def drop(self) -> None:
-        """Close the connection, as a phone that goes away; `run` ends."""
+        """Close the connection, like a phone that disconnects; `run` ends."""
         self._writer.close()
 
     def half_open(self, mode: str | None) -> None:
-        """Follow a change of the quirk; a phone that is back knows nothing of its muted links."""
+        """Follow a change of the quirk; a phone that is back knows nothing about its muted
+        links."""
         if mode is None and self._muted:
             self.drop()
         self._mute_when_online = mode == "link"
         self._muted = self._muted or mode == "stale" or (mode == "link" and self._online)
 
     async def run(self) -> None:
-        """Answer packets until the host goes away, then end every service of this link."""
+        """Answer packets until the host disconnects, then end every service of this link."""
         try:
             while True:
                 self._dispatch(await read_packet(self._reader))
@@ -178,7 +179,7 @@ class Link:
         except LinkBroken as exc:
             log.warning("link dropped: %s", exc)
         finally:
-            # Closed before the first await: stop() may cancel us in the middle of ending.
+            # Closed before the first await: stop() may cancel this task in the middle of ending.
             self._writer.close()
             await self._end_services()
             with contextlib.suppress(ConnectionError):
@@ -197,7 +198,7 @@ class Link:
             self._on_open(packet)
         elif packet.command in (OKAY, WRTE, CLSE):
             stream = self._streams.get(packet.arg1)
-            # An unknown id is a stream that we closed while this packet was on its way.
+            # An unknown id belongs to a stream that was closed while this packet was on its way.
             if stream is not None:
                 self._on_stream(stream, packet)
         else:
@@ -248,7 +249,7 @@ class Link:
             stream.deliver(packet.payload)
         else:
             stream.mark_closed()
-            # The command dies with its stream, as under adbd.
+            # The command ends with its stream, as under adbd.
             self._services[stream.local_id].cancel()
 
     async def _serve(self, stream: Stream, service: Service) -> None:
@@ -275,7 +276,7 @@ class Link:
 
 
 class Endpoint:
-    """The listening end: accepts adb servers and gives each a link of its own."""
+    """The listening end: accepts adb servers and gives each its own link."""
 
     def __init__(self, banner: str, resolve: Resolver, quirks: Quirks) -> None:
         self._banner = banner
@@ -289,7 +290,7 @@ class Endpoint:
         quirks.watch(HALF_OPEN, self._follow_half_open)
 
     async def start(self, port: int) -> int:
-        """Listen on loopback and return the port; raises OSError when it is in use."""
+        """Listen on loopback and return the port; raises OSError if it is in use."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
         return int(self._server.sockets[0].getsockname()[1])
 

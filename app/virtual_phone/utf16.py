@@ -8,7 +8,8 @@ def length(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """The longest beginning of at most `most` units; no character is split (`LengthFilter`)."""
+    """Return the longest beginning of at most `most` units; no character is split
+    (`LengthFilter`)."""
     if length(text) <= most:
         return text
     left = most

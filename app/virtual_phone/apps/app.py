@@ -1,4 +1,4 @@
-"""What an app of the virtual phone is, and what it may do to the phone."""
+"""The interface between an app of the virtual phone and the phone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.virtual_phone.toolkit.screen import Screen
 
 
 class Hand(Protocol):
-    """What an app sees of the phone it runs on. Only the phone itself implements it."""
+    """The phone as an app sees it. Only the phone itself implements it."""
 
     state: PhoneState
 
@@ -20,7 +20,7 @@ class Hand(Protocol):
         """Push a screen of the foreground app."""
 
     def back(self) -> None:
-        """Leave the top screen, or the app when it is the last."""
+        """Leave the top screen, or the app if it is the last one."""
 
     def launch(self, package: str) -> bool:
         """Bring an app to the front."""
@@ -29,16 +29,16 @@ class Hand(Protocol):
         """Show the app's dialog of that name."""
 
     def dismiss(self) -> None:
-        """Take the dialog away."""
+        """Close the dialog."""
 
     def focus(self, field: str | None) -> None:
         """Give a text field the keyboard, or take it away."""
 
     def cover(self, package: str) -> None:
-        """Let the small window of another app come over this one; "" takes it away."""
+        """Show the small window of another app over this one; "" removes it."""
 
     def install(self, package: str) -> None:
-        """Put an app on the phone."""
+        """Install an app."""
 
     def now(self) -> float:
         """The phone's clock, in seconds since the epoch."""
@@ -46,7 +46,7 @@ class Hand(Protocol):
 
 @dataclass(frozen=True)
 class Badge:
-    """How an app is known: component, label, and the icon on the home screen."""
+    """An app's component, label, and icon on the home screen."""
 
     package: str
     label: str
@@ -54,10 +54,10 @@ class Badge:
     color: Color
     activity: str = ".MainActivity"
     further: tuple[tuple[str, str], ...] = ()
-    """(name of a route, activity) for the screens that have one of their own."""
+    """(name of a route, activity) for the screens with an activity of their own."""
 
     def at(self, route: Route) -> Badge:
-        """The badge with the activity that shows `route`."""
+        """Return the badge with the activity that shows `route`."""
         return replace(self, activity=dict(self.further).get(route.name, self.activity))
 
 
@@ -69,7 +69,7 @@ class App(Protocol):
         """Build the screen of `route` from the phone's state."""
 
     def leave(self, hand: Hand, route: Route) -> None:
-        """Called when `route` is about to be closed: the place to keep a draft."""
+        """Called when `route` is about to be closed: the place to save a draft."""
 
 
 class Cover(Protocol):
@@ -79,10 +79,10 @@ class Cover(Protocol):
     def badge(self) -> Badge: ...
 
     def shown(self, hand: Hand) -> bool:
-        """Whether it is there now, if an app is in front."""
+        """Whether it is visible now, if an app is in front."""
 
     def paint(self, scene: Scene, hand: Hand) -> None:
-        """Draw it over the app; whatever lies below can no longer be touched."""
+        """Draw it over the app; nothing below it can be touched any more."""
 
     def back(self, hand: Hand) -> None:
         """The back key was pressed."""

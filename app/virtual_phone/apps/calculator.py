@@ -51,7 +51,7 @@ _SUM = re.compile(rf"-?{_NUMBER}(?:[-+×÷]{_NUMBER})*")
 
 
 def evaluate(expression: str) -> str:
-    """The value of `12+3×4÷5-6` with the usual precedence; "Error" for what is not a sum."""
+    """Return the value of `12+3×4÷5-6` with the usual precedence; "Error" if it is invalid."""
     if not expression:
         return ""
     if not _SUM.fullmatch(expression):

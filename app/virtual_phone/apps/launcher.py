@@ -16,7 +16,7 @@ BADGE = Badge("org.phonepilot.launcher", "Home", "gear", (0, 0, 0))
 
 
 def cell(slot: int) -> tuple[int, int]:
-    """The centre of home-screen slot `slot` (row by row, from 0), in screen pixels."""
+    """Return the centre of home-screen slot `slot` (row by row, from 0), in screen pixels."""
     row, column = divmod(slot, COLUMNS)
     x = round(WIDTH * (column + 0.5) / COLUMNS)
     return x, round(TOP + (BOTTOM - TOP) * (row + 0.5) / ROWS)

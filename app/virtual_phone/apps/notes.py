@@ -80,7 +80,7 @@ class NotesApp:
     def _delete(self, hand: Hand, route: Route) -> None:
         state = hand.state
         state.notes = [note for note in state.notes if note.id != route.arg]
-        state.ui.drafts.update({TITLE: "", BODY: ""})  # an empty draft is not saved by leave()
+        state.ui.drafts.update({TITLE: "", BODY: ""})  # leave() does not save an empty draft
         hand.dismiss()
         hand.back()
 

@@ -1,4 +1,4 @@
-"""Settings: one long list of switches and sliders, and two pages behind it."""
+"""Settings: one long list of switches and sliders, and two sub-pages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""An advert that comes over whatever app is in front, and again some time after it was closed.
+"""An advert that covers whatever app is in front, and reappears some time after it was closed.
 
-Its package is in front while it shows, as with the full-screen adverts of advertising libraries.
+Its package is in front while it is visible, as with the full-screen adverts of advertising
+libraries.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from app.virtual_phone.toolkit.scene import Scene
 
 PACKAGE = "org.phonepilot.adverts"
 AGAIN_S = 30.0
-"""From closing it to the next one, in seconds of the phone's clock."""
+"""Seconds of the phone's clock from closing one advert to the next."""
 
 
 class Advert:
-    """The first one comes with the first app that is in front."""
+    """The first advert appears with the first app in front."""
 
     badge = Badge(PACKAGE, "Advert", "picture", (194, 24, 91), ".AdvertActivity")
 

@@ -1,4 +1,4 @@
-"""Bank: nothing but a page that asks for a user name and a password."""
+"""Bank: a page that asks for a user name and a password."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ class BankApp:
         return Screen("Sign in", body, route.scroll)
 
     def leave(self, hand: Hand, route: Route) -> None:
-        """What was typed is forgotten."""
+        """Typed text is discarded."""
         for name in (USER, PASSWORD):
             hand.state.ui.drafts.pop(name, None)

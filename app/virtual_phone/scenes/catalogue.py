@@ -1,4 +1,4 @@
-"""All scenes, by the name that the quirk `scene` gives them."""
+"""All scenes, by their name in the quirk `scene`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.virtual_phone.scenes.timetable import TimetableApp
 
 @dataclass(frozen=True)
 class Cast:
-    """What a scene puts on the phone: apps, and windows that come over apps."""
+    """What a scene adds to the phone: apps, and windows that cover apps."""
 
     apps: tuple[App, ...] = ()
     covers: tuple[Cover, ...] = ()

@@ -1,4 +1,4 @@
-"""Downloads: a file that is an app, and the system's installer that opens for it."""
+"""Downloads: a file that is an app, and the system's installer that opens it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DownloadsApp:
 
 
 class InstallerApp:
-    """The activity's name is that of AOSP `packages/PackageInstaller`."""
+    """The activity has the same name as AOSP's `packages/PackageInstaller`."""
 
     badge = Badge(
         INSTALLER, "Package installer", "gear", (95, 108, 128), ".PackageInstallerActivity"

@@ -1,4 +1,4 @@
-"""Parcels: two help pages, each of which says that the answer stands on the other one."""
+"""Parcels: two help pages, each of which says that the answer is on the other one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ParcelsApp:
 
 
 def _turner(hand: Hand, name: str) -> Callable[[], None]:
-    """Shows the other page in the place of this one."""
+    """Show the other page in place of this one."""
 
     def turn() -> None:
         hand.state.ui.stacks[PACKAGE][-1] = Route(name=name)

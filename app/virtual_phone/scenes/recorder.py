@@ -1,6 +1,6 @@
-"""Recorder: an app that needs the microphone, and the system's question whether it may have it.
+"""Recorder: an app that needs the microphone, and the system's permission dialog.
 
-The question is an activity of another package, as on Android 10 and later (AOSP
+The dialog is an activity of another package, as on Android 10 and later (AOSP
 `packages/modules/Permission`, `GrantPermissionsActivity`).
 """
 
@@ -72,5 +72,5 @@ class PermissionDialog:
         Card("Allow Recorder to record audio?", buttons, "microphone").paint(scene)
 
     def back(self, hand: Hand) -> None:
-        """Nothing is granted, and the question comes again."""
+        """Nothing is granted, and the question will be asked again."""
         hand.cover("")

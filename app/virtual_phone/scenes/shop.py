@@ -1,4 +1,4 @@
-"""Shop: things to buy, a cart, and a checkout that pays with one touch."""
+"""Shop: items to buy, a cart, and a checkout that pays with one touch."""
 
 from __future__ import annotations
 

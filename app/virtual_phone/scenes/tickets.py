@@ -1,4 +1,4 @@
-"""Tickets: a button that does nothing, as when a server behind an app is down."""
+"""Tickets: a button without effect, as when a server behind an app is down."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class TicketsApp:
 
 
 def _nothing() -> None:
-    """The press is drawn by no phone and answered by no server."""
+    """Ignore the press, without any visible reaction."""

@@ -1,4 +1,4 @@
-"""Timetable: a list that comes to its end without the train that somebody looks for."""
+"""Timetable: a list that ends without the train that somebody is looking for."""
 
 from __future__ import annotations
 

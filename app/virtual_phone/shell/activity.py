@@ -1,4 +1,4 @@
-"""`am` and `monkey`: starting and ending apps, and the broadcasts that ADBKeyboard listens to."""
+"""`am` and `monkey`: starting and stopping apps, and ADBKeyboard's broadcasts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Intent:
 
 
 def _parse(args: list[str]) -> _Intent:
-    """Raises ValueError for a bad argument, with the message of Android's exception."""
+    """Parse the arguments. Raises ValueError with the message of Android's exception."""
     intent = _Intent()
     pending = iter(args)
     for arg in pending:
@@ -53,7 +53,7 @@ def _parse(args: list[str]) -> _Intent:
                 case "-p":
                     intent.package = value
                 case "-c" | "-f" | "-t" | "--user" | "--display" | "--windowingMode":
-                    pass  # accepted; nothing here depends on them
+                    pass  # accepted, without effect here
                 case _:
                     raise ValueError(f"Unknown option: {arg}")
         elif "/" in arg and "://" not in arg:
@@ -96,7 +96,7 @@ def _start(call: Call, intent: _Intent) -> int:
     call.out(f"Starting: {intent}")
     if intent.component is not None:
         return _start_component(call, intent)
-    # No app of this phone takes a VIEW of any address: like a phone without a browser.
+    # No app of this phone handles a VIEW of an address: like a phone without a browser.
     if intent.data is None and intent.package and call.phone.launch(intent.package):
         return _report(call, intent)
     return call.fail(f"Error: Activity not started, unable to resolve {intent}")
@@ -127,7 +127,7 @@ def _report(call: Call, intent: _Intent) -> int:
 
 
 def _broadcast(call: Call, intent: _Intent) -> int:
-    """Deliver a broadcast. The answer is the same whether or not anybody listened."""
+    """Deliver a broadcast. The response is the same whether or not anything listened."""
     call.out(f"Broadcasting: {intent}")
     phone = call.phone
     listening = phone.adb_keyboard.hears(phone.state.ime) and not phone.keyguard.showing
@@ -161,7 +161,7 @@ def _type(call: Call, text: str | None) -> None:
 
 def monkey(call: Call) -> int:
     name = call.args[call.args.index("-p") + 1] if "-p" in call.args[:-1] else ""
-    # monkey freezes the rotation while it runs and thaws it after: auto-rotate ends up on.
+    # monkey freezes the rotation while it runs and thaws it afterwards: auto-rotate ends up on.
     call.phone.put_setting("system", "accelerometer_rotation", "1")
     if find_package(call.phone, name) is None or not call.phone.launch(name):
         return call.fail("** No activities found to run, monkey aborted.", _MONKEY_NOTHING)

@@ -1,4 +1,4 @@
-"""What a command of the phone's shell gets, and what it may answer."""
+"""The input and output of a command of the phone's shell."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Output = list[tuple[int, bytes]]
 
 
 class LinkDrop(Exception):
-    """The phone drops off now: nothing more of this command line runs or is answered."""
+    """The phone disconnects now: nothing more of this command line runs or is answered."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One command being run: its arguments without the name, its input, and where output goes."""
+    """One command being run: its arguments without the name, its input, and its output."""
 
     phone: Phone
     files: FileTree
@@ -32,7 +32,7 @@ class Call:
     stdin: bytes = b""
     output: Output = field(default_factory=list)
     receive: Callable[[int], Awaitable[bytes]] | None = None
-    """Takes so many bytes that the host sends after the command; None where it sends none."""
+    """Reads this many bytes that the host sends after the command; None if it sends none."""
 
     def out(self, text: str) -> None:
         """Write a line to stdout."""
@@ -42,7 +42,7 @@ class Call:
         self.output.append((STDOUT, data))
 
     def touch(self, act: Callable[[], int]) -> int:
-        """Do what a person's hand would do, and return its exit code; the link may drop then."""
+        """Run a touch and return its exit code; the link may drop before or after it."""
         drop = self.phone.quirks.take(DROP_INPUT)
         if drop == "before":
             raise LinkDrop
@@ -63,5 +63,5 @@ CommandTable = Mapping[str, Command]
 
 
 def encode(text: str) -> bytes:
-    """Bytes as the phone's shell sees them; whatever came in over the wire goes out unchanged."""
+    """Encode as the phone's shell does; whatever arrived over the wire is sent back unchanged."""
     return text.encode("utf-8", "surrogateescape")

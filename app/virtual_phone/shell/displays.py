@@ -29,7 +29,7 @@ class Display:
 
 
 def displays(phone: Phone) -> list[Display]:
-    """In the order in which the hardware composer lists them."""
+    """List the displays in the order of the hardware composer."""
     if phone.quirks.get(DISPLAYS) is None:
         return [Display(DISPLAY_ID, True, phone.panel.size)]
     return [
@@ -39,7 +39,7 @@ def displays(phone: Phone) -> list[Display]:
 
 
 def surface_flinger(call: Call) -> list[str]:
-    """`dumpsys SurfaceFlinger --display-id`; without the option it is much the same here."""
+    """`dumpsys SurfaceFlinger --display-id`; the output is similar without the option here."""
     return [
         f'Display {display.id} (HWC display {number}): port={number} pnpId=VPH displayName=""'
         for number, display in enumerate(displays(call.phone))
@@ -47,7 +47,7 @@ def surface_flinger(call: Call) -> list[str]:
 
 
 def display(call: Call) -> list[str]:
-    """`dumpsys display`: the one place that says which panel is on."""
+    """`dumpsys display`: the only place that reports which panel is on."""
     lines = ["DISPLAY MANAGER (dumpsys display)"]
     awake = call.phone.state.power.awake
     for number, panel in enumerate(displays(call.phone)):

@@ -1,7 +1,7 @@
 """`dumpsys window|activity|input_method|power|display|SurfaceFlinger`.
 
-Only the sections and keys that programs look for are here, with the indentation and the noise
-around them that a parser has to live with.
+Only the sections and keys that programs look for are here, with the indentation and the surrounding
+noise that a parser has to handle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.virtual_phone.shell.versions import version
 
 
 def _input_method(call: Call) -> list[str]:
-    """The service, and of the app whose field has the keyboard what its input method client says.
+    """The service's state, and the client state of the app whose field has the keyboard.
 
     Positions are UTF-16 code units (AOSP `InputMethodManager.doDump`).
     """
@@ -51,7 +51,7 @@ def _client(call: Call) -> list[str]:
 
 
 def _power(call: Call) -> list[str]:
-    """Android 12 alone prints the name of a getter (AOSP `PowerManagerService.dumpInternal`)."""
+    """Only Android 12 prints the name of a getter (AOSP `PowerManagerService.dumpInternal`)."""
     awake = call.phone.state.power.awake
     key = "getWakefulnessLocked()" if version(call.phone) == 12 else "mWakefulness"
     return [
@@ -82,7 +82,7 @@ def dumpsys(call: Call) -> int:
         return 0
     service = _SERVICES.get(call.args[0]) if call.args else None
     if service is None:
-        # dumpsys itself succeeds when one service is missing.
+        # dumpsys itself succeeds if a service is missing.
         return call.fail(f"Can't find service: {' '.join(call.args[:1])}", 0)
     for line in service(call):
         call.out(line)

@@ -10,7 +10,7 @@ from app.virtual_phone.shell.call import Call
 
 
 def _split(call: Call) -> tuple[set[str], list[str]]:
-    """Option letters and the other arguments; `--` ends the options."""
+    """Split option letters and other arguments; `--` ends the options."""
     letters: set[str] = set()
     names: list[str] = []
     pending = iter(call.args)

@@ -1,6 +1,6 @@
 """`input`: touches, keys and text (AOSP `InputShellCommand.java`).
 
-A gesture takes effect at once; its duration only tells a fling from a drag and a long press.
+A gesture takes effect at once; its duration only distinguishes a fling from a drag or a long press.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ The commands and default sources are:
 _REFUSAL = """Exception occurred while executing '{}':
 java.lang.SecurityException: Injecting input events requires the caller (or the source of the \
 instrumentation, if any) to have the INJECT_EVENTS permission."""
-"""`InputManagerService` on phones where "USB debugging (Security settings)" is off."""
+"""The `InputManagerService` error on phones where "USB debugging (Security settings)" is off."""
 
 
 class _BadArguments(Exception):
@@ -72,7 +72,7 @@ def _keyevent(call: Call, args: list[str]) -> int:
     if not codes:
         raise _BadArguments
     for code in codes:
-        if code:  # an unknown key is injected as 0, which nothing listens to
+        if code:  # an unknown key is injected as 0, which has no effect
             call.phone.press_key(code)
     return 0
 
@@ -91,7 +91,7 @@ def _text(call: Call, args: list[str]) -> int:
         raise _BadArguments
     text = args[0].replace("%s", " ")
     if not all(" " <= char <= "~" for char in text):
-        # The virtual key map has no keys for these: getEvents() gives null.
+        # The virtual key map has no keys for these: getEvents() returns null.
         return call.fail(
             "Exception occurred while executing 'text':\n"
             "java.lang.NullPointerException: Attempt to get length of null array",

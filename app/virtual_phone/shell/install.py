@@ -1,7 +1,7 @@
 """`pm install`: an APK from a file, or streamed after the command as `adb install` does.
 
-Answers: AOSP `PackageManagerShellCommand.runInstall`. An installed app is a name in the list of
-packages, with no screen; only ADBKeyboard does something.
+Responses: AOSP `PackageManagerShellCommand.runInstall`. An installed app is a name in the list of
+packages, without a screen; only ADBKeyboard has an effect.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ _NOT_FOUND, _SYNTAX_ERROR = 127, 2
 class Result:
     """All output in the order written, and the exit code (0 to 255).
 
-    With `dropped` the link is to be closed after this output, and the exit code is never sent. With
-    `endless` the output goes on for ever.
+    With `dropped`, the link is closed after this output, and the exit code is never sent. With
+    `endless`, the output continues forever.
     """
 
     output: Output
@@ -52,7 +52,7 @@ class Result:
 
 
 class Shell:
-    """One shell process: variables live as long as it does; phone and files are shared."""
+    """One shell process with its own variables; phone and files are shared."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Shell:
     async def run(self, text: str) -> Result:
         """Run a command line and log it as a `shell` event of the phone.
 
-        The event has the exit code and `ms`, how many milliseconds the command itself took.
+        The event has the exit code and `ms`, the milliseconds that the command itself took.
         """
         begun = time.perf_counter()
         await asyncio.sleep(self._phone.quirks.get(SLOW_SHELL) or 0)
@@ -126,7 +126,7 @@ class Shell:
         except LinkDrop:
             self._dropped = self._exited = True
         except OSError as exc:
-            # As sh does for a file that cannot be opened: the command counts as failed.
+            # As in sh, if a file cannot be opened, the command fails.
             message = f"/system/bin/sh: can't open {exc.filename}: {exc.strerror}\n"
             output = [(STDERR, encode(message))]
             self._status = 1

@@ -25,7 +25,8 @@ KEYCODES: dict[str, int] = {
 
 
 def keycode(name: str) -> int:
-    """A number or a name with or without `KEYCODE_`; 0 (unknown) for anything else, as Android."""
+    """Return the code of a number or a name, with or without `KEYCODE_`; 0 (unknown) for anything
+    else, as Android."""
     if name.isascii() and name.isdecimal():
         return int(name)
     return KEYCODES.get(name.upper().removeprefix("KEYCODE_"), 0)

@@ -1,4 +1,4 @@
-"""`pm` and `cmd package`: which apps there are, what starts them, and new ones."""
+"""`pm` and `cmd package`: installed apps, the activities that start them, and installation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VALUE_OPTIONS = frozenset({"-a", "-c", "-d", "-t", "--user", "--query-flags"})
 _MAIN = "android.intent.action.MAIN"
 _WORK_USER = "10"
 WORK_ONLY = "org.phonepilot.work"
-"""A package that only the work profile has; nothing can start it for the person."""
+"""A package that only the work profile has; the person cannot start it."""
 
 
 def component(package: Badge) -> str:
@@ -37,7 +37,7 @@ def _is_system(package: Badge) -> bool:
 def _list_packages(call: Call, args: list[str]) -> int:
     """`list packages [-3|-s] [--user ID] [FILTER]`; keyboards are packages too.
 
-    Without a user the packages of all are listed, each once.
+    Without a user, the packages of all users are listed, each once.
     """
     _, names = _intent(args)
     wanted = set(names)
@@ -58,7 +58,8 @@ def _list_packages(call: Call, args: list[str]) -> int:
 
 
 def _intent(args: list[str]) -> tuple[str | None, list[str]]:
-    """The action and the bare names in the arguments of resolve-activity or query-activities."""
+    """Return the action and the bare names in the arguments of resolve-activity or
+    query-activities."""
     action, names = None, []
     pending = iter(args)
     for arg in pending:
@@ -108,7 +109,7 @@ def _list_users(call: Call) -> int:
 
 
 def user_of(phone: Phone) -> str:
-    """The user (`u0`) whose app is in front, as `dumpsys` writes it."""
+    """The user (`u0`) whose app is in front, in the form of `dumpsys`."""
     return f"u{_WORK_USER if phone.foreground.package == phone.quirks.get(WORK_PROFILE) else 0}"
 
 

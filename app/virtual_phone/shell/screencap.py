@@ -1,8 +1,8 @@
 """`screencap`: the screen as raw pixels or PNG (AOSP `frameworks/base/cmds/screencap`).
 
 Raw output begins with u32 width, height and format, and since Android 9 the colour space. With two
-displays and no `-d`, AOSP takes the first one it finds, whether or not it is on, and says so on
-stderr: in front of the picture where both descriptors are one stream.
+displays and no `-d`, AOSP uses the first one it finds, whether or not it is on, and warns on
+stderr: the warning precedes the picture if both descriptors are one stream.
 """
 
 from __future__ import annotations

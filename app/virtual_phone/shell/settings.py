@@ -1,4 +1,4 @@
-"""`settings`, `wm`, `ime` and `getprop`: what the phone is set to and what it is."""
+"""`settings`, `wm`, `ime` and `getprop`: the phone's settings and properties."""
 
 from __future__ import annotations
 

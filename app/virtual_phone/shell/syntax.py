@@ -1,10 +1,10 @@
-"""The grammar of the phone's `sh`, as far as this phone understands it; pure.
+"""The grammar of the phone's `sh`, as far as this phone supports it; pure.
 
-Understood: single and double quotes, backslashes, `$?`, `$NAME`, `${NAME}`, comments, the lists
-`;`, newline, `&&`, `||`, pipes, and the redirections `>`, `>>`, `<`, `2>`, `2>>`, `2>&1`, `>&2`.
-Everything else that sh gives a meaning (command substitution, globs with a match, control flow,
-background jobs, subshells) raises ShellSyntaxError rather than doing something else than a phone
-would. A variable's value is one word: there is no field splitting.
+Supported: single and double quotes, backslashes, `$?`, `$NAME`, `${NAME}`, comments, the lists `;`,
+newline, `&&`, `||`, pipes, and the redirections `>`, `>>`, `<`, `2>`, `2>>`, `2>&1`, `>&2`.
+Everything else that has a meaning in sh (command substitution, globs with a match, control flow,
+background jobs, subshells) raises ShellSyntaxError, because doing something other than a phone
+would be worse. A variable's value is one word: there is no field splitting.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RESERVED = frozenset({"if", "for", "while", "until", "case", "{", "!", "functio
 
 
 class ShellSyntaxError(Exception):
-    """The command cannot be parsed, or uses what this shell does not have."""
+    """The command cannot be parsed, or uses something that this shell does not support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Command:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Commands joined by `|`, run when `condition` (`;`, `&&`, `||`) allows."""
+    """Commands joined by `|`, run if `condition` (`;`, `&&`, `||`) allows it."""
 
     condition: str
     commands: list[Command]
@@ -86,7 +86,7 @@ class _Scanner:
     def _operator(self) -> str | None:
         for operator in _OPERATORS:
             if self._text.startswith(operator, self._at):
-                # The 2 of `2>` is a descriptor only when it begins a word.
+                # The 2 of `2>` is a descriptor only if it begins a word.
                 if operator[0] == "2" and self._in_word:
                     continue
                 return operator
@@ -158,7 +158,7 @@ def _check_supported(command: Command, word: Word) -> None:
 
 
 def parse(text: str) -> list[Pipeline]:
-    """The pipelines of `text` in order; raises ShellSyntaxError."""
+    """Parse `text` to pipelines, in order; raises ShellSyntaxError."""
     pipelines: list[Pipeline] = []
     condition = ";"
     command = Command()

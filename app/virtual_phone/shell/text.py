@@ -17,7 +17,7 @@ def echo(call: Call) -> int:
 
 
 def grep(call: Call) -> int:
-    """`grep [-EFiv] PATTERN` on standard input; basic patterns are read as extended ones."""
+    """`grep [-EFiv] PATTERN` on standard input; basic patterns are treated as extended ones."""
     letters = "".join(arg[1:] for arg in call.args if arg.startswith("-"))
     patterns = [arg for arg in call.args if not arg.startswith("-")]
     if len(patterns) != 1 or set(letters) - set("EFiv"):

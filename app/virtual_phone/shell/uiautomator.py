@@ -1,6 +1,6 @@
-"""`uiautomator dump`: what stands on the screen, as XML (AOSP `frameworks/base/cmds/uiautomator`).
+"""`uiautomator dump`: the contents of the screen, as XML (AOSP `frameworks/base/cmds/uiautomator`).
 
-The misspelt confirmation is AOSP's. A password field tells its dots, as on Android.
+The misspelt confirmation is AOSP's. A password field reports its dots, as on Android.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _node(number: int, spot: Spot, package: str, across: float, down: float) -> 
 
 
 def _printable(text: str) -> str:
-    """XML knows no other control characters, and no lone surrogates."""
+    """Replace what XML does not allow: other control characters, and lone surrogates."""
     kept = "".join(c if c in "\t\n\r" or ord(c) >= 32 else "." for c in text)
     return kept.encode("utf-8", "replace").decode()
 

@@ -1,4 +1,4 @@
-"""Which Android the phone says it is."""
+"""The Android version that the phone reports."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`dumpsys window` and `dumpsys activity`: what is in front, in the form of each Android version.
+"""`dumpsys window` and `dumpsys activity`: the app in front, in the form of each Android version.
 
-To Android 9 the focus stands among the windows (`dumpsys window windows`), from 10 on among the
-displays; `mResumedActivity:` gave way to `topResumedActivity=` (AOSP `DisplayContent.dump`,
+Up to Android 9 the focus is among the windows (`dumpsys window windows`), from 10 on among the
+displays; `mResumedActivity:` was replaced by `topResumedActivity=` (AOSP `DisplayContent.dump`,
 `ActivityStack.dump`, `RootWindowContainer.dumpActivities`, `KeyguardStateMonitor.dump`; the keys
 that Appium's `app-commands` and `lockmgmt` and adbutils' `shell` look for).
 """
@@ -24,7 +24,7 @@ _FLAGS = {
     "HARDWARE_ACCELERATED": 0x1000000,
     "DRAWS_SYSTEM_BAR_BACKGROUNDS": 0x80000000,
 }
-"""android.view.WindowManager.LayoutParams, by the bit: in this order they are printed."""
+"""android.view.WindowManager.LayoutParams, by bit: printed in this order."""
 _SHADE = (
     "NOT_FOCUSABLE",
     "TOUCHABLE_WHEN_WAKING",
@@ -77,7 +77,7 @@ def _focus_lines(call: Call) -> list[str]:
 
 
 def _attributes(call: Call, kind: str, flags: list[str]) -> list[str]:
-    """`mAttrs` of a window: the flags as a number to Android 8, by name from 9 on."""
+    """`mAttrs` of a window: the flags as a number up to Android 8, by name from 9 on."""
     if version(call.phone) <= 8:
         number = sum(_FLAGS[name] for name in flags)
         return [f"    mAttrs=WM.LayoutParams{{(0,0)(fillxfill) sim=#20 {kind} fl=#{number:x}}}"]

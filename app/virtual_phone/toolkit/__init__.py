@@ -1,5 +1,5 @@
-"""The widgets that the virtual phone's apps are made of.
+"""The widgets of the virtual phone's apps.
 
-An app builds its screen anew from the state whenever something changed; painting a widget draws
-it and leaves behind the spots that can be touched, so what is seen and what is felt cannot differ.
+An app builds its screen from the state again after every change. Painting a widget draws it and
+records the spots that can be touched, so the visible and the touchable screen cannot differ.
 """

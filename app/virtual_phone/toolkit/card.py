@@ -1,4 +1,4 @@
-"""A window smaller than the screen, over another app that is seen darkened behind it."""
+"""A window smaller than the screen, over another app that is darkened behind it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CROSS = 64
 
 @dataclass(frozen=True)
 class Card:
-    """A text with an icon or a picture above it and buttons below it, one to a row.
+    """A text with an icon or a picture above it and buttons below it, one per row.
 
-    `close` draws a cross in the corner. A touch anywhere else does nothing.
+    `close` draws a cross in the corner. A touch anywhere else has no effect.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Card:
     close: Callable[[], None] | None = None
 
     def paint(self, scene: Scene) -> None:
-        """Nothing below the card can be touched or scrolled any more."""
+        """Paint it; nothing below the card can be touched or scrolled any more."""
         canvas = scene.canvas
         canvas.image.paste(canvas.image.point([value // 2 for value in range(256)] * 3))
         scene.spots.clear()

@@ -1,4 +1,4 @@
-"""Things to press: buttons, icon buttons, grids of keys, text fields, pictures."""
+"""Controls to press: buttons, icon buttons, grids of keys, text fields, pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.virtual_phone.toolkit.scene import Scene
 
 @dataclass(frozen=True)
 class Key:
-    """One button of a `KeyGrid`: its label or icon, what it does, and how it stands out."""
+    """One button of a `KeyGrid`: its label or icon, its effect, and its emphasis."""
 
     label: str
     press: Callable[[], None]
@@ -68,7 +68,7 @@ class KeyGrid:
 
 @dataclass(frozen=True)
 class Field:
-    """A text field; `focused` draws the cursor, with `behind` characters of the text behind it."""
+    """A text field; `focused` draws the cursor, with `behind` characters of the text after it."""
 
     name: str
     text: str
@@ -122,8 +122,8 @@ class Field:
     def _cursor(
         self, lines: list[str], face: ImageFont.FreeTypeFont, width: int
     ) -> tuple[int, str]:
-        """In which of the `lines` on view the cursor stands, and what stands before it there; a
-        negative number when it stands above them."""
+        """Return the row of the cursor among the visible `lines`, and the text before it in that
+        row; the row is negative if the cursor is above them."""
         if not self.behind:
             return len(lines) - 1, lines[-1]
         above = len(wrap(self.text, face, width)) - len(lines)

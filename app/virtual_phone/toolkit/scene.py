@@ -1,4 +1,4 @@
-"""A painted screen: the pixels, and the spots on them that mean something."""
+"""A painted screen: the pixels, and the meaningful spots on them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Touch = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class Spot:
-    """One place on the screen: what kind of thing lies there, its name, its value; of a field also
-    the text in it, and whether it is for a password.
+    """One place on the screen: its kind, its name, its value; for a field also its text, and
+    whether it is for a password.
 
-    `on_tap` and `on_hold` get the point touched, in screen pixels; a spot without them only tells
-    what is there and lets the touch through to what lies below. `on_swipe` gets where the finger
-    was lifted.
+    `on_tap` and `on_hold` get the touched point, in screen pixels; a spot without them only
+    describes what is there and lets the touch through to what is below. `on_swipe` gets the point
+    where the finger was lifted.
     """
 
     kind: str
@@ -34,7 +34,7 @@ class Spot:
 
 @dataclass
 class Scene:
-    """What painting leaves behind. `clip` bounds the spots that are added while it is set."""
+    """The result of painting. `clip` bounds the spots that are added while it is set."""
 
     canvas: Canvas
     spots: list[Spot] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A whole screen of an app: bars, a body that scrolls, a floating button, a dialog."""
+"""A whole screen of an app: bars, a scrolling body, a floating button, a dialog."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class IconButton:
 
 @dataclass(frozen=True)
 class Question:
-    """A dialog: a question, a way out and a way on."""
+    """A dialog: a question, a button to cancel and one to confirm."""
 
     text: str
     confirm_label: str
@@ -59,7 +59,7 @@ def _presser(press: Callable[[], None]) -> Callable[[float, float], None]:
 
 @dataclass(frozen=True)
 class Screen:
-    """The screen of an app: title, body, and what floats over it. `scroll` is in pixels."""
+    """The screen of an app: title, body, and floating parts. `scroll` is in pixels."""
 
     title: str
     body: list[Widget]
@@ -135,7 +135,8 @@ class Screen:
 
 
 def paint_status_bar(scene: Scene, state: PhoneState, *, light: bool) -> None:
-    """The clock and the small signs at the top; `light` draws in white, for dark backgrounds."""
+    """Paint the clock and the status icons at the top; `light` draws in white, for dark
+    backgrounds."""
     canvas = scene.canvas
     ink = (255, 255, 255) if light else canvas.theme.text
     canvas.text((56, STATUS_BAR // 2 + 6), state.look.clock, 40, ink, bold=True)
@@ -151,7 +152,7 @@ def paint_status_bar(scene: Scene, state: PhoneState, *, light: bool) -> None:
 
 
 def paint_navigation_bar(scene: Scene, *, light: bool) -> None:
-    """The gesture bar at the bottom."""
+    """Paint the gesture bar at the bottom."""
     canvas = scene.canvas
     y = HEIGHT - NAVIGATION_BAR // 2
     ink = (255, 255, 255) if light else canvas.theme.muted
