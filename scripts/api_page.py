@@ -1,8 +1,8 @@
-"""Makes docs/api.md from the service's own description.
+"""Makes docs/api.md from the service's OpenAPI document.
 
     python scripts/api_page.py http://127.0.0.1:8770/openapi.json > docs/api.md
 
-A test compares the two, so that the page is never behind the routes.
+A test compares the two, so that the page is always up to date.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ comes again, under the same `webhook-id`, after 5 s, 30 s, 2 min, 15 min, 1 h, 6
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     description = str(document["info"]["description"]).partition("\n\n")[2].strip()
     parts, seen = [HEAD.format(description=description)], dict[frozenset[str], str]()
     for tag, title in SECTIONS.items():
@@ -87,7 +87,7 @@ def _route(name: str, operation: Mapping[str, Any], seen: dict[frozenset[str], s
 
 
 def _answer(word: str, example: Any, name: str, seen: dict[frozenset[str], str]) -> list[str]:
-    """An example of the same fields is shown once."""
+    """Show an example; if its fields were shown before, refer to that route."""
     first = seen.setdefault(frozenset(example), name)
     if first != name and len(example) > 3:
         return [f"{word} with the same fields as `{first}`.", ""]

@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/config_schema.py > configs/schema.json
 
-Types and limits are those of app/settings, descriptions the comments of configs/default.toml. A
-test compares the two, so that the file is never behind the code.
+Types and limits come from app/settings, descriptions from the comments of configs/default.toml. A
+test compares the two, so that the file is always up to date.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _SECTION = re.compile(r"\[(\w+)\].*")
 _KEY = re.compile(r"(\w+) = (?:\"[^\"]*\"|[^#]*?)\s*# (.*)")
 _MORE = re.compile(r"\s+# (.*)")
 _FROM_ENVIRONMENT = {"engine": "api_key"}
-"""What is never read from a file."""
+"""Keys that are never read from a file."""
 
 
 def comments(text: str) -> Iterator[tuple[str, str, str]]:
-    """(section, key, comment) of a commented TOML file."""
+    """Yield (section, key, comment) of a commented TOML file."""
     section = key = said = ""
     for line in [*text.splitlines(), "[end]"]:
         more = _MORE.fullmatch(line)
@@ -48,7 +48,7 @@ def schema() -> dict[str, Any]:
     for section, key in _FROM_ENVIRONMENT.items():
         del sections[section]["properties"][key]
     for value in made["properties"].values():
-        value.pop("default", None)  # the defaults of the keys say it
+        value.pop("default", None)  # the defaults of the keys are enough
     for section in sections.values():
         for value in section["properties"].values():
             value.pop("title", None)

@@ -1,10 +1,10 @@
-"""Makes constraints.txt from what is installed: exact versions, with the hashes of every file.
+"""Makes constraints.txt from the installed packages: exact versions, with the hashes of every file.
 
     scripts/setup.sh ".[dev]" && .venv/bin/python scripts/constraints.py > constraints.txt
 
-Versions are those of this environment, so upgrade in it first. Hashes are those of all platforms'
-files, asked of the index that pip is configured for (PEP 691). What other systems need besides is
-listed in ELSEWHERE, and whatever is missing there ends this with an error.
+Versions are those of this environment, so upgrade it first. Hashes are those of the files for all
+platforms, from pip's configured index (PEP 691). Additional packages for other systems are listed
+in ELSEWHERE; if one is missing there, this ends with an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEAD = """\
 """
 DEVELOPMENT = "# Only for development and tests:"
 ELSEWHERE = {"colorama": "0.4.6", "pywin32": "312", "tzdata": "2026.6"}
-"""What Windows needs besides."""
+"""Additional packages for Windows."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PLATFORMS = (
     {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"},
@@ -40,7 +40,7 @@ PLATFORMS = (
 
 
 def environments() -> Iterator[dict[str, str]]:
-    """Markers of each kind of system that phonepilot runs on."""
+    """Yield the markers of each kind of system that phonepilot runs on."""
     for platform in PLATFORMS:
         for python in PYTHONS:
             own = {name: str(value) for name, value in default_environment().items()}
@@ -48,7 +48,7 @@ def environments() -> Iterator[dict[str, str]]:
 
 
 def needed(extra: str) -> set[str]:
-    """The packages that phonepilot with an extra brings along on any system."""
+    """Return the packages that phonepilot with an extra requires on any system."""
     known = {canonicalize_name(each.metadata["Name"]) for each in distributions()}
     found: set[str] = set()
     for environment in environments():
@@ -79,7 +79,7 @@ def index_url() -> str:
 
 
 def hashes(index: str, name: str, wanted: str) -> list[str]:
-    """The SHA-256 of every file of a version."""
+    """Return the SHA-256 of every file of a version."""
     request = urllib.request.Request(f"{index}/{name}/", headers={"Accept": JSON})
     with urllib.request.urlopen(request, timeout=60) as answer:
         files = json.load(answer)["files"]
@@ -96,7 +96,7 @@ def _version_of(filename: str, name: str) -> str:
     for ending in (".tar.gz", ".zip"):
         if filename.endswith(ending):
             stem = filename.removesuffix(ending)
-            return stem[len(name) + 1 :]  # each -, _ or . of a name is one character there too
+            return stem[len(name) + 1 :]  # each -, _ or . of a name is also one character there
     return ""
 
 

@@ -1,4 +1,5 @@
-"""What a long queue costs: a start and a stop of the service with thousands of tasks that wait."""
+"""Measures the cost of a long queue: start and stop of the service with thousands of waiting
+tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class BacklogRow:
 
 
 async def measure(waiting: int) -> BacklogRow:
-    """A service that finds `waiting` queued tasks for one phone. Raises AppError."""
+    """Measure a service that starts with `waiting` queued tasks for one phone. Raises AppError."""
     async with AsyncExitStack() as stack:
         made = stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-backlog-"))
         folder = Path(made)
@@ -69,6 +70,6 @@ async def _fill(folder: Path, serial: str, count: int) -> None:
             for number in range(count)
         ]  # fmt: skip
         await Store(database).save_task(*records)
-        (folder / "alive").touch()  # or they would be too old to go on
+        (folder / "alive").touch()  # otherwise they would be too old to be resumed
     finally:
         await database.close()

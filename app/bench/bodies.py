@@ -1,7 +1,7 @@
-"""What a large request to `/v1` costs the service: how long others wait meanwhile, and its memory.
+"""Measures the cost of a large request to `/v1`: how long others wait meanwhile, and memory.
 
-The engine is the embedded one, so that bodies are checked for addresses as everybody's are; it
-refuses each of them at once for a picture that is none.
+The engine is the embedded one, so that bodies are checked for URLs as usual; it rejects each of
+them at once because of an invalid picture.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _ENGINE = {
 
 @dataclass(frozen=True, slots=True)
 class BodyCost:
-    """`waited_ms` is the longest that `GET /metrics` took meanwhile, `mib` by how much the memory
-    of the service grew, `times` that against the size of the body."""
+    """`waited_ms` is the longest that `GET /metrics` took meanwhile, `mib` is the growth of the
+    service's memory, `times` is that growth relative to the size of the body."""
 
     kind: str
     size_mib: float
@@ -64,12 +64,12 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 
 
 async def measure(mib: int) -> list[BodyCost]:
-    """One body of each kind after another, of `mib` MiB less a little."""
+    """Send one body of each kind after another, of slightly less than `mib` MiB."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-v1-")))
         url = await stack.enter_async_context(service_process(folder, _ENGINE))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False))
-        # A first one, which waits for the engine and loads what is loaded lazily.
+        # The first one waits for the engine and loads what is loaded lazily.
         await asyncio.to_thread(_post, url, _picture(2**17))
         return [await _cost(http, url, kind, KINDS[kind](mib * 2**20 - 64)) for kind in KINDS]
 
@@ -95,12 +95,12 @@ async def _cost(http: httpx.AsyncClient, url: str, kind: str, body: bytes) -> Bo
 
 
 def _post(url: str, body: bytes) -> int:
-    """Beside the event loop, so that sending does not hold up the looks."""
+    """Run outside the event loop, so that sending does not delay the looks."""
     answer = httpx.post(f"{url}/v1/chat/completions", content=body, timeout=120, trust_env=False)
     return answer.status_code
 
 
 async def _memory_mib(http: httpx.AsyncClient) -> float:
-    """What the service holds in memory, by its own metrics."""
+    """Return the service's memory according to its own metrics."""
     found = _MEMORY.search((await http.get("/metrics")).text)
     return float(found.group(1)) / 2**20 if found else 0.0

@@ -1,12 +1,12 @@
-"""How long a phone takes to do what an agent asks, and how long when adb is spawned for it.
+"""Measures a phone's latency for an agent's operations, compared with spawning adb.
 
-Both ways run in turn, in the same run and against the same adb server, so that a phone that gets
-warm or busy slows both. Times are milliseconds of wall clock, the phone's own work included. A
-virtual phone tells how long it worked; what is left is our overhead: adb server, link and this
-program. Of a real phone that part is not known.
+Both ways alternate, in the same run and with the same adb server, so that a warm or busy phone
+slows both. Times are milliseconds of wall clock, including the phone's own work. A virtual phone
+reports how long it worked; the rest is overhead: adb server, link and this program. For a real
+phone this share is unknown.
 
-The phone is touched: each round taps the status bar, where a tap does nothing, and types only when
-that was asked for.
+The phone is touched: each round taps the status bar, where a tap has no effect, and types only if
+requested.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WARNING = (
     "This taps the status bar of the phone; with --type it also writes into the focused field."
 )
 _TEXTS = ("phonepilot bench", "how long it takes")
-"""In turn: the same text again would show no change."""
+"""Used alternately: the same text again would show no change."""
 _HARMLESS = (1, 1)
 """In the corner of the status bar, in pixels."""
 _SPAWN_S = 30.0
@@ -58,19 +58,20 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operation: ours, the same by spawning adb, and how many times longer that takes."""
+    """One operation: phonepilot's time, the time by spawning adb, and the ratio of the latter to
+    the former."""
 
     name: str
     ours: Latency
     spawned: Latency
     ratio: float
     phone: Latency | None = None
-    """The phone's own part of ours, and below what is left of it; None for a real phone."""
+    """The phone's own share of `ours`, and below it the rest; None for a real phone."""
     overhead: Latency | None = None
 
 
 class PhoneWork:
-    """How long a virtual phone worked, by the events at its control port (`ms` of `shell`)."""
+    """How long a virtual phone worked, from the events at its control port (`ms` of `shell`)."""
 
     def __init__(self, url: str, token: str) -> None:
         self._http = httpx.AsyncClient(
@@ -79,7 +80,7 @@ class PhoneWork:
         self._seen = 0
 
     async def seconds(self) -> float:
-        """Seconds of work in all commands since the last call; raises InputError."""
+        """Return the seconds of work in all commands since the last call; raises InputError."""
         try:
             answer = await self._http.get("/events", params={"follow": 0, "after": self._seen})
             answer.raise_for_status()
@@ -99,7 +100,7 @@ class PhoneWork:
 
 @dataclass(frozen=True, slots=True)
 class AdbProgram:
-    """The adb program, told which server and which phone."""
+    """The adb program, for one server and one phone."""
 
     binary: Path
     host: str
@@ -107,7 +108,7 @@ class AdbProgram:
     serial: str
 
     def run(self, *argv: str) -> bytes:
-        """Its output; blocking. Raises CommandFailed, DeviceTimeout."""
+        """Run adb and return its output; blocking. Raises CommandFailed, DeviceTimeout."""
         command = [str(self.binary), "-H", self.host, "-P", str(self.port), "-s", self.serial]
         try:
             done = subprocess.run(
@@ -125,9 +126,9 @@ Operation = Callable[[], Awaitable[object]]
 
 
 def our_operations(device: Device) -> dict[str, Operation]:
-    """What is measured of us, by name; none of it starts a process.
+    """Return phonepilot's measured operations by name; none of them starts a process.
 
-    Each screenshot counts as one of a screen that has changed.
+    Each screenshot counts as one of a changed screen.
     """
     leased = device.fenced(lambda: None)
 
@@ -136,7 +137,7 @@ def our_operations(device: Device) -> dict[str, Operation]:
         return device.screenshot_as(kind)
 
     async def ready() -> bytes:
-        """As a task gets it, which never takes a black picture for a screen."""
+        """Take a screenshot as a task does, which does not accept a black picture."""
         device.forget_last_screenshot()
         frame = await leased.screenshot()
         return await asyncio.to_thread(frame.png)
@@ -157,7 +158,7 @@ def _spawned(adb: AdbProgram) -> dict[str, Operation]:
     texts = itertools.cycle(_TEXTS[::-1])
 
     def type_text() -> None:
-        """As programs do that drive ADBKeyboard through adb, without the pauses they add."""
+        """Type like programs that drive ADBKeyboard through adb, without the pauses they add."""
         setting = adb.run("shell", "settings", "get", "secure", "default_input_method")
         adb.run("shell", "ime", "set", ADB_KEYBOARD)
         adb.run("shell", "am", "broadcast", "-a", "ADB_CLEAR_TEXT")
@@ -187,11 +188,11 @@ async def measure(
     work: PhoneWork | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Each operation `count` times both ways, after one round of all that is not counted.
+    """Measure each operation `count` times both ways, after one warm-up round of all of them.
 
-    Raises DeviceError, in that first round if it can: typing raises TextRefused when no text field
-    has the keyboard. With `work` the phone's own part is told apart; raises InputError when it is
-    not told.
+    Raises DeviceError, in the warm-up round if possible: typing raises TextRefused if no text field
+    has the keyboard. With `work` the phone's own share is separated; raises InputError if it is not
+    reported.
     """
     ours, spawned = our_operations(device), _spawned(adb)
     names = [name for name in ours if type_text or name != "type"]
@@ -214,7 +215,7 @@ async def measure(
 async def _round(
     ours: Operation, spawned: Operation, work: PhoneWork | None
 ) -> tuple[float, float, float]:
-    """Seconds of ours, of the spawned one, and of the phone's own work in ours."""
+    """Return seconds of ours, of the spawned one, and of the phone's own work in ours."""
     if work is not None:
         await work.seconds()
     mine = await _timed(ours)

@@ -1,8 +1,8 @@
-"""Does an engine compute what the checkpoint says? The same pictures and prompts through both.
+"""Compares an engine's computation with the checkpoint's: the same pictures and prompts in both.
 
-The engine replies greedily and tells the probability of each token of its vocabulary; transformers,
-run by a Python of its own (`app/bench/reference.py`), reads that very reply after the same picture
-and prompt. What differs is lost by quantising, or is computed differently.
+The engine replies greedily and reports the probability of each token of its vocabulary;
+transformers, run by a separate Python (`app/bench/reference.py`), reads that same reply after the
+same picture and prompt. Differences come from quantising, or from a different computation.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from app.llm.tool import KILLED, LAST_LINES, Finished
 from app.settings import EngineSettings, Settings
 
 GOAL = 0.999
-"""The correlation that a file of 16 bits must reach; below it something is computed differently."""
+"""The correlation that a 16-bit file must reach; below it, something is computed differently."""
 PICTURE = (532, 1204)
-"""Pixels where the profile takes the phone's own: a full screenshot takes minutes on a CPU. Whole
-cells of 28, so that neither side resizes it: it is the arithmetic that is compared."""
+"""Pixels used if the profile uses the phone's own: a full screenshot takes minutes on a CPU. Whole
+cells of 28, so that neither side resizes it: only the arithmetic is compared."""
 REQUEST_S = 900.0
 REFERENCE = Path(__file__).with_name("reference.py")
 LINE = "phonepilot-agreement "
-"""What comes before each line of JSON that the reference prints."""
+"""Prefix of each line of JSON that the reference prints."""
 _ALL = 1 << 20
 """More tokens than any vocabulary has."""
 _ASCII = "root ::= [ -~]+"
-"""A grammar. llama.cpp tells nothing of tokens that are half a character, as a model may write that
-was trained on nothing; a grammar changes its choices and not the probabilities that it tells."""
+"""A grammar. llama.cpp reports nothing for tokens that are half a character, which an untrained
+model may write; a grammar changes its choices, but not the probabilities that it reports."""
 STOP_S = 1.0
 
 Progress = Callable[[str], None]
@@ -58,8 +58,8 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one file: correlations of its first tokens and of all, the worst and the median, and at
-    how many of the places engine and checkpoint would choose the same token."""
+    """The agreement of one file: correlations of its first tokens and of all, the worst and the
+    median, and the number of places where engine and checkpoint would choose the same token."""
 
     model: str
     replies: int
@@ -72,7 +72,7 @@ class Agreement:
 
     @classmethod
     def of(cls, model: str, told: Sequence[dict[str, Any]]) -> Agreement:
-        """From what the reference told of each reply."""
+        """Compute the agreement from what the reference reported for each reply."""
         first = [reply["correlations"][0] for reply in told]
         every = [each for reply in told for each in reply["correlations"]]
         return cls(
@@ -93,7 +93,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Question:
-    """A request of a task's first step; `image` is "" for a model without eyes."""
+    """A request of a task's first step; `image` is "" for a model without vision."""
 
     messages: list[Message]
     image: str
@@ -101,9 +101,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the engine said: the prompt as its template made it, with `marker` where the picture
-    stands; the tokens that it read and wrote; and the file with the logarithms of the
-    probabilities, one row of 32-bit floats for each token written, NaN where none was told."""
+    """The engine's reply: the prompt as rendered by its template, with `marker` in place of the
+    picture; the tokens that it read and wrote; and the file with the log-probabilities, one row of
+    32-bit floats per written token, NaN where none was reported."""
 
     prompt: str
     marker: str
@@ -125,10 +125,10 @@ async def measure(
     half: bool = False,
     progress: Progress = lambda line: None,
 ) -> list[Agreement]:
-    """One row for each of `models`, from `count` replies of at most `tokens` tokens each.
+    """Return one row per model, from `count` replies of at most `tokens` tokens each.
 
-    `python` is a program that has torch and transformers; `half` has it compute in 16 bits. Raises
-    EngineError, and ModelError when the checkpoint cannot be read or reads other tokens than the
+    `python` is a program with torch and transformers; `half` makes it compute in 16 bits. Raises
+    EngineError, and ModelError if the checkpoint is unreadable or reads other tokens than the
     engine.
     """
     with tempfile.TemporaryDirectory(prefix="phonepilot-check-") as name:
@@ -158,7 +158,8 @@ async def measure(
 
 
 def _questions(settings: Settings, count: int, pictures: Path | None) -> Iterator[Question]:
-    """As tasks begin: the profile's prompt, a screen, and what is to be done there."""
+    """Yield questions like those at the start of tasks: the profile's prompt, a screen, and a
+    goal."""
     profile, lang = settings.profile, settings.agent.lang
     today = datetime.now().astimezone().date()
     dialect = dialect_named(profile.dialect)
@@ -178,8 +179,9 @@ def _questions(settings: Settings, count: int, pictures: Path | None) -> Iterato
 
 
 def _plain(engine: EngineSettings, model: Path, mmproj: Path | None) -> EngineSettings:
-    """The settings without what would change the picture or the numbers. On a CPU llama.cpp's flash
-    attention adds up in 16 bits: 0.996 of a tiny random model's 1.000 at 3000 tokens."""
+    """Return the settings without what would change the picture or the numbers. On a CPU,
+    llama.cpp's flash attention accumulates in 16 bits: 0.996 instead of 1.000 for a tiny random
+    model at 3000 tokens."""
     changes = {
         "model": model,
         "mmproj": mmproj,
@@ -244,7 +246,7 @@ async def _reply(
 
 
 def _kept(answer: dict[str, Any], prompt: str, marker: str, image: str, file: Path) -> Reply:
-    """The answer without the probabilities, which go into `file`."""
+    """Return the response without the probabilities, which are written to `file`."""
     places = _told_places(answer)
     try:
         tokens = [int(place["id"]) for place in places]
@@ -296,7 +298,7 @@ def _write(job: Path, checkpoint: Checkpoint, replies: Sequence[Reply], half: bo
 
 
 async def _read_by_checkpoint(python: str, job: Path, count: int) -> list[dict[str, Any]]:
-    """What the reference tells of each of `count` replies; it ends when this is cancelled."""
+    """Return the reference's result for each of `count` replies; it ends if this is cancelled."""
     found: list[dict[str, Any]] = []
 
     def line(text: str) -> None:

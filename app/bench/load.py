@@ -1,8 +1,8 @@
-"""What the service takes of each step when many phones work at once.
+"""Measures the service's cost of each step when many phones work at once.
 
-A real service process, a real adb server, virtual phones in processes of their own, and a stub
-engine that knows its answers. The service's own time is the processor time of its process, from its
-own metrics: wall clock would count the phones, which share the machine with it here.
+It uses a real service process, a real adb server, virtual phones in separate processes, and a stub
+engine with prepared answers. The service's own time is the processor time of its process, from its
+own metrics: wall clock would include the phones, which share the machine with it here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _METRICS = ("process_cpu_seconds_total", "process_resident_memory_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One run. `cpu_ms` is the service's processor time for each step, memory in MiB."""
+    """One run. `cpu_ms` is the service's processor time per step, memory is in MiB."""
 
     phones: int
     tasks: int
@@ -50,10 +50,10 @@ class Load:
 
 
 def reply_to(body: bytes) -> str:
-    """What the stub says: opens Settings, touches rows one after the other, and finishes.
+    """Return the stub's reply: open Settings, touch rows one after the other, and finish.
 
-    It has no memory. How far a task is it sees by the turns in its request, and how many there are
-    to be by the goal.
+    It is stateless. It derives the progress of a task from the turns in its request, and the number
+    of steps from the goal.
     """
     messages = json.loads(body)["messages"]
     done = sum(message["role"] == "assistant" for message in messages)
@@ -89,7 +89,7 @@ async def _phones(count: int) -> AsyncIterator[list[PhoneControl]]:
 async def measure(
     phones: int, tasks: int, steps: int, progress: Callable[[str], None] = lambda line: None
 ) -> Load:
-    """`tasks` tasks of `steps` steps each, for whichever phone is free. Raises AppError."""
+    """Run `tasks` tasks of `steps` steps each, for whichever phone is free. Raises AppError."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-load-")))
         engine: StubEngine = await stack.enter_async_context(
@@ -109,7 +109,7 @@ async def measure(
         for control in controls:
             answer = await http.post("/devices/connect", json={"address": control.serial})
             answer.raise_for_status()
-        await _run(http, min(phones, tasks), steps)  # so that every phone and cache is warm
+        await _run(http, min(phones, tasks), steps)  # to warm up every phone and cache
         return await _measured(http, phones, tasks, steps, progress)
 
 
@@ -147,7 +147,7 @@ async def _measured(
 
 async def _run(http: httpx.AsyncClient, tasks: int, steps: int) -> None:
     ids = await _give(http, tasks, steps)
-    for _ in itertools.count():  # what is waited for is in another process
+    for _ in itertools.count():  # the awaited change is in another process
         if await _ended(http, ids) == tasks:
             return
         await asyncio.sleep(_POLL_S)
@@ -160,7 +160,7 @@ async def _give(http: httpx.AsyncClient, tasks: int, steps: int) -> set[str]:
 
 
 async def _ended(http: httpx.AsyncClient, ids: set[str]) -> int:
-    """How many of the tasks are no longer open."""
+    """Return how many of the tasks are no longer open."""
     states = ["queued", "running", "paused", "needs_confirmation", "needs_human"]
     cursor, still = "", set[str]()
     while True:

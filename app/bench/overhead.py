@@ -1,9 +1,9 @@
-"""What phonepilot itself takes of each step: neither the model nor the phone.
+"""Measures phonepilot's own share of each step, without the model and the phone.
 
-Tasks run as the service runs them, with the store and its screenshots, over a real adb server, on a
-virtual phone that tells how long it worked and a stub engine that does the same. What is left of
-the wall clock is ours: adb server and link, waiting for a still screen, encoding, the request,
-parsing, writing down.
+Tasks run as in the service, with the store and its screenshots, over a real adb server, on a
+virtual phone that reports how long it worked, with a stub engine that does the same. The rest of
+the wall clock is phonepilot's: adb server and link, waiting for a still screen, encoding, the
+request, parsing, recording.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _WARM_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class PhaseRow:
-    """One phase of a step in milliseconds: our part of it, and the phone's or the engine's."""
+    """One phase of a step in milliseconds: phonepilot's part, and the phone's or the engine's."""
 
     name: str
     ours: Latency
@@ -73,7 +73,7 @@ def _replies(kind: Kind) -> Iterator[str]:
 
 
 class _Willing:
-    """A person who says yes: a bench that repeats itself looks like a stalled task."""
+    """A person who always agrees: a bench that repeats itself looks like a stalled task."""
 
     async def ask(self, question: Question) -> Answer:
         return Answer(True)
@@ -101,8 +101,8 @@ class _Chat:
 
 @dataclass
 class _Clocked:
-    """A recorder that passes all on, and takes the times of each step. The asking for the phone's
-    and the engine's times is not counted."""
+    """A recorder that forwards everything, and measures the times of each step. Querying the times
+    of the phone and the engine is not counted."""
 
     recorder: TaskRecorder
     phone: PhoneWork
@@ -111,7 +111,7 @@ class _Clocked:
     asking: float = 0.0
     theirs: dict[str, float] = field(default_factory=dict)
     steps: list[dict[str, tuple[float, float]]] = field(default_factory=list)
-    """For each step and phase: seconds of wall clock, and of them the phone's or the engine's."""
+    """For each step and phase: seconds of wall clock, and the share of the phone or the engine."""
 
     async def _note(self, phase: str) -> None:
         now = time.perf_counter()
@@ -147,7 +147,7 @@ class _Clocked:
 
 
 async def measure(kind: Kind, count: int) -> list[PhaseRow]:
-    """`count` steps of one kind, after a few that are not counted. Raises AppError."""
+    """Measure `count` steps of one kind, after a few warm-up steps. Raises AppError."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-bench-")))
         control = await stack.enter_async_context(phone_process(SEED))

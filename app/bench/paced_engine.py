@@ -1,6 +1,6 @@
-"""An engine that streams at the pace of a large model, in a process of its own as engines are.
+"""An engine that streams at the speed of a large model, in a separate process as engines are.
 
-`python -m app.bench.paced_engine TOKENS` prints its URL and ends when its stdin does.
+`python -m app.bench.paced_engine TOKENS` prints its URL and ends when its stdin closes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from app.demo.child import ended
 
 PACE = 40.0
-"""Tokens a second and stream: a 9B model on a consumer card."""
+"""Tokens per second and stream: a 9B model on a consumer card."""
 STOP_S = 5.0
 
 
 @asynccontextmanager
 async def paced_engine(tokens: int) -> AsyncIterator[str]:
-    """Its URL while the block runs; it answers with `max_tokens`, or so many."""
+    """Yield its URL; it replies with `max_tokens` tokens, or `tokens` by default."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.bench.paced_engine", str(tokens),
         stdin=asyncio.subprocess.PIPE,
@@ -51,7 +51,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to
             writer.write(_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
-        return  # the client has ended the connection
+        return  # the client has closed the connection
     finally:
         writer.close()
 

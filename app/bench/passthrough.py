@@ -1,7 +1,7 @@
-"""What `/v1` adds to a call that goes straight to the engine.
+"""Measures what `/v1` adds to a call that goes directly to the engine.
 
-The engine is a stub that streams at the pace of a large model, so that what is measured is the way
-there and back. Both ways are taken in turn, in the same run.
+The engine is a stub that streams at the speed of a large model, so that only the way there and back
+is measured. Both ways alternate, in the same run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _WARM_UP = 5
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """Medians in milliseconds of the time to the first byte, and the tokens a second of all
-    streams together."""
+    """Medians in milliseconds of the time to the first byte, and tokens per second of all streams
+    together."""
 
     first_direct: float
     first_through: float
@@ -37,7 +37,8 @@ class Passing:
 
 
 async def measure(streams: int, count: int, tokens: int = 160) -> Passing:
-    """`count` single calls each way, then `streams` at once each way, five times in turn."""
+    """Make `count` single calls each way, then `streams` at once each way, five times
+    alternating."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-v1-")))
         engine = await stack.enter_async_context(paced_engine(tokens))
@@ -71,7 +72,7 @@ def _ms(seconds: list[float]) -> float:
 
 
 async def _first_byte(http: httpx.AsyncClient, url: str) -> float:
-    """Seconds to the first byte of a short reply, read to its end so that connections are kept."""
+    """Return seconds to the first byte of a short reply, read to its end to keep the connection."""
     begun, first = time.perf_counter(), 0.0
     body = _BODY | {"max_tokens": 1}
     async with http.stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
@@ -81,7 +82,7 @@ async def _first_byte(http: httpx.AsyncClient, url: str) -> float:
 
 
 async def _pace(http: httpx.AsyncClient, url: str, streams: int, tokens: int) -> float:
-    """Tokens a second of all streams together."""
+    """Return tokens per second of all streams together."""
 
     async def one() -> None:
         async with http.stream("POST", f"{url}/v1/chat/completions", json=_BODY) as answer:

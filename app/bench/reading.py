@@ -1,5 +1,5 @@
-"""What it costs to read a streamed reply against its length: what the model waits for, with the
-processor's own time, since the event loop does nothing else meanwhile."""
+"""Measures the cost of parsing a streamed reply by its length: processor time that delays the
+model, because the event loop does nothing else meanwhile."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _WORD = " going"
 
 @dataclass(frozen=True)
 class Cost:
-    """`total_ms` of processor time for a whole reply, the best of some rounds; `worst_ms` is what
-    its costliest piece took, which is how long nothing else could be done."""
+    """`total_ms` is the processor time for a whole reply, the best of several rounds; `worst_ms` is
+    the time of its most expensive piece, during which nothing else runs."""
 
     kind: str
     pieces: int
@@ -38,7 +38,8 @@ KINDS: dict[str, Callable[[int], list[str]]] = {
 
 
 def reading_costs(pieces: int, dialect: str) -> list[Cost]:
-    """Replies of a quarter, a half and all of `pieces`. Raises ConfigError for the dialect."""
+    """Measure replies of a quarter, a half and all of `pieces`. Raises ConfigError for the
+    dialect."""
     lengths = [max(8, pieces // 4), max(8, pieces // 2), max(8, pieces)]
     return [_cost(kind, KINDS[kind](length), dialect) for kind in KINDS for length in lengths]
 

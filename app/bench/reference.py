@@ -1,9 +1,9 @@
-"""The checkpoint's side of `phonepilot models check`: what transformers computes, held against what
-the engine told.
+"""The checkpoint's side of `phonepilot models check`: compares transformers with the engine's
+report.
 
-Run as a script by a Python with torch and transformers, which phonepilot itself does without, and
-imports nothing of phonepilot. Its one argument is the file of the job (`app.bench.fidelity`); for
-each reply in it one line of JSON comes on stdout.
+It is run as a script by a Python with torch and transformers, which phonepilot itself does not
+need, and imports nothing from phonepilot. Its only argument is the job file (`app.bench.fidelity`);
+for each reply in it, it prints one line of JSON on stdout.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy as np
 from PIL import Image
 
 LINE = "phonepilot-agreement "
-"""What comes before each line of JSON, among whatever the libraries print."""
+"""Prefix of each line of JSON, among whatever the libraries print."""
 _UNLIKELY = -1e9
-"""Logarithms below this are of tokens that the engine rules out."""
+"""Log-probabilities below this belong to tokens that the engine rules out."""
 
 
 class Checkpoint:
-    """A folder that transformers reads, on the CPU."""
+    """A checkpoint folder, loaded with transformers on the CPU."""
 
     def __init__(self, folder: str, half: bool) -> None:
-        # All that is needed lies in the checkpoint.
+        # Everything that is needed is in the checkpoint.
         os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         import torch
         import transformers
@@ -50,7 +50,7 @@ class Checkpoint:
         )
 
     def read(self, reply: dict[str, Any]) -> tuple[int, Any]:
-        """(tokens of the prompt, logits before each token of the reply)."""
+        """Return (tokens of the prompt, logits before each token of the reply)."""
         import torch
 
         more: dict[str, Any] = {}
@@ -78,9 +78,9 @@ class Checkpoint:
 
 
 def agreement(told: Any, logits: Any) -> tuple[float, bool]:
-    """(Pearson's correlation over the tokens that the engine told, whether both would choose the
-    same one) at one place. A logarithm of a probability differs from a logit by the same amount
-    for all tokens, which the correlation does not see."""
+    """Return (Pearson's correlation over the tokens that the engine reported, whether both would
+    choose the same token) at one place. Log-probabilities and logits differ by the same amount for
+    all tokens, which does not affect the correlation."""
     width = min(len(told), len(logits))
     told, logits = told[:width], logits[:width]
     known = np.isfinite(told) & (told > _UNLIKELY)

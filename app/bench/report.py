@@ -1,4 +1,4 @@
-"""Pictures for people: where a tap went, and where it should have gone."""
+"""Draws pictures for people: where a tap went, and where it should have gone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _WIDTH, _ARM = 8, 40
 
 
 def marked(screen: Image.Image, box: Box, tap: Point | None) -> bytes:
-    """The screen as PNG, with a green frame around `box` and a red cross at `tap`, if there was
-    one. All in pixels; right and bottom of `box` lie outside of it."""
+    """Return the screen as PNG, with a green frame around `box` and a red cross at `tap`, if any.
+    All in pixels; right and bottom of `box` are exclusive."""
     picture = screen.convert("RGB")
     pen = ImageDraw.Draw(picture)
     left, top, right, bottom = box

@@ -1,4 +1,4 @@
-"""The service as a process of its own, for benches that ask it what it takes."""
+"""Runs the service as a separate process, for benches that measure it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _URL = re.compile(rb"http://\S+")
 
 @asynccontextmanager
 async def service_process(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[str]:
-    """The URL of `phonepilot serve` while the block runs; `settings` are environment variables.
+    """Yield the URL of a running `phonepilot serve`; `settings` are environment variables.
 
-    It has an adb server, a port and a data folder of its own. Raises ConfigError.
+    It has its own adb server, port and data folder. Raises ConfigError.
     """
     own = {key: value for key, value in os.environ.items() if not key.startswith("PHONEPILOT_")}
     process = await asyncio.create_subprocess_exec(
@@ -35,7 +35,7 @@ async def service_process(folder: Path, settings: Mapping[str, str]) -> AsyncIte
             "PHONEPILOT_ADB__PRIVATE": "true",
         }
         | dict(settings),
-        start_new_session=True,  # Ctrl-C is for us; the service ends when we end it
+        start_new_session=True,  # Ctrl-C is for the bench, which then ends the service
     )  # fmt: skip
     assert process.stdout is not None
     try:

@@ -1,4 +1,4 @@
-"""An engine that knows its answers: what is left of a step's time is not the model's."""
+"""An engine with prepared answers, to measure a step without the model's time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%s"
 _PIECE = 40
-"""Characters of a reply in one event, so that a reply comes as a stream does."""
+"""Characters of a reply per event, so that a reply arrives like a stream."""
 
 
 @dataclass
 class StubEngine:
-    """Answers every chat request at `url` with the next reply; `worked_s` sums up its own time,
-    `asked` is the body of the last one."""
+    """Answers every chat request at `url` with the next reply; `worked_s` is the sum of its own
+    time, `asked` the body of the last request."""
 
     url: str
     reply: Callable[[], str]
@@ -28,7 +28,7 @@ class StubEngine:
         return self.url
 
     def answer(self, body: bytes) -> bytes:
-        """The event stream for one request; a request without a body asks for the health."""
+        """Return the event stream for one request; a request without a body is a health check."""
         if not body:
             return _HEAD % (0, b"")
         self.asked = body
@@ -52,7 +52,7 @@ def _event(delta: dict[str, str], finish_reason: str | None = None) -> str:
 
 @asynccontextmanager
 async def stub_engine(reply: Callable[[], str]) -> AsyncIterator[StubEngine]:
-    """A stub engine on a loopback port while the block runs."""
+    """Run a stub engine on a loopback port during the block."""
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -66,7 +66,7 @@ async def stub_engine(reply: Callable[[], str]) -> AsyncIterator[StubEngine]:
                 writer.write(engine.answer(body))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has ended the connection
+            pass  # the client has closed the connection
         finally:
             writer.close()
 

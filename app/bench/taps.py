@@ -1,8 +1,8 @@
-"""How exactly a model taps: it is asked for places that are known, as a task would ask it.
+"""Measures how precisely a model taps, by asking for known places as a task would.
 
-Quantising a model moves its coordinates, and so do wrong preprocessing and a wrong engine, before
-any of them makes its sentences worse. So the error is told with its direction: a bias to one side
-is a fault of the pipeline, a wide spread one of the model.
+Quantising a model shifts its coordinates, and so do wrong preprocessing and a wrong engine, before
+any of them makes its sentences worse. So the error is reported with its direction: a bias to one
+side is a fault of the pipeline, a wide spread one of the model.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ Outcome = Literal["hit", "miss", "no tap", "unreadable"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one question. `dx` and `dy` are thousandths of the screen, to the right and down
-    positive, None where there was no tap; `dx` is None too for a row, which has no middle in x."""
+    """The result of one question. `dx` and `dy` are thousandths of the screen, positive to the
+    right and down, None if there was no tap; `dx` is also None for a row, which has no centre in
+    x."""
 
     seed: int
     kind: str
@@ -51,15 +52,15 @@ class Answer:
 
     @property
     def error(self) -> float | None:
-        """Distance from the target's middle in thousandths."""
+        """Distance from the target's centre in thousandths."""
         return None if self.dy is None else hypot(self.dx or 0.0, self.dy)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Errors and biases in thousandths of the screen, None where nothing was tapped. The error's
-    95th percentile is the nearest rank; the biases are medians, so that one tap on something else
-    does not make one."""
+    """Errors and biases in thousandths of the screen, None if nothing was tapped. The error's 95th
+    percentile is the nearest rank; the biases are medians, so that a single tap on something else
+    does not cause one."""
 
     count: int
     hits: int
@@ -73,7 +74,7 @@ class Figures:
 
     @classmethod
     def of(cls, answers: Iterable[Answer]) -> Figures:
-        """Of one answer at least."""
+        """Compute the figures of at least one answer."""
         rows = list(answers)
         errors = sorted(row.error for row in rows if row.error is not None)
         outcomes = [row.outcome for row in rows]
@@ -95,20 +96,20 @@ def _median(values: list[float]) -> float | None:
 
 
 def by_kind(answers: list[Answer]) -> dict[str, Figures]:
-    """The figures of each kind of target that was asked for."""
+    """Return the figures of each kind of target that was asked for."""
     groups = {kind: [answer for answer in answers if answer.kind == kind] for kind in KINDS}
     return {kind: Figures.of(group) for kind, group in groups.items() if group}
 
 
 def model_name(settings: Settings) -> str:
-    """The model's file, or the name that a remote engine is asked for."""
+    """Return the name of the model's file, or of the model that a remote engine is asked for."""
     model = settings.engine.model
     return model.name if model is not None else settings.engine.alias
 
 
 @asynccontextmanager
 async def asking(settings: Settings) -> AsyncIterator[Equipment]:
-    """The configured engine, ready, while the block runs. Raises EngineError."""
+    """Start the configured engine and yield its equipment once it is ready. Raises EngineError."""
     async with AsyncExitStack() as stack:
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
@@ -125,9 +126,9 @@ async def measure(
     save: Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Answer]:
-    """Ask for `count` taps; `save` is a folder for pictures of those that missed.
+    """Ask for `count` taps; `save` is a folder for pictures of misses.
 
-    Raises EngineError, and ConfigError for a missing prompt or a folder that cannot be made.
+    Raises EngineError, and ConfigError for a missing prompt or a folder that cannot be created.
     """
     if save is not None:
         _make(save)
@@ -149,7 +150,7 @@ async def measure(
 
 
 def judged(shown: Shown, goal: str, attempt: Attempt) -> Answer:
-    """Hold a reply against the target that was asked for."""
+    """Compare a reply with the target that was asked for."""
     ms = round(attempt.timings_ms["request"], 1)
     if attempt.decision is None:
         return Answer(shown.seed, shown.target.kind, goal, "unreadable", attempt.raw, ms)
@@ -186,7 +187,7 @@ def _task(goal: str, lang: Literal["en", "zh"]) -> Task:
 
 
 def _unheard(_thought: str) -> None:
-    """The thought is in the reply."""
+    """Ignore the thought, which is also in the reply."""
 
 
 def _make(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Places on a screen that a model can be asked to tap, with the right answer from the widget tree.
 
 The screens are those of the virtual phone, drawn in this process: neither adb nor a phone's speed
-has a part in where a model taps.
+affects where a model taps.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _OF_SPOT: dict[str, Kind] = {"icon": "icon", "switch": "switch", "link": "row", 
 _SIGNS = frozenset(
     {"Navigate up", "New note", "Delete", "Save", "Pause", "Play", "Previous", "Next", "⌫"}
 )
-"""Buttons of the virtual phone that show a sign instead of their name."""
+"""Buttons of the virtual phone that show an icon instead of their name."""
 _SWITCH_FROM_RIGHT = 126
-"""From the right edge of a row to the middle of its switch, in pixels (toolkit.rows.SwitchRow)."""
+"""Pixels from the right edge of a row to the centre of its switch (toolkit.rows.SwitchRow)."""
 _TAUGHT_KINDS: tuple[Kind, ...] = ("icon", "switch")
 _TAUGHT = frozenset(switch.title for switch in SWITCHES)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be tapped. `box` is (left, top, right, bottom) in pixels, right and bottom
-    outside: a tap in it does what was asked. `middle` is what a good tap aims at; its x is None
-    for a row, which is as wide as the screen and may be tapped anywhere in it."""
+    """A place to tap. `box` is (left, top, right, bottom) in pixels, right and bottom exclusive: a
+    tap inside is a hit. `middle` is the ideal place; its x is None for a row, which is as wide as
+    the screen and may be tapped anywhere."""
 
     kind: Kind
     label: str
@@ -58,8 +58,8 @@ class Shown:
     target: Target
 
     def goal(self, prompt: str) -> str:
-        """What the model is asked, as the sentence of a task. The demo's model was taught what it
-        can do, and not to obey taps."""
+        """Return the request to the model, as the sentence of a task. The demo's model was trained
+        on its own goals, not on orders to tap."""
         label, value = self.target.label, self.target.value
         if prompt == "demo":
             if self.target.kind == "icon":
@@ -71,9 +71,10 @@ class Shown:
 
 
 def targets(count: int, first_seed: int, prompt: str) -> Iterator[Shown]:
-    """`count` targets, each on the screen of another phone; the same arguments give the same.
+    """Yield `count` targets, each on another phone's screen; the same arguments give the same
+    targets.
 
-    There are about as many of each kind: screens with the common ones alone are passed over.
+    The kinds are about equally frequent: screens with only common ones are skipped.
     """
     phone, seed = Phone(0), first_seed
     chosen: Counter[Kind] = Counter()
@@ -98,12 +99,12 @@ def targets(count: int, first_seed: int, prompt: str) -> Iterator[Shown]:
 
 
 def _taught(target: Target) -> bool:
-    """Whether the demo model was: opening apps, and the switches of Settings."""
+    """Whether the demo model was trained on it: opening apps, and the switches of Settings."""
     return target.kind == "icon" or (target.kind == "switch" and target.label in _TAUGHT)
 
 
 def _on(scene: Scene) -> list[Target]:
-    """All that can be asked for on a screen: written on it once, wholly in view, under nothing."""
+    """Return all possible targets on a screen: with a unique text, wholly visible, uncovered."""
     names = Counter(spot.name for spot in scene.spots)
     return [
         _target(spot)

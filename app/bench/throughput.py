@@ -1,9 +1,9 @@
-"""Tokens a second through our client, and by raw calls of the same engine with the same bytes.
+"""Measures tokens per second through phonepilot's client, and by raw calls with the same bytes.
 
-Both are timed by the clock of this process, from the request to the first token and from there to
-the last, in turn and in the same run; nothing is taken from the prompt cache. So what our client
-costs is the ratio of the two, whatever the engine's speed. The requests are those of tasks: the
-profile's prompt, three answered turns and a screen.
+Both are timed by this process's clock, from the request to the first token and from there to the
+last, alternating in the same run; the prompt cache is not used. So the ratio of the two is the
+client's cost, whatever the engine's speed. The requests are like those of tasks: the profile's
+prompt, three answered turns and a screen.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from app.tasks.equipment import dialect_of
 from app.wiring import sampling_of
 
 NGRAM = ("--spec-type", "ngram-simple")
-"""llama-server's speculation without a second model: what stands after the same tokens in the
-conversation is taken as a draft (llama.cpp's common/speculative)."""
+"""llama-server's speculation without a second model: what followed the same tokens earlier in the
+conversation becomes a draft (llama.cpp's common/speculative)."""
 TURNS = 3
 _NOT_CACHED = {"cache_prompt": False}
 _FIRST_TOKEN = b'"content":"'
@@ -46,7 +46,7 @@ _FIRST_TOKEN = b'"content":"'
 
 @dataclass(frozen=True)
 class Pace:
-    """One reply. Tokens a second of the prompt, from the request to the first token, and of the
+    """One reply. Tokens per second of the prompt, from the request to the first token, and of the
     reply, from there on; `drafted` and `accepted` are tokens of speculation."""
 
     prompt: float
@@ -59,7 +59,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Way:
-    """Medians over all replies that came one way, and sums of the speculation."""
+    """Medians over all replies of one way, and sums of the speculation."""
 
     prompt: float
     generation: float
@@ -82,7 +82,8 @@ class Way:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Of one engine: both ways, and ours by raw, paired request by request (1.0 = no cost)."""
+    """One engine's results: both ways, and ours relative to raw, paired by request (1.0 = no
+    cost)."""
 
     ours: Way
     raw: Way
@@ -93,7 +94,7 @@ class Throughput:
 async def measure(
     settings: Settings, count: int, tokens: int, *, spec: bool = False
 ) -> list[Throughput]:
-    """`count` requests of at most `tokens` each way; with `spec` the same again under n-gram
+    """Make `count` requests of at most `tokens` each way; with `spec` repeat them with n-gram
     speculation. Raises EngineError, and ConfigError for an engine that cannot speculate."""
     if spec and choose_kind(settings.engine) is not EngineKind.LLAMA_SERVER:
         raise ConfigError(
@@ -135,7 +136,7 @@ async def _measured(
         )
         ours, raw = list[Pace](), list[Pace]()
         told = list[tuple[str, str]]()
-        # The first ones fill the turns before the next and load what is loaded lazily.
+        # The first requests fill the previous turns and load what is loaded lazily.
         for number, shown in enumerate(targets(count + TURNS, FIRST_SEED, settings.profile.prompt)):
             messages = _conversation(settings, shown, told[-TURNS:])
             async with recorder.stream(messages, sampling=sampling, extra=_NOT_CACHED) as reply:
@@ -181,7 +182,7 @@ def _asked(settings: Settings, shown: Shown) -> str:
 def _conversation(
     settings: Settings, shown: Shown, told: Sequence[tuple[str, str]]
 ) -> list[Message]:
-    """The turns before are other goals with what the model itself replied to them."""
+    """Build a request; its earlier turns are other goals with the model's own replies to them."""
     profile = settings.profile
     today = datetime.now().astimezone().date()
     dialect = dialect_of(profile, settings.engine.image_max_tokens)
@@ -207,7 +208,7 @@ async def _through(
 
 
 async def _raw(http: httpx.AsyncClient, url: str, body: bytes) -> Pace:
-    """The bytes as they come, looked at afterwards but for the first token."""
+    """Read the bytes as they arrive, and parse them afterwards, except for the first token."""
     begun, first, chunks = time.perf_counter(), 0.0, list[bytes]()
     request = http.build_request(
         "POST",
@@ -236,7 +237,7 @@ def _events(stream: bytes) -> Iterator[dict[str, Any]]:
 def _pace(
     begun: float, first: float, timings: dict[str, float], ended: float | None = None
 ) -> Pace:
-    """Raises EngineRequestFailed for an engine that does not count its tokens, or says nothing."""
+    """Raises EngineRequestFailed if the engine does not count its tokens, or sends none."""
     ended = time.perf_counter() if ended is None else ended
     prompt, reply = int(timings.get("prompt_n", 0)), int(timings.get("predicted_n", 0))
     if not first or not prompt or reply < 2 or ended <= first:

@@ -1,8 +1,8 @@
-"""What many who only look cost a task: the time of its steps with them and without.
+"""Measures what many viewers cost a task: the time of its steps with and without them.
 
-A real service process, a virtual phone and a stub engine that answers at once, so that nothing but
-the phone and the service takes time. Watchers and followers are read by a process of their own,
-`python -m app.bench.watchers URL SERIAL WATCHERS FOLLOWERS`, which ends when its stdin does.
+It uses a real service process, a virtual phone and a stub engine that answers at once, so that only
+the phone and the service take time. A separate process reads the streams of watchers and followers,
+`python -m app.bench.watchers URL SERIAL WATCHERS FOLLOWERS`, and ends when its stdin closes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WatchedSteps:
-    """One run. `step_ms` is the wall time of a step, `shots` how many screenshots the phone took
-    for each step, `times` the step against that of a run that nobody watches."""
+    """One run. `step_ms` is the wall time of a step, `shots` the number of screenshots per step,
+    `times` the step time relative to that of a run without viewers."""
 
     watchers: int
     followers: int
@@ -51,7 +51,7 @@ class WatchedSteps:
 async def measure(
     watchers: int, followers: int, steps: int, progress: Callable[[str], None] = lambda line: None
 ) -> list[WatchedSteps]:
-    """A task that nobody watches, then one with all of them; raises AppError."""
+    """Run a task without viewers, then one with all of them; raises AppError."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-watch-")))
         engine: StubEngine = await stack.enter_async_context(
@@ -69,7 +69,7 @@ async def measure(
         )
         answer = await http.post("/devices/connect", json={"address": phone.serial})
         answer.raise_for_status()
-        await _step_ms(http, 5)  # so that every cache is warm
+        await _step_ms(http, 5)  # to warm up every cache
 
         async def run() -> tuple[float, float]:
             before = await phone.shots()
@@ -117,7 +117,7 @@ async def _readers(url: str, serial: str, watchers: int, followers: int) -> Asyn
 
 
 async def _read(url: str, path: str, begun: asyncio.Semaphore) -> None:
-    """Ask for a path, and read what comes without looking at it."""
+    """Request a path, and read the response without looking at it."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=_READ)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())

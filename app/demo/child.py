@@ -1,4 +1,4 @@
-"""The end of a child process that was asked to end."""
+"""Waits for the end of a child process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from asyncio.subprocess import Process
 
 
 async def ended(process: Process, seconds: float) -> None:
-    """Wait so long for it, and then kill it."""
+    """Wait at most `seconds` for its end, and then kill it."""
     try:
         async with asyncio.timeout(seconds):
             await process.wait()

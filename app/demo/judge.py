@@ -1,4 +1,4 @@
-"""What must be true of the virtual phone after the demo's task: judged by its state alone."""
+"""Judges the result of the demo's task by the virtual phone's state alone."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Expected = SwitchExpected | AppExpected
 
 
 def expected(goal: str) -> Expected | None:
-    """What the goal asks of the phone; None when it is nothing that the judge understands."""
+    """Return the state that the goal asks for; None if the judge does not understand it."""
     words = f" {re.sub(r'[^a-z0-9]+', ' ', goal.lower())} "
     switch = _switch(words)
     on, off = bool(ON.search(words)), bool(OFF.search(words))

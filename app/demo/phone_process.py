@@ -1,4 +1,4 @@
-"""The demo's virtual phone: a child process that ends with us, reached over its two ports."""
+"""The demo's virtual phone: a child process that ends with its parent, used over its two ports."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STOP_S = 5.0
 
 
 class PhoneControl:
-    """The control port of a running virtual phone; `serial` is its name for adb,
-    `url` and `token` what its control port takes."""
+    """The control port of a running virtual phone; `serial` is its serial for adb, `url` and
+    `token` are those of its control port."""
 
     def __init__(self, adb_port: int, control_port: int, token: str) -> None:
         self.serial = f"127.0.0.1:{adb_port}"
@@ -36,7 +36,7 @@ class PhoneControl:
             return dict(answer.raise_for_status().json())
 
     async def shots(self) -> int:
-        """How many screenshots it was asked for so far."""
+        """Return how many screenshots have been requested so far."""
         async with httpx.AsyncClient(headers=self._headers, trust_env=False) as http:
             answer = await http.get(f"{self.url}/events", params={"follow": 0})
             return answer.raise_for_status().text.count('"command": "screencap')
@@ -49,7 +49,7 @@ class PhoneControl:
 
 @asynccontextmanager
 async def phone_process(seed: int) -> AsyncIterator[PhoneControl]:
-    """A virtual phone on free ports while the block runs; raises ConfigError."""
+    """Run a virtual phone on free ports during the block; raises ConfigError."""
     token = secrets.token_urlsafe()
     command = [sys.executable, "-m", "app.virtual_phone", "--port", "0", "--seed", str(seed)]
     command += ["--token-env", "PHONEPILOT_PHONE_TOKEN", "--exit-on-stdin-eof"]
@@ -58,7 +58,7 @@ async def phone_process(seed: int) -> AsyncIterator[PhoneControl]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PHONEPILOT_PHONE_TOKEN": token},
-        start_new_session=True,  # Ctrl-C is for us; the phone ends when we close its stdin
+        start_new_session=True,  # Ctrl-C is for the parent; the phone ends when its stdin closes
     )
     assert process.stdin and process.stdout
     try:

@@ -1,7 +1,7 @@
 """The demo: every part of phonepilot on this machine, one goal, and a verdict from the phone.
 
-Nothing is simulated but the phone: a person's sentence goes in over HTTP, a GLM-4V model in
-llama.cpp looks at screenshots that came over a real adb server, and its answers become taps.
+Nothing is simulated except the phone: a person's sentence is sent over HTTP, a GLM-4V model in
+llama.cpp looks at screenshots taken over a real adb server, and its answers become taps.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Stage:
 
 
 def demo_settings(folder: Path, port: int) -> Settings:
-    """The demo model, an adb server of its own and a data folder of its own."""
+    """The settings with the demo model, a private adb server and a separate data folder."""
     overrides = {
         "adb.private": True,
         "service.port": port,
@@ -45,7 +45,7 @@ def demo_settings(folder: Path, port: int) -> Settings:
 
 @asynccontextmanager
 async def stage(seed: int, port: int) -> AsyncIterator[Stage]:
-    """Phone, adb server, engine and service while the block runs; all are gone afterwards.
+    """Run phone, adb server, engine and service during the block; everything is removed afterwards.
 
     Raises AppError.
     """
@@ -73,7 +73,7 @@ async def _service(settings: Settings) -> AsyncIterator[str]:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if running.done():
-            await running  # raises what kept it from starting
+            await running  # raises the error that kept it from starting
         yield urls[0]
     finally:
         running.cancel()
@@ -81,7 +81,7 @@ async def _service(settings: Settings) -> AsyncIterator[str]:
 
 
 async def engine_ready(service: ServiceClient) -> dict[str, Any]:
-    """The engine's state once it is ready; raises EngineStartFailed when it is not going to be."""
+    """Return the engine's state once it is ready; raises EngineStartFailed if it fails."""
     while True:
         engine = await service.get("/engine")
         if engine["state"] == "ready":
