@@ -1,4 +1,4 @@
-# `make demo` on a fresh machine is all it takes; `make help` lists the rest.
+# On a fresh machine, `make demo` is enough; `make help` lists the rest.
 # PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is passed on to the command.
 
 PYTHON ?=

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Says what the container lacks before phonepilot starts: a folder that cannot be written ends it,
-# a missing GPU is only told, since llama-server then runs the model on the CPU.
+# Reports what the container lacks before phonepilot starts: a folder that is not writable ends it;
+# a missing GPU is only reported, because llama-server then runs the model on the CPU.
 set -eu
 
 say() { printf 'phonepilot: %s\n' "$*" >&2; }
@@ -19,7 +19,7 @@ if [ ! -d "$models" ]; then
 elif [ ! -w "$models" ]; then
     say "user $(id -u) cannot write $models: models in it can be used, none can be pulled."
 fi
-# phonepilot looks for pulled models in its data folder; they are large and have a volume apart.
+# phonepilot looks for pulled models in its data folder; they are large and have a separate volume.
 if [ -d "$models" ] && [ ! -e "$data/models" ]; then
     ln -s "$models" "$data/models"
 fi

@@ -1,4 +1,4 @@
-/** The HTTP API, one function a route. Every failure becomes an ApiError with a hint. */
+/** The HTTP API, one function per route. Every failure becomes an ApiError with a hint. */
 
 /** @typedef {import('./types.js').Task} Task */
 /** @typedef {import('./types.js').Step} Step */
@@ -19,7 +19,7 @@ export class ApiError extends Error {
 }
 
 const DEADLINE_MS = 15_000;
-/** A touch is sent in pixels of the phone's own screen, so its picture must not be made smaller. */
+/** Touches are sent in pixels of the phone's own screen, so its picture must not be shrunk. */
 const EVERY_PIXEL = 'max_side=4096';
 
 /** @returns {Promise<{status: string, version: string}>} */
@@ -71,7 +71,7 @@ export const eventsUrl = (id) => `${taskPath(id)}/events`;
 export const screenshotUrl = (id, number) => `${taskPath(id)}/steps/${number}/screenshot`;
 
 /**
- * The phone's screen now, as an image of its own size.
+ * The phone's current screen, as an image of its own size.
  * @param {string} serial
  * @param {AbortSignal} signal
  * @returns {Promise<Blob>}
@@ -81,7 +81,7 @@ export async function screen(serial, signal) {
 }
 
 /**
- * The phone's screen from now on, in its own size: what film.js reads.
+ * A stream of the phone's screen, in its own size, for film.js.
  * @param {string} serial
  * @param {AbortSignal} signal
  * @returns {Promise<ReadableStream<Uint8Array>>}
@@ -92,7 +92,7 @@ export async function film(serial, signal) {
 }
 
 /**
- * Do something on the phone by hand.
+ * Send one manual input to the phone.
  * @param {string} serial
  * @param {import('./types.js').Input} wanted
  */

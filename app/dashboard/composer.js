@@ -42,7 +42,7 @@ export class Composer {
     await this.run({ goal, ...this._options.read(), ...(this._steps.value && { max_steps: Number(this._steps.value) }) });
   }
 
-  /** Run this wish, whatever stands in the fields. @param {Wish} wish */
+  /** Run this wish, whatever the fields contain. @param {Wish} wish */
   async run(wish) {
     this._showProblem(null);
     this._run.disabled = true;

@@ -1,6 +1,6 @@
 /**
- * Says when the list of phones has changed. Only while the page is seen: a browser keeps few
- * connections to one host, and forgotten tabs would take them all.
+ * Reports changes of the list of phones. Only while the page is visible: a browser allows few
+ * connections to one host, and forgotten tabs would use them all.
  */
 
 import * as api from './api.js';
@@ -11,7 +11,7 @@ export class DeviceStream {
   /** @param {() => void} onChange also called whenever the stream has opened */
   constructor(onChange) {
     this._onChange = onChange;
-    /** Whether changes are told; otherwise the list has to be asked for. */
+    /** Whether changes are reported; otherwise the list has to be polled. */
     this.connected = false;
     document.addEventListener('visibilitychange', () => this.open());
   }

@@ -1,4 +1,4 @@
-/** The page of the HTTP API, drawn from the service's own description. */
+/** The page of the HTTP API, built from the service's OpenAPI document. */
 
 import { byId, el, faultNodes, setText } from './dom.js';
 
@@ -13,7 +13,7 @@ const TITLES = /** @type {Record<string, string>} */ ({
   openai: 'OpenAI-compatible passthrough',
   operations: 'Operations',
 });
-/** Types inside types are named; this many of them are spelled out. */
+/** Nested types are shown by name; this many levels are expanded. */
 const DEPTH = 2;
 
 /** @param {Json} whole the document */

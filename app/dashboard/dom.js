@@ -1,9 +1,9 @@
-/** Building elements. Data only ever becomes text nodes and attributes, never markup. */
+/** Builds elements. Data only becomes text nodes and attributes, never markup. */
 
 const SVG = 'http://www.w3.org/2000/svg';
 
 /**
- * The element of the page with this id.
+ * Return the element of the page with this id.
  * @param {string} id
  * @returns {any}
  */
@@ -13,7 +13,7 @@ export function byId(id) {
 
 /**
  * @param {string} tag
- * @param {Record<string, any>} [attributes] `class`, `onclick` and so on; false and null are left out
+ * @param {Record<string, any>} [attributes] `class`, `onclick` and so on; false and null are omitted
  * @param {...(Node|string|null|undefined|false)} children
  * @returns {any}
  */
@@ -32,7 +32,7 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 /**
- * An icon of the sprite in index.html.
+ * Return an icon of the sprite in index.html.
  * @param {string} name
  */
 export function icon(name) {
@@ -40,7 +40,7 @@ export function icon(name) {
 }
 
 /**
- * Put text into an element, touching the page only when it differs.
+ * Set an element's text, changing the page only if it differs.
  * @param {Element} node
  * @param {string} text
  */
@@ -49,7 +49,7 @@ export function setText(node, text) {
 }
 
 /**
- * A message with its hint below; the form that every error of the API takes.
+ * A message with its hint below: the form of every API error.
  * @param {{message: string, hint?: string}} fault
  */
 export function faultNodes(fault) {

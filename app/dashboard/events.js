@@ -1,6 +1,6 @@
 /**
- * The events of one task. The browser reconnects by itself and resumes with Last-Event-ID; when it
- * gives up (an HTTP error), a new stream is opened and what was seen before is left out.
+ * The events of one task. The browser reconnects by itself and resumes with Last-Event-ID. If it
+ * gives up (an HTTP error), a new stream is opened and events seen before are skipped.
  */
 
 import * as api from './api.js';
@@ -56,7 +56,7 @@ export function watchTask(id, onEvent, onConnection) {
     timer = setTimeout(reopen, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
   }
 
-  /** A task that ended in the meantime has no stream any more: ask how it stands first. */
+  /** A task that ended meanwhile has no stream any more: request its state first. */
   async function reopen() {
     try {
       const task = await api.task(id);

@@ -1,10 +1,10 @@
-/** A film as the service sends it: a multipart body in which each picture comes with its length. */
+/** Parses the service's screen stream: a multipart body in which each picture has its length. */
 
 const HEAD_BYTES = 512;
 const LENGTH = /^Content-Length: (\d+)\r\n\r\n/im;
 
 /**
- * Its pictures, one after another. Whoever stops reading ends the film.
+ * Yields the pictures, one after another. A caller that stops reading ends the stream.
  * @param {ReadableStream<Uint8Array>} body
  * @returns {AsyncGenerator<Blob>}
  */
@@ -28,9 +28,9 @@ export async function* pictures(body) {
   }
 }
 
-/** Where the first picture lies, once its head is there. @param {Uint8Array} bytes */
+/** Find the first picture, once its head has arrived. @param {Uint8Array} bytes */
 function firstPart(bytes) {
-  // One byte is one character in this encoding, also where the picture begins.
+  // In this encoding one byte is one character, also in the picture's data.
   const head = LENGTH.exec(new TextDecoder('latin1').decode(bytes.subarray(0, HEAD_BYTES)));
   if (!head) return null;
   const start = head.index + head[0].length;

@@ -1,4 +1,4 @@
-/** After the end of a task: what to do next, in the same conversation on the same phone. */
+/** After the end of a task: a next goal, in the same conversation on the same phone. */
 
 import { el, faultNodes } from './dom.js';
 

@@ -1,6 +1,6 @@
 /**
- * The person's hand on the phone: touches on its picture, its three buttons, and text. They are done
- * one after another, and only while the phone is lent.
+ * Manual input on the phone: touches on its picture, its three buttons, and text. Inputs are sent
+ * one after another, and only while the phone is free for the person.
  */
 
 import * as api from './api.js';
@@ -10,14 +10,14 @@ import { drawAction } from './overlay.js';
 /** @typedef {import('./types.js').Action} Action */
 /** @typedef {import('./types.js').Input} Input */
 /**
- * A place on the picture, in parts of its width and height.
+ * A place on the picture, as fractions of its width and height.
  * @typedef {{x: number, y: number}} Place
  */
 
 const TYPE = 'Type on the phone';
 const SEND = 'Send the text to the phone';
 const HOLD_MS = 500;
-/** A finger that moves no further than this many pixels of the page has not moved. */
+/** A movement of at most this many pixels of the page does not count. */
 const SLOP = 8;
 const SHORTEST_SWIPE_MS = 100;
 const LONGEST_SWIPE_MS = 2_000;
@@ -29,7 +29,7 @@ export class Hand {
   /**
    * @param {HTMLElement} root for the buttons and the text
    * @param {import('./phone.js').PhoneView} phone
-   * @param {() => void} onTouch called when the person is at the phone
+   * @param {() => void} onTouch called when the person touches the phone
    */
   constructor(root, phone, onTouch) {
     this._phone = phone;
@@ -38,7 +38,7 @@ export class Hand {
     this._serial = null;
     this._last = Promise.resolve();
     /**
-     * A finger on the picture, put down at `x` and `y` of the page.
+     * A pointer on the picture, pressed at `x` and `y` of the page.
      * @type {{id: number, at: Place, x: number, y: number, began: number, hold: number}|null}
      */
     this._press = null;
@@ -56,14 +56,14 @@ export class Hand {
     this._listen(phone.screen);
   }
 
-  /** Let the person touch this phone; null takes it away. @param {string|null} serial */
+  /** Let the person touch this phone; null disables touching. @param {string|null} serial */
   lend(serial) {
     if (serial === this._serial) return;
     this._serial = serial;
     this._lift();
     this._row.hidden = serial === null;
     this._phone.screen.classList.toggle('by-hand', serial !== null);
-    // That a task is busy with the phone stays to be read while it is.
+    // Keep the message that a task is busy with the phone while it is.
     if (serial !== null || this._fault.dataset.code !== 'device_busy') this._fault.hidden = true;
   }
 
@@ -77,7 +77,7 @@ export class Hand {
     this._send.disabled = !this._text.value || this._text.readOnly;
   }
 
-  /** What is typed goes from the field once it is on the phone. */
+  /** The text is cleared from the field once it is on the phone. */
   async _type() {
     if (this._send.disabled) return;
     this._text.readOnly = true;
@@ -113,7 +113,7 @@ export class Hand {
     this._press = null;
   }
 
-  /** Where a long press works on a phone, too: under a finger that still lies there. */
+  /** Trigger a long press while the pointer is still down, as on a phone. */
   _hold() {
     const at = this._press?.at;
     this._lift();
@@ -153,20 +153,20 @@ export class Hand {
     this._do({ kind: 'swipe', x1: start.x, y1: start.y, x2: end.x, y2: end.y, ms });
   }
 
-  /** @param {PointerEvent} event @returns {Place} the nearest one where it lies beside the picture */
+  /** @param {PointerEvent} event @returns {Place} the nearest one if it is outside the picture */
   _place(event) {
     const box = this._phone.screen.getBoundingClientRect();
     const part = (/** @type {number} */ way, /** @type {number} */ whole) => Math.min(Math.max(way / whole, 0), 1);
     return { x: part(event.clientX - box.left, box.width), y: part(event.clientY - box.top, box.height) };
   }
 
-  /** @param {Place} place @returns {{x: number, y: number}|null} null when the phone is not seen any more */
+  /** @param {Place} place @returns {{x: number, y: number}|null} null if the phone is no longer visible */
   _pixel({ x, y }) {
     const size = this._phone.liveSize(this._serial);
     return size && { x: Math.min(Math.floor(x * size.width), size.width - 1), y: Math.min(Math.floor(y * size.height), size.height - 1) };
   }
 
-  /** @param {Action} action drawn for a moment, to be seen where it went */
+  /** @param {Action} action drawn for a moment, to show where it went */
   _draw(action) {
     const size = this._phone.liveSize(this._serial);
     if (!size) return;

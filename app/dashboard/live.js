@@ -1,7 +1,7 @@
 /**
- * The phone's screen while no task works with it: a film for a while after each touch by hand, about
- * one picture a second else, fewer when the phone is slow, ever fewer while it fails, none while the
- * page is hidden. A film at all times would keep the phone busy for a page that is only left open.
+ * The phone's screen while no task works with it: a stream for a while after each touch by hand,
+ * otherwise about one picture per second; fewer if the phone is slow, fewer and fewer while it fails,
+ * none while the page is hidden. A permanent stream would keep the phone busy for an idle page.
  */
 
 import * as api from './api.js';
@@ -11,12 +11,12 @@ const PACE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15_000;
 const DEADLINE_MS = 15_000;
 const FILM_MS = 20_000;
-/** A film repeats a still picture every two seconds. */
+/** The stream repeats an unchanged picture every two seconds. */
 const SILENCE_MS = 6_000;
 
 export class LiveScreen {
   /**
-   * @param {(picture: Blob) => Promise<void>} onPicture resolves when the picture is to be seen
+   * @param {(picture: Blob) => Promise<void>} onPicture resolves once the picture is visible
    * @param {(error: {message: string, hint?: string}) => void} onError
    */
   constructor(onPicture, onError) {
@@ -39,7 +39,7 @@ export class LiveScreen {
     this._restart();
   }
 
-  /** The person is at the phone: what it does is shown as it comes. */
+  /** The person is touching the phone: show every change as it happens. */
   film() {
     this._filmUntil = performance.now() + FILM_MS;
     if (!this._filming) this._restart();
@@ -61,8 +61,8 @@ export class LiveScreen {
   }
 
   /**
-   * Until the person has left the phone alone for a while, or the film breaks; what is wrong then is
-   * told by the next single picture.
+   * Stream until the person has left the phone alone for a while, or the stream breaks; the request
+   * for the next single picture then reports the fault.
    * @param {string} serial @param {AbortSignal} signal
    */
   async _film(serial, signal) {

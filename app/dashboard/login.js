@@ -1,4 +1,4 @@
-/** Says that the last try was wrong; the form itself needs no script. */
+/** Reports that the last attempt failed; the form itself needs no script. */
 
 if (location.search === '?wrong') {
   const wrong = document.getElementById('wrong');

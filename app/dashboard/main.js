@@ -1,4 +1,4 @@
-/** The dashboard: brings the parts together and decides what the phone on the page shows. */
+/** The dashboard: connects the parts and decides what the phone on the page shows. */
 
 import * as api from './api.js';
 import { Composer } from './composer.js';
@@ -66,7 +66,7 @@ class Dashboard {
     const asked = ++this.asked;
     const phones = this.deviceStream.connected ? null : this.refreshDevices();
     const [engine, recent] = await Promise.allSettled([api.engine(), api.recentTasks(), phones]);
-    if (asked < this.answered) return; // a later question was answered sooner
+    if (asked < this.answered) return; // a later request was answered sooner
     this.answered = asked;
     const status = engine.status === 'fulfilled' ? engine.value : null;
     renderEngine(status);
@@ -81,7 +81,7 @@ class Dashboard {
     const asked = ++this.devicesAsked;
     try {
       const devices = await api.devices();
-      if (asked !== this.devicesAsked) return; // asked anew meanwhile
+      if (asked !== this.devicesAsked) return; // requested again meanwhile
       this.devicesFault = null;
       this.setDevices(devices);
     } catch (error) {
@@ -91,7 +91,7 @@ class Dashboard {
     this.render();
   }
 
-  /** A task that began or ended has taken or left its phone, which nothing else tells. @param {Task[]} tasks */
+  /** A task that began or ended now uses or has released its phone; nothing else reports it. @param {Task[]} tasks */
   setRecent(tasks) {
     const states = JSON.stringify(tasks.map(({ id, status }) => [id, status]));
     const changed = this.recentStates !== undefined && states !== this.recentStates;
@@ -108,7 +108,7 @@ class Dashboard {
     this.serial = (devices.find((device) => device.state === 'device') ?? devices[0])?.serial ?? null;
   }
 
-  /** A task that somebody else started on the phone in view is shown, unless another one is. */
+  /** Show a task that somebody else started on the visible phone, unless another task is shown. */
   followRunningTask() {
     const running = this.devices.find((device) => device.serial === this.serial)?.task;
     if (running && !this.session && !location.hash.startsWith('#/tasks/')) location.replace(taskHash(running));
@@ -210,7 +210,7 @@ class Dashboard {
     this.render();
   }
 
-  /** A new question is announced, and what it is about comes into view. */
+  /** Announce a new question, and show what it is about. */
   attend() {
     const question = this.session?.task.question ?? null;
     if (question && question.number !== this.attended) {
@@ -270,7 +270,7 @@ class Dashboard {
     this.renderTitle();
   }
 
-  /** The tab says how the task in view stands, and how many tasks wait for the person. */
+  /** Show the state of the visible task, and the number of tasks that wait for the person, in the tab. */
   renderTitle() {
     const { session } = this;
     const asking = this.recent.map((task) => this.newest(task)).filter((task) => task.question);
@@ -279,7 +279,7 @@ class Dashboard {
     document.title = waiting ? `(${waiting}) ${name}` : name;
   }
 
-  /** The task in view is known better than the list knows it. @param {Task} task */
+  /** The visible task is newer than its copy in the list. @param {Task} task */
   newest(task) {
     const { session } = this;
     return task.id === session?.task.id ? { ...session.task, steps: Math.max(session.steps.size, session.task.steps) } : task;
@@ -291,12 +291,12 @@ class Dashboard {
   }
 }
 
-/** What a task was allowed, for another one like it. @param {Task} task */
+/** Return a task's options, for another task like it. @param {Task} task */
 function conditions({ confirm, mode, allowed_apps }) {
   return { confirm, mode, allowed_apps };
 }
 
-/** The task that the address names, if it names one. */
+/** Return the task named in the page's URL, if any. */
 function taskInAddress() {
   const id = /^#\/tasks\/(.+)$/.exec(location.hash)?.[1];
   try {

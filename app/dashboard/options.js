@@ -1,4 +1,4 @@
-/** How a goal is to be worked on: who is asked, how far it goes, in which apps. */
+/** Options of a goal: who is asked, how far it goes, in which apps. */
 
 import { byId, setText } from './dom.js';
 
@@ -17,7 +17,7 @@ export class Options {
     for (const field of [this._confirm, this._mode, this._apps]) field.addEventListener('input', () => this._sum());
   }
 
-  /** What was chosen; what was left as it is stays out. @returns {Partial<Wish>} */
+  /** Return the changed options; unchanged ones are omitted. @returns {Partial<Wish>} */
   read() {
     const apps = this._appNames();
     return {
@@ -31,7 +31,7 @@ export class Options {
     return this._apps.value.split(',').map((/** @type {string} */ name) => name.trim()).filter(Boolean);
   }
 
-  /** What is chosen shows while the fields are folded away, so that nothing is chosen unnoticed. */
+  /** Show the chosen options while the fields are collapsed, so that none goes unnoticed. */
   _sum() {
     const apps = this._appNames();
     const chosen = [MODES[this._mode.value], CONSENTS[this._confirm.value], apps.length ? `only in ${apps.join(', ')}` : ''];

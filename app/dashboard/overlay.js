@@ -1,6 +1,6 @@
 /**
- * The marks of an action over a picture of the screen: rings for taps, an arrow for swipes.
- * The drawing is 1000 units wide and as high as the screen's shape asks, so that circles stay round.
+ * Draws the marks of an action over a picture of the screen: rings for taps, an arrow for swipes.
+ * The drawing is 1000 units wide and has the screen's aspect ratio, so that circles stay round.
  */
 
 import { svg } from './dom.js';

@@ -1,4 +1,4 @@
-/** The phone on the page: one picture of its screen, and what the agent does drawn over it. */
+/** The phone on the page: a picture of its screen, with the agent's actions drawn over it. */
 
 import { el, faultNodes, icon, setText, svg } from './dom.js';
 import { drawAction, hasPlace } from './overlay.js';
@@ -8,7 +8,7 @@ import { actionIcon } from './words.js';
 /** @typedef {import('./types.js').Action} Action */
 /**
  * @typedef {object} Frame
- * @property {string} key says whether two frames are the same picture
+ * @property {string} key equal for two frames with the same picture
  * @property {string} url
  * @property {string} label read out for the picture
  * @property {Action|null} [action]
@@ -37,7 +37,7 @@ export class PhoneView {
   }
 
   /**
-   * Show a frame; its marks appear together with its picture. The picture before stays until then.
+   * Show a frame; its marks appear together with its picture. The previous picture stays until then.
    * @param {Frame} frame
    */
   async show(frame) {
@@ -55,7 +55,7 @@ export class PhoneView {
     this._settle(this._wanted);
   }
 
-  /** Something instead of a picture. @param {{icon: string, title: string, hint?: string}} note */
+  /** Show a note instead of a picture. @param {{icon: string, title: string, hint?: string}} note */
   showNote(note) {
     const key = JSON.stringify(note);
     if (!this._note.hidden && key === this._noteKey && !this._wanted) return;
@@ -71,7 +71,7 @@ export class PhoneView {
   }
 
   /**
-   * The size of a phone's screen, while what is shown is that screen as it is now.
+   * The size of a phone's screen, while its current screen is shown.
    * @param {string|null} serial
    */
   liveSize(serial) {

@@ -1,6 +1,6 @@
 /**
- * Screenshots of steps. A step is announced while its picture is still being written, so a picture
- * that is missing is asked for again, a few times, before it counts as not kept.
+ * Screenshots of steps. A step is announced while its picture is still being written, so a missing
+ * picture is requested again, a few times, before it counts as not stored.
  */
 
 const RETRY_MS = [100, 200, 400, 800, 1_600];
@@ -9,7 +9,7 @@ const RETRY_MS = [100, 200, 400, 800, 1_600];
 const pictures = new Map();
 
 /**
- * The picture behind a URL, loaded and decoded; rejects when there is none.
+ * Load and decode the picture at a URL; rejects if there is none.
  * @param {string} url
  * @returns {Promise<HTMLImageElement>} shared; its `src` can be shown without waiting
  */

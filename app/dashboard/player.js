@@ -1,4 +1,4 @@
-/** The buttons under the phone: one step back or on, play all, back to the live screen. */
+/** The buttons under the phone: previous or next step, play all, back to the live screen. */
 
 import { el, icon, setText } from './dom.js';
 

@@ -1,4 +1,4 @@
-/** The card on which a task asks its person something, with the answers that fit. */
+/** The card with a task's question to the person, and the possible answers. */
 
 import { byId, el, faultNodes, icon, setText } from './dom.js';
 import { ASKING } from './words.js';
@@ -28,7 +28,7 @@ export class QuestionCard {
   }
 
   /**
-   * Show this question, or none. One that is already shown stays as it is, with what was typed.
+   * Show this question, or none. One that is already shown stays unchanged, with the typed text.
    * @param {Question|null} question
    */
   show(question) {
@@ -42,11 +42,11 @@ export class QuestionCard {
     this._tick(question);
   }
 
-  /** What is typed elsewhere is not to land here: then the card only appears. */
+  /** Text typed elsewhere must not end up here: then the card does not take the focus. */
   focus() {
     const typing = /** @type {HTMLInputElement|null} */ (document.activeElement?.closest('input'));
     if (!this._question || (typing && typing.value)) return;
-    // On a narrow page the card lies over the foot of it, so that the phone can be seen meanwhile.
+    // On a narrow page the card covers the bottom of it, so that the phone stays visible.
     const over = matchMedia(NARROW).matches;
     (this._words.answer ? this._text : this._title).focus({ preventScroll: over });
     if (over) byId('phone').scrollIntoView({ block: 'start' });
@@ -90,7 +90,7 @@ export class QuestionCard {
     this._fit();
   }
 
-  /** What the model says of it: its own words, which may be wrong. @param {Question} question */
+  /** Show the model's own words about it, which may be wrong. @param {Question} question */
   _modelWords(question) {
     const said = question.said && question.said !== question.text ? question.said : '';
     if (!said && !question.thought) return [];
@@ -104,14 +104,14 @@ export class QuestionCard {
     ];
   }
 
-  /** Enter in a field whose words go with a no must not mean yes. @param {KeyboardEvent} event */
+  /** Enter in a field whose text belongs to a no must not mean yes. @param {KeyboardEvent} event */
   _onKey(event) {
     if (event.key !== 'Enter' || !this._words.noWithWords) return;
     event.preventDefault();
     if (this._text.value.trim()) this._reply(false);
   }
 
-  /** What the buttons mean depends on whether something is typed. */
+  /** The meaning of the buttons depends on whether the field has text. */
   _fit() {
     const typed = Boolean(this._text.value.trim());
     if (this._words.answer) this._yes.disabled = !typed;

@@ -1,4 +1,4 @@
-/** The last tasks, newest first; each opens its replay. */
+/** The latest tasks, newest first; each opens its replay. */
 
 import { el } from './dom.js';
 import { ago, counted, statusOf } from './words.js';

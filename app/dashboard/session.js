@@ -1,6 +1,6 @@
 /**
  * One task being watched or replayed: its record and its steps, kept up to date.
- * Knows nothing of the page; says what changed through `onChange`.
+ * Independent of the page; reports changes through `onChange`.
  */
 
 import * as api from './api.js';
@@ -19,7 +19,7 @@ export class Session {
   constructor(task, onChange) {
     this.task = task;
     this.connected = true;
-    /** Whether it was still going on when it was opened. */
+    /** Whether it was still running when it was opened. */
     this.live = !isFinal(task);
     /** @type {Map<number, StepRecord>} */
     this.steps = new Map();
@@ -37,7 +37,7 @@ export class Session {
     return [...this.steps.values()].sort((a, b) => a.number - b.number);
   }
 
-  /** Load what there is, then follow the rest. */
+  /** Load what exists, then follow the rest. */
   async start() {
     await this._loadSteps();
     if (this._closed || this.final) return;
@@ -61,7 +61,7 @@ export class Session {
     if (!this.final) this._setTask(task, 'task');
   }
 
-  /** What comes of these is told by the events. */
+  /** The events report the results of these. */
   async pause() {
     await api.pauseTask(this.task.id);
   }
@@ -82,7 +82,7 @@ export class Session {
   /** @param {string} kind @param {any} data */
   _receive(kind, data) {
     if (this._closed) return;
-    if (kind === 'task' && data.steps < this.task.steps) return; // told again from the beginning
+    if (kind === 'task' && data.steps < this.task.steps) return; // repeated from the beginning
     if (kind === 'task') this._setTask(data, 'task');
     else if (kind === 'step') this._finishStep(data);
     else if (kind === 'lost') this._loadSteps().catch(() => {});
@@ -91,7 +91,7 @@ export class Session {
   }
 
   /**
-   * What comes before a step is done. Once it is done, the step itself has the last word.
+   * Handle the events before a step is done. Once it is done, the step itself is authoritative.
    * @param {string} kind @param {any} data
    */
   _advance(kind, data) {
@@ -115,7 +115,7 @@ export class Session {
   }
 
   /**
-   * What a broken connection has kept from us is fetched; what then still is not done never will be.
+   * Load what was missed during a broken connection; a step that is still not done never will be.
    * @param {Task} task
    */
   async _end(task) {

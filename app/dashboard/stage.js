@@ -1,4 +1,4 @@
-/** What the phone on the page shows: a step as the model saw it, or the screen as it is now. */
+/** Decides what the phone on the page shows: a step as the model saw it, or the current screen. */
 
 import * as api from './api.js';
 import { byId, setText } from './dom.js';
@@ -16,7 +16,7 @@ import { stepTitle } from './words.js';
  * @property {Session|null} session the task in view
  * @property {number|null} selected the step being looked at; null follows the phone
  * @property {string|null} serial
- * @property {Device[]|null} devices null while they are not known
+ * @property {Device[]|null} devices null while unknown
  */
 
 export class Stage {
@@ -26,7 +26,7 @@ export class Stage {
     this._live = new LiveScreen((picture) => this._showLive(picture), (error) => this._showLiveError(error));
     this._hand = new Hand(byId('hand'), this._phone, () => this._live.film());
     this._pictures = 0;
-    /** What waits for an answer is drawn on the live screen. @type {{action: import('./types.js').Action|null, summary: string}} */
+    /** An action that waits for an answer is drawn on the live screen. @type {{action: import('./types.js').Action|null, summary: string}} */
     this._waiting = { action: null, summary: '' };
   }
 
@@ -65,7 +65,7 @@ export class Stage {
     else this._setMode(note || !device ? '' : 'Live', 'live');
   }
 
-  /** Show this phone as it is now, and let the person touch it; null for none. @param {string|null} serial */
+  /** Show this phone's current screen, and let the person touch it; null for none. @param {string|null} serial */
   _lend(serial) {
     this._live.watch(serial);
     this._hand.lend(serial);
@@ -93,7 +93,7 @@ export class Stage {
   }
 }
 
-/** Whether the task leaves the phone to the person: what it shows now counts, not what the model saw. @param {View} view */
+/** Whether the task leaves the phone to the person: then its current screen is shown, not what the model saw. @param {View} view */
 function byHand({ session, selected }) {
   const task = session?.task;
   return selected === null && (task?.status === 'paused' || Boolean(task?.question));

@@ -1,4 +1,4 @@
-/** The engine's pill in the bar, and the choice of the phone. */
+/** The engine's status in the bar, and the choice of the phone. */
 
 import { byId, el, faultNodes, setText } from './dom.js';
 
@@ -48,7 +48,7 @@ function engineDetails(engine) {
 }
 
 /**
- * What is wrong with the service as a whole, above everything else.
+ * Faults of the whole service, shown above everything else.
  * @param {{message: string, hint?: string}[]} faults
  */
 export function renderNotices(faults) {
@@ -65,7 +65,7 @@ function fileName(path) {
 }
 
 /**
- * One phone is named, several can be chosen from.
+ * A single phone is named; with several there is a choice.
  * @param {Device[]} devices
  * @param {string|null} selected
  */
@@ -90,9 +90,9 @@ export function deviceName(device) {
 }
 
 /**
- * Why there is no picture of this phone, if there is a reason.
+ * Return why there is no picture of this phone, if there is a reason.
  * @param {Device|undefined} device
- * @param {boolean} busy whether a task that is not in view uses it
+ * @param {boolean} busy whether a task that is not shown uses it
  */
 export function deviceNote(device, busy) {
   if (!device) {

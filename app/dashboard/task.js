@@ -1,4 +1,4 @@
-/** The task in view: its goal, how it stands, the verdict, and the steps below. */
+/** The visible task: its goal, its state, the verdict, and the steps below. */
 
 import { el, faultNodes, icon, setText } from './dom.js';
 import { FollowUp } from './followup.js';
@@ -108,7 +108,7 @@ export class TaskView {
     } catch (error) {
       if (!this._session.final) this.showFault(/** @type {Error} */ (error));
     }
-    // A task that was told to stop stays so until its end is told.
+    // A task that is being stopped is shown as such until its end is reported.
     if (what !== 'cancel' || !this._fault.hidden) this._doing = '';
     this.update();
   }
@@ -166,7 +166,7 @@ function elapsed(task) {
   return Math.max(0, end - Date.parse(task.started_at));
 }
 
-/** What the column shows while no task is selected. */
+/** The contents of the column while no task is selected. */
 export function welcome() {
   /** @param {string} name @param {string} title @param {string} text */
   const part = (name, title, text) => el('li', {}, icon(name), el('div', {}, el('strong', {}, title), el('span', {}, text)));

@@ -148,7 +148,7 @@ class StepCard {
   }
 }
 
-/** The pane that scrolls the steps: their own column, where there is one. @param {Element} node */
+/** The pane that scrolls the steps: their own column, if there is one. @param {Element} node */
 function scroller(node) {
   const pane = node.closest('.task');
   return pane && pane.scrollHeight > pane.clientHeight + 1 && getComputedStyle(pane).overflowY !== 'visible' ? pane : null;

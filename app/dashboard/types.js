@@ -1,17 +1,17 @@
 /**
- * What the API sends, as JSDoc types. Nothing here runs.
+ * The API's data as JSDoc types. Contains no code.
  *
  * @typedef {{code: string, message: string, hint?: string}} ApiFault
  * @typedef {'queued'|'running'|'paused'|'needs_confirmation'|'needs_human'|'succeeded'|'failed'|'cancelled'|'interrupted'} Status
  *
- * `action` waits for the answer, which counts as a no after `timeout_s` seconds.
+ * `action` waits for the answer; without one, it is refused after `timeout_s` seconds.
  * @typedef {object} Question
  * @property {number} number
  * @property {'confirmation'|'step'|'question'|'take_over'|'stalled'|'doubt'} kind
  * @property {string} text
  * @property {string} hint
  * @property {Action|null} action
- * @property {string} category what kind of thing a rule saw; "model" when only the model asks
+ * @property {string} category the kind of action that a rule saw; "model" if only the model asks
  * @property {string} app
  * @property {string} page
  * @property {string} label the text under the finger
@@ -20,7 +20,7 @@
  * @property {string} asked_at
  * @property {number} timeout_s
  *
- * What can be wished for besides the goal; what is left out is as the service is set up.
+ * Options besides the goal; missing ones are those of the service's configuration.
  * @typedef {object} Wish
  * @property {string} goal
  * @property {number} [max_steps]
@@ -69,9 +69,9 @@
  * @property {string} remark what happened besides the action
  * @property {Record<string, number>} timings_ms
  * @property {{prompt?: number, cached?: number, completion?: number}} tokens
- * @property {string} screenshot empty when screenshots are not kept
+ * @property {string} screenshot empty if screenshots are not stored
  *
- * A step as the page knows it: `phase` says how far it has come.
+ * A step on the page: `phase` is its progress.
  * @typedef {Step & {phase: 'looking'|'thinking'|'acting'|'done'}} StepRecord
  *
  * @typedef {object} Device
@@ -81,7 +81,7 @@
  * @property {string} product
  * @property {string|null} task
  *
- * What a person does on a phone by hand, in pixels of its own screen.
+ * Manual input on a phone, in pixels of its own screen.
  * @typedef {{kind: 'tap'|'long_press', x: number, y: number}
  *   | {kind: 'swipe', x1: number, y1: number, x2: number, y2: number, ms: number}
  *   | {kind: 'text', text: string}
@@ -93,8 +93,8 @@
  * @property {string} model
  * @property {number} context
  * @property {ApiFault|null} error
- * @property {string} stage how far a start is, '' otherwise
- * @property {string[]} adjusted what was changed because memory ran out
+ * @property {string} stage the progress of a start, '' otherwise
+ * @property {string[]} adjusted settings that were changed because memory ran out
  */
 
 export {};

@@ -1,4 +1,4 @@
-/** How states, actions and times are called on the page. */
+/** The page's names for states, actions and times. */
 
 /** @typedef {import('./types.js').Action} Action */
 /** @typedef {import('./types.js').StepRecord} StepRecord */
@@ -34,9 +34,9 @@ const STOP_REASONS = {
 };
 
 /**
- * How a kind of question is put, and what its buttons say. `answer` marks a kind whose text is the
- * answer itself; with `noWithWords` the words typed go to the model with a no, which then lets the
- * task go on; a kind without `field` takes no words.
+ * The wording of each kind of question and its buttons. `answer` marks a kind whose text is the
+ * answer itself; with `noWithWords` the typed text is sent to the model with a no, and the task
+ * continues; a kind without `field` accepts no text.
  * @typedef {{title: string, icon: string, yes: string, no: string, field?: string, answer?: boolean, noWithWords?: string}} Asking
  * @type {Record<string, Asking>}
  */
@@ -56,10 +56,10 @@ const ACTION_ICONS = {
   finish: 'check',
 };
 
-/** Times that lie within another one: the first token comes during the request. */
+/** Times that are part of another one: the first token arrives during the request. */
 const PARTS_OF_OTHERS = new Set(['first_token']);
 
-/** What to call the state that a task is in. @param {import('./types.js').Task} task */
+/** Return the name of a task's state. @param {import('./types.js').Task} task */
 export function statusOf(task) {
   if (task.stop_reason === 'dry_run') return { word: 'Dry run', icon: 'eye' };
   return STATUS[task.status] ?? { word: task.status, icon: 'alert' };
@@ -75,7 +75,7 @@ export function actionIcon(action) {
   return (action && ACTION_ICONS[action.kind]) ?? 'think';
 }
 
-/** What a step does, or how far it has come. @param {StepRecord} step */
+/** Return what a step does, or its progress. @param {StepRecord} step */
 export function stepTitle(step) {
   if (step.summary) return step.summary;
   if (step.action) return step.action.kind.replaceAll('_', ' ');
@@ -83,7 +83,7 @@ export function stepTitle(step) {
   return step.phase === 'thinking' ? 'Thinking' : 'Looking at the screen';
 }
 
-/** The whole time of a step in milliseconds, when known. @param {StepRecord} step */
+/** Return the total time of a step in milliseconds, if known. @param {StepRecord} step */
 export function stepTime(step) {
   const times = step.timings_ms ?? {};
   const sum = Object.entries(times).reduce((total, [part, ms]) => total + (PARTS_OF_OTHERS.has(part) ? 0 : ms), 0);
