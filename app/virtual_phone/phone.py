@@ -66,7 +66,7 @@ class Phone:
             self.quirks.watch(quirk, self._follow_quirks)
         self.quirks.watch(ASLEEP, self._follow_asleep)
 
-    # -- what is seen
+    # -- the visible screen
 
     def scene(self) -> Scene:
         """Return the current screen, painted; cached until something changes."""
@@ -246,7 +246,7 @@ class Phone:
         self.log("install", package=package)
         self.changed()
 
-    # -- what the system tells
+    # -- what the system reports
 
     @property
     def packages(self) -> tuple[Badge, ...]:

@@ -49,4 +49,4 @@ class MusicApp:
         return Screen("Music", rows, route.scroll, footer=[now, player])
 
     def leave(self, hand: Hand, route: Route) -> None:
-        """The player goes on."""
+        """The music continues."""
