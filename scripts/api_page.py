@@ -15,8 +15,8 @@ from typing import Any
 
 HEAD = """# The HTTP API
 
-Made from the service's own description by `scripts/api_page.py`; the running service has the same,
-with every field, at `/docs` and `/openapi.json`.
+Generated from the service's OpenAPI document by `scripts/api_page.py`; the running service has the
+same, with every field, at `/docs` and `/openapi.json`.
 
 {description}
 """
@@ -30,17 +30,18 @@ SECTIONS = {
 }
 MCP = """## Model Context Protocol
 
-`/mcp` speaks MCP by streamable HTTP, without sessions, with the tools `list_devices`, `screenshot`,
-`run_task`, `task_status`, `reply_to_task` and `cancel_task`. Each asks for the right that its route
-asks for.
+`/mcp` speaks MCP over streamable HTTP, without sessions, with the tools `list_devices`,
+`screenshot`, `run_task`, `task_status`, `reply_to_task` and `cancel_task`. Each requires the right
+of its route.
 """
 WEBHOOKS = """## Webhooks
 
-A task with a `callback_url` is told to it by `POST`: `task.question` when it waits for the person,
-`task.ended` when it is over, each as `{"type", "timestamp", "data"}` with the task in `data`. They
-are signed as [Standard Webhooks](https://www.standardwebhooks.com) are, so that its libraries
-verify them; `phonepilot tokens webhook-secret` prints the secret. What is not answered with 2xx
-comes again, under the same `webhook-id`, after 5 s, 30 s, 2 min, 15 min, 1 h, 6 h and 24 h.
+The `callback_url` of a task gets a `POST` with `task.question` when the task waits for the person,
+and with `task.ended` when it is over, each as `{"type", "timestamp", "data"}` with the task in
+`data`. They are signed according to [Standard Webhooks](https://www.standardwebhooks.com), so that
+its libraries can verify them; `phonepilot tokens webhook-secret` prints the secret. A delivery
+without a 2xx response is repeated, with the same `webhook-id`, after 5 s, 30 s, 2 min, 15 min, 1 h,
+6 h and 24 h.
 """
 
 

@@ -17,7 +17,7 @@ DESCRIPTION = """\
 Say what you want; phonepilot does it on your Android phone.
 
 Every error is `{"error": {"code", "message", "hint"}}`; under `/v1` it has OpenAI's shape, with
-`"src": "phonepilot"` where it is not the engine's own. Where others can reach the service, send
+`"src": "phonepilot"` if it is not the engine's own. If others can reach the service, send
 `Authorization: Bearer TOKEN`.
 """
 _ERROR = {

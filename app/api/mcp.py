@@ -81,7 +81,7 @@ class McpTools:
         self,
         context: Context[Any, Any],
         device: Annotated[
-            str | None, Field(description="Serial; not needed with one phone.")
+            str | None, Field(description="Serial; optional if there is only one phone.")
         ] = None,
     ) -> Image:
         """The current screen of a phone."""
@@ -95,11 +95,11 @@ class McpTools:
         context: Context[Any, Any],
         goal: Annotated[str, Field(description="What should be done, in plain words.")],
         device: Annotated[
-            str | None, Field(description="Serial, or any; not needed with one phone.")
+            str | None, Field(description="Serial, or any; optional if there is only one phone.")
         ] = None,
         wait_s: Annotated[
             float,
-            Field(ge=0, le=MAX_WAIT_S, description="Wait so long for its end."),
+            Field(ge=0, le=MAX_WAIT_S, description="Seconds to wait for its end."),
         ] = 120,
         max_steps: Annotated[int | None, Field(ge=1, le=500)] = None,
         allowed_apps: Annotated[
@@ -107,7 +107,7 @@ class McpTools:
         ] = None,
         confirm: Annotated[
             Literal["ask", "deny"],
-            Field(description="Sensitive actions are asked about (reply_to_task), or all refused."),
+            Field(description="Ask about sensitive actions (reply_to_task), or refuse them all."),
         ] = "ask",
     ) -> dict[str, Any]:
         """Reach a goal on a phone. Returns the task when it has ended, asks something, or the time
@@ -141,7 +141,7 @@ class McpTools:
         self,
         context: Context[Any, Any],
         task_id: str,
-        allow: Annotated[bool, Field(description="Yes, done, go on; or no.")],
+        allow: Annotated[bool, Field(description="Yes, done, continue; or no.")],
         text: Annotated[str, Field(description="For the model to read.")] = "",
         question: Annotated[int | None, Field(description="Number of the question.")] = None,
     ) -> dict[str, Any]:

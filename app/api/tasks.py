@@ -19,7 +19,7 @@ from app.tasks.store import TaskFilter
 from app.tasks.stored import TaskRecord
 
 MAX_WAIT_S = 3600
-TaskId = Annotated[str, PathParameter(description="As in the answer of POST /tasks.")]
+TaskId = Annotated[str, PathParameter(description="The id from the response of POST /tasks.")]
 
 
 class TaskPage(BaseModel):

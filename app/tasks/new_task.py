@@ -32,18 +32,18 @@ class NewTask(RequestBody):
     goal: str = Field(description="What should be done on the phone, in plain words.")
     device: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         default=None,
-        description="Serial; `any` for whichever phone is free first; may be left out with one.",
+        description="Serial; `any` for whichever phone is free first; optional with only one.",
     )
     priority: Annotated[int, Field(ge=-10, le=10)] = Field(
-        default=0, description="Of the tasks that wait for a phone the highest goes first."
+        default=0, description="The waiting task with the highest priority gets a phone first."
     )
     max_steps: Annotated[int, Field(ge=1, le=500)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     lang: Literal["en", "zh"] | None = None
     confirm: Confirm | None = Field(
         default=None,
-        description="Who decides on sensitive actions: the person is asked, or all are refused, "
-        "or all allowed. Other questions of the model need `ask`.",
+        description="Who decides on sensitive actions: the person is asked, all are refused, or "
+        "all are allowed. Other questions of the model need `ask`.",
     )
     allowed_apps: list[AppName] | None = Field(
         default=None,
@@ -57,25 +57,25 @@ class NewTask(RequestBody):
     follows: str | None = Field(
         default=None,
         max_length=64,
-        description="Id of an ended task whose conversation goes on with this goal, on its phone.",
+        description="Id of an ended task whose conversation this goal continues, on its phone.",
     )
 
     callback_url: Annotated[str, Field(max_length=2_000)] | None = Field(
         default=None,
-        description="Told by a signed POST when the task asks something, and when it has ended.",
+        description="Gets a signed POST when the task asks something, and when it has ended.",
     )
 
     secrets: dict[SecretName, SecretStr] = Field(
         default={},
         max_length=20,
-        description="What `{{secret:NAME}}` in the goal stands for. Kept in memory only, typed on "
-        "the phone, and shown to nobody: not to the model, not in records or pictures.",
+        description="The values of `{{secret:NAME}}` in the goal. Kept in memory only, typed on "
+        "the phone, and never shown: not to the model, not in records or pictures.",
     )
     secret_fields: Literal["password", "any"] = Field(
         default="password",
         description="Where these secrets may be typed: only in password fields, or anywhere. "
-        "Elsewhere one may stay readable on the phone, and in pictures of it, once the task has "
-        "ended. Secrets from the service's environment follow its own configuration.",
+        "Elsewhere a secret may stay readable on the phone, and in pictures of it, after the task "
+        "has ended. Secrets from the service's environment follow its own configuration.",
     )
 
     @field_validator("callback_url")
@@ -116,10 +116,10 @@ class Reply(RequestBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"allow": True}]})
 
-    allow: bool = Field(description="Yes, done, go on; or no, which ends most tasks.")
+    allow: bool = Field(description="Yes, done, continue; or no, which ends most tasks.")
     text: str = Field(default="", max_length=MAX_REPLY, description="For the model to read.")
     question: int | None = Field(
-        default=None, description="Number of the question; an answer to another one is refused."
+        default=None, description="Number of the question; an answer to another one is rejected."
     )
 
 

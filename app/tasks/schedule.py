@@ -53,23 +53,23 @@ class NewSchedule(RequestBody):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     cron: Annotated[str, Field(max_length=200)] = Field(
         description="minute, hour, day, month, weekday; 0 and 7 are Sunday. With both a day and a "
-        "weekday either is enough, as for cron. `@daily` and its like work too."
+        "weekday either is enough, as in cron. Short names such as `@daily` work too."
     )
     timezone: Annotated[str, Field(max_length=80)] = Field(
         default_factory=local_zone,
-        description="An IANA name, as Europe/Berlin; that of the service's computer if left out.",
+        description="An IANA name such as Europe/Berlin; default: the service's own time zone.",
     )
     task: NewTask
     devices: list[Serial] = Field(
         default=[],
         max_length=100,
-        description="Phones that get the task, one each; `any` for whichever is free first. Left "
-        "out with only one phone.",
+        description="Phones that get the task, one each; `any` for whichever is free first. "
+        "Optional if there is only one phone.",
     )
     missed: Missed = Field(
         default="skip",
-        description="What becomes of runs that the service was away for: none, or one when it is "
-        "back.",
+        description="What happens to runs during which the service was away: nothing, or one run "
+        "when it is back.",
     )
     enabled: bool = True
 
