@@ -80,8 +80,7 @@ class ServiceClient:
         await self.call("DELETE", path)
 
     async def download(self, path: str, target: Path) -> int:
-        """Save a response body as a file, which gets its name once it is complete; return its
-        size."""
+        """Save a response body as a file, named once it is complete; return its size."""
         partial, size = target.with_name(f".{target.name}.part"), 0
         try:
             async with self._translated(), self._http.stream("GET", path) as response:

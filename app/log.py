@@ -92,8 +92,7 @@ def count_repeats() -> None:
 
 
 class VisibleFormatter(logging.Formatter):
-    """Lines for people: control codes written by phones, models and callers cannot reach the
-    terminal."""
+    """Lines for people: control codes from phones, models and callers do not reach the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))

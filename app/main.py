@@ -62,8 +62,7 @@ log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Create the service as an ASGI application; its lifespan starts the parts and closes them in
-    reverse.
+    """Create the ASGI application; its lifespan starts the parts and closes them in reverse.
 
     Raises ConfigError for settings that cannot work. The start of the lifespan raises ConfigError
     (data folder, adb program) and AdbServerUnreachable. An engine that does not start is not an

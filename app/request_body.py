@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class RequestBody(BaseModel):
-    """A body sent by a caller: unknown fields are rejected, and so is text that is not valid
-    Unicode.
+    """A body sent by a caller: unknown fields and invalid Unicode are rejected.
 
     JSON can contain half a character ("\\ud800"). Such a text can neither be stored nor sent on.
     """

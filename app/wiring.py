@@ -1,5 +1,4 @@
-"""The configured engine for tasks: with the profile's sampling, and one phone at a time per
-slot."""
+"""The configured engine for tasks: the profile's sampling, and each phone's turn at a slot."""
 
 from __future__ import annotations
 
@@ -28,8 +27,7 @@ class PhoneChat:
         calls: Calls | None = None,
         phone: str = "",
     ) -> None:
-        """`context` is that of one sequence in tokens; `grammar` says whether the engine supports
-        it."""
+        """`context` is that of one sequence in tokens; `grammar`: the engine supports it."""
         self.context = context
         self._client = client
         self._sampling = sampling

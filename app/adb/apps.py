@@ -143,8 +143,7 @@ def _monkey(shell: Shell, package: str, deadline: Deadline) -> Completed:
 
 
 def stop(shell: Shell, package: str, deadline: Deadline) -> None:
-    """Stop an app and its services. Raises AppNotFound for an invalid package name,
-    CommandFailed."""
+    """Stop an app and its services. Raises AppNotFound for an invalid name, CommandFailed."""
     if not is_package(package):
         raise AppNotFound(f"{package!r} is not a package name")
     shell.run(["am", "force-stop", package], deadline=deadline).check("stopping the app")

@@ -33,8 +33,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Displays:
-    """The physical displays of a phone by id; `on` is the one to capture, None if there is only
-    one."""
+    """The physical displays of a phone by id; `on` is the one to capture, None for the only one."""
 
     ids: tuple[str, ...]
     on: str | None
@@ -182,8 +181,7 @@ class Capture:
         return frame
 
     def _failed(self, kind: Kind) -> None:
-        """Count a failure. Raw pixels that fail twice are in a format that only the phone can
-        read."""
+        """Count a failure. Raw pixels that fail twice have a format that only the phone reads."""
         with self._lock:
             self._failures[kind] += 1
             if kind == "raw" and self._failures[kind] >= _MOST_FAILURES:

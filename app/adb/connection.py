@@ -42,8 +42,7 @@ _SERIAL = re.compile(r"[^\s;\x00]+")
 
 
 class Deadline:
-    """The end of a request's time, by the monotonic clock. Another thread may abandon it
-    earlier."""
+    """The end of a request's time, by the monotonic clock. Another thread may abandon it."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -108,8 +107,7 @@ def failure(text: str, serial: str | None = None) -> DeviceError:
 
 
 class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
-    """One request to the adb server; `serial` is set once the socket is connected to that
-    device."""
+    """One request to the adb server; `serial` is set once the socket leads to that device."""
 
     def __init__(self, host: str, port: int, deadline: Deadline) -> None:
         super().__init__(host, port)
@@ -165,8 +163,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         return self.exactly(length)
 
     def exactly(self, length: int) -> bytes:
-        """Read exactly `length` bytes; raises DeviceDisconnected or AdbServerUnreachable at an
-        early end."""
+        """Read `length` bytes; an early end is DeviceDisconnected or AdbServerUnreachable."""
         parts: list[bytes] = []
         while length > 0:
             part = self._recv(min(length, _CHUNK))
@@ -186,8 +183,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
             raise self._lost() from exc
 
     def send(self, msg: str) -> bool:
-        """Send a request and read OKAY; raises the error of a FAIL text, InputError if it is too
-        long."""
+        """Send a request and read OKAY; raises the error of a FAIL text, InputError if too long."""
         try:
             request = msg.encode()
         except UnicodeEncodeError as exc:
@@ -221,8 +217,7 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
         return self.exactly(int(digits, 16)).decode("utf-8", "replace")
 
     def read_all(self, limit: int) -> bytes:
-        """Read to the end of the stream. The protocol cannot distinguish an end from a lost
-        connection.
+        """Read to the end of the stream. The protocol does not distinguish an end from a loss.
 
         Raises AnswerTooLarge after more than `limit` bytes.
         """

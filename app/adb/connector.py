@@ -88,8 +88,7 @@ class Connector:
         return False
 
     async def _became_ready(self, serial: str, answer: str, end: float) -> bool:
-        """Wait for a device that the server reports as connected; return False if the server drops
-        it."""
+        """Wait for a device that the server reports as connected; False if the server drops it."""
         while True:
             news = self._directory.news
             state = await self._directory.state(serial)

@@ -55,8 +55,7 @@ KEYS: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """A phone's properties; size in pixels in portrait orientation, density in dpi, 0 if
-    unknown."""
+    """A phone's properties; size in pixels of the upright phone, density in dpi, 0 if unknown."""
 
     serial: str
     manufacturer: str
@@ -174,8 +173,7 @@ class Device:
         return await self._call(ask, COMMAND_S)
 
     async def hardware_serial(self) -> str:
-        """Return the phone's own serial, the same over every route; empty if it does not report
-        one."""
+        """Return the phone's own serial, the same over every route; empty if it reports none."""
         said = (await self._run("looking", ["getprop", "ro.serialno"])).text.strip()
         return "" if said.casefold() in ("unknown", "0", "null") else said[:200]
 
@@ -207,8 +205,7 @@ class Device:
         )
 
     async def shown_texts(self) -> list[ShownText]:
-        """List every text on the screen and its place; raises ScreenshotUnavailable if not
-        reported."""
+        """List every text on the screen and its place. Raises ScreenshotUnavailable."""
         return await self._call(lambda deadline: shown_texts(self._shell, deadline), COMMAND_S)
 
     async def screenshot_as(self, kind: Kind) -> screen.Frame:
@@ -218,8 +215,7 @@ class Device:
         )
 
     def forget_last_screenshot(self) -> None:
-        """Make the next screenshot cost as much as a changed screen: an unchanged one is not
-        decoded."""
+        """Decode the next screenshot even if the screen is unchanged, at the usual cost."""
         self._capture.forget_last()
 
     async def displays(self) -> Displays:
@@ -306,8 +302,7 @@ class Device:
 
     @property
     def keyboard_is_ours(self) -> bool:
-        """Whether ADBKeyboard was left in place of the person's keyboard, for example after a
-        crash."""
+        """Whether ADBKeyboard was left in place of the person's keyboard, such as by a crash."""
         return self._keyboard.pending and not self._typing.locked()
 
     async def restore_keyboard(self) -> None:

@@ -115,8 +115,7 @@ class Fleet:
             await self._directory.change(news, left)
 
     def changes(self) -> AsyncIterator[None]:
-        """Yield at once and whenever a device appears, disappears or changes state, until
-        `close`."""
+        """Yield at once and when a device appears, disappears or changes state; until `close`."""
         return self._directory.changes()
 
     async def get(self, serial: str) -> Device:
@@ -133,8 +132,7 @@ class Fleet:
         raise DeviceNotFound(f"device {serial} is not connected")
 
     async def choose(self, serial: str | None = None) -> Device:
-        """Return the named device, or the only ready one; a phone on USB and Wi-Fi is one, used by
-        USB.
+        """Return the named device, or the only ready one; a phone on USB and Wi-Fi is used by USB.
 
         Raises DeviceNotChosen if several are ready, and whatever `get` raises.
         """

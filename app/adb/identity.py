@@ -73,8 +73,7 @@ class Identities:
         return serial in self._settled
 
     def of(self, serial: str) -> str:
-        """Return the phone's identifier: the same for all its serials, otherwise the serial
-        itself."""
+        """Return the phone's identifier: the same for all its serials, else the serial itself."""
         found = self._told.get(serial) or _named(serial)
         if not found or _SHARED.fullmatch(found):
             return serial

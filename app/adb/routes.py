@@ -26,8 +26,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone by its best route, which gives `serial` and `state`; `routes` lists that one
-    first."""
+    """A phone by its best route, which gives `serial` and `state` and is first in `routes`."""
 
     serial: str
     state: str

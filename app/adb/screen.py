@@ -107,8 +107,7 @@ class Frame:
         return buffer.getvalue()
 
     def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
-        """Return the same screen with these boxes (left, top, right, bottom in pixels) painted
-        over."""
+        """Return the screen with these boxes (left, top, right, bottom in pixels) painted over."""
         image = self.image.copy()
         for left, top, right, bottom in boxes:
             box = (max(0, left), max(0, top), min(self.width, right), min(self.height, bottom))
@@ -117,8 +116,7 @@ class Frame:
         return Frame(self.width, self.height, self.taken_at, image)
 
     def fingerprint(self) -> bytes:
-        """Return the screen without its status bar as a small picture in 32 shades of grey, row by
-        row."""
+        """Return the screen without its status bar as a small picture in 32 greys, row by row."""
         return self._once("fingerprint", self._small_picture)
 
     def _small_picture(self) -> bytes:

@@ -202,8 +202,7 @@ class _Loop:
         return step
 
     def _came_by_itself(self, seen: Observation) -> str:
-        """Return a note for the model if an app came to the front that the last action did not
-        open."""
+        """Return a note for the model if an app came to the front by itself."""
         before, self._package = self._package, seen.package
         if before in ("", seen.package):
             return ""
@@ -247,8 +246,7 @@ class _Loop:
             await self._helped(exc)
 
     async def _returned(self, error: DeviceError) -> None:
-        """Wait until the phone is back. Raises `error` if it does not return or drops off too
-        often."""
+        """Wait until the phone is back. Raises `error` if it stays away, or drops off too often."""
         if self._drops >= MAX_DROPS:
             raise error
         await self._device.wait_ready(self._limits.return_s)

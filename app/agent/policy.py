@@ -177,8 +177,7 @@ class VisionPolicy:
         return self._history.fold(self._budget.size if self._budget else 1 << 30) > 0
 
     def _cut_by_the_context(self, completion: Completion) -> bool:
-        """Whether the reply ended at the end of the context. False if the engine reports no
-        counts."""
+        """Whether the reply ended at the end of the context. False without the engine's counts."""
         size = self._budget.size if self._budget else 0
         used = completion.prompt_tokens + completion.completion_tokens
         return completion.finish_reason == "length" and 0 < size <= used + NEXT_TURN

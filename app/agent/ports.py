@@ -26,8 +26,7 @@ class Device(Protocol):
     async def screenshot(self) -> Frame: ...
 
     async def shown_texts(self) -> Sequence[ShownText]:
-        """Every text on the screen; raises ScreenshotUnavailable if the phone does not report
-        them."""
+        """Every text on the screen; raises ScreenshotUnavailable if the phone reports none."""
 
     async def current_app(self) -> Foreground: ...
 

@@ -1,5 +1,4 @@
-"""System prompts: files next to this module, and the person's own in a folder that takes
-precedence.
+"""System prompts: files next to this module; the person's own folder takes precedence.
 
 A prompt is a text; `{date}` in it is replaced by the date of the request, and nothing else is
 changed. AutoGLM-Phone was trained with a prompt by its makers, which is not part of this program: a
@@ -101,8 +100,7 @@ def remove_prompt(name: str, lang: str, own: Path) -> None:
 
 
 def _from_python(code: str, source: Path) -> str:
-    """Return the text that a Python file assigns to the first name with PROMPT in it, without
-    running it."""
+    """Return what a Python file assigns to the first name with PROMPT, without running it."""
     try:
         module = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError) as exc:

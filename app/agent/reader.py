@@ -32,8 +32,7 @@ class Verdict:
 
 
 class Reader:
-    """Answers questions about screens for one task. `image_size` as in the policy; raises
-    EngineError."""
+    """Reads screens for one task; `image_size` as in the policy. Raises EngineError."""
 
     def __init__(
         self,
@@ -58,8 +57,7 @@ class Reader:
         return await self._ask("summary", frame, notes=notes, instruction=instruction)
 
     async def judge(self, frame: Frame, message: str) -> Verdict:
-        """Judge whether this screen shows that the goal is reached; `message` is the model's
-        claim."""
+        """Judge whether this screen shows that the goal is reached; `message` is the claim."""
         said = await self._ask("judge", frame, message=message)
         if _YES.match(said):
             return Verdict(True, said)

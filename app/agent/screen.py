@@ -25,8 +25,7 @@ class Frame(Protocol):
     def jpeg(self, max_side: int, quality: int = 80) -> bytes: ...
 
     def masked(self, boxes: Sequence[tuple[int, int, int, int]]) -> Frame:
-        """Return the same screen with these boxes (left, top, right, bottom in pixels) painted
-        over."""
+        """The screen with these boxes (left, top, right, bottom in pixels) painted over."""
 
     def fingerprint(self) -> bytes:
         """A small picture of the screen, for comparing two frames byte by byte."""

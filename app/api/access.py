@@ -67,8 +67,7 @@ _RIGHTS = "phonepilot.rights"
 
 
 def require(scope: Scope, right: str) -> None:
-    """Raise RightMissing if the request's token lacks a right; without tokens everything is
-    allowed."""
+    """Raise RightMissing if the request's token lacks a right; without tokens all is allowed."""
     rights = scope.get(_RIGHTS)
     if rights is not None and right not in rights and "admin" not in rights:
         raise RightMissing(f"the token {scope[CALLER]!r} lacks the right {right!r}")

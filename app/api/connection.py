@@ -11,8 +11,7 @@ HEAD_S = 15.0
 
 
 class TimedConnection(H11Protocol):
-    """Adds a timeout for an unfinished head; uvicorn's own only covers the time between
-    requests."""
+    """Adds a timeout for an unfinished head; uvicorn's own only covers the time before one."""
 
     _head_timer: asyncio.TimerHandle | None = None
 

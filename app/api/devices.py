@@ -77,8 +77,7 @@ def device_routes(fleet: Phones, runner: Runner, screens: LiveScreens) -> APIRou
         responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def follow_devices() -> StreamingResponse:
-        """A server-sent event `change` at once, and whenever the answer to GET /devices may
-        change."""
+        """A server-sent event `change` at once, and whenever GET /devices may have changed."""
         return event_stream(_sse(fleet.changes()))
 
     @router.post("/connect")

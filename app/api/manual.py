@@ -84,8 +84,7 @@ class Hand:
         self._runner = runner
 
     async def do(self, serial: str, wanted: Input) -> None:
-        """Perform one input. Raises DeviceError, InputError, and DeviceBusy while a task works with
-        the phone.
+        """Perform one input. Raises DeviceError, InputError, and DeviceBusy if a task is working.
 
         A task that is paused or waits for an answer leaves the phone to the person. It resumes
         after the input, with a fresh look.

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 MAX_DEPTH = 200
 MAX_VALUES = 300_000
-"""Most strings, lists and objects in a body. A picture is one, a long conversation has
-thousands."""
+"""Most strings, lists and objects in a body. A picture is one, a long conversation thousands."""
 _WINDOW = 2**20
 """Bytes scanned at once: other threads wait meanwhile."""
 _BETWEEN = re.compile(rb"[ \t\r\n0-9+\-.,:eEtrufalsn]*")

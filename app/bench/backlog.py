@@ -1,5 +1,4 @@
-"""Measures the cost of a long queue: start and stop of the service with thousands of waiting
-tasks."""
+"""Measures the cost of a long queue: starting and stopping with thousands of waiting tasks."""
 
 from __future__ import annotations
 

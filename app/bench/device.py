@@ -58,8 +58,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operation: phonepilot's time, the time by spawning adb, and the ratio of the latter to
-    the former."""
+    """One operation: phonepilot's time, that of spawning adb, and spawned / ours."""
 
     name: str
     ours: Latency

@@ -158,8 +158,7 @@ async def measure(
 
 
 def _questions(settings: Settings, count: int, pictures: Path | None) -> Iterator[Question]:
-    """Yield questions like those at the start of tasks: the profile's prompt, a screen, and a
-    goal."""
+    """Yield questions as at the start of tasks: the profile's prompt, a screen, and a goal."""
     profile, lang = settings.profile, settings.agent.lang
     today = datetime.now().astimezone().date()
     dialect = dialect_named(profile.dialect)

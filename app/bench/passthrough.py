@@ -37,8 +37,7 @@ class Passing:
 
 
 async def measure(streams: int, count: int, tokens: int = 160) -> Passing:
-    """Make `count` single calls each way, then `streams` at once each way, five times
-    alternating."""
+    """Make `count` single calls each way, then `streams` at once, five times alternating."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="phonepilot-v1-")))
         engine = await stack.enter_async_context(paced_engine(tokens))

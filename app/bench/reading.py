@@ -38,8 +38,7 @@ KINDS: dict[str, Callable[[int], list[str]]] = {
 
 
 def reading_costs(pieces: int, dialect: str) -> list[Cost]:
-    """Measure replies of a quarter, a half and all of `pieces`. Raises ConfigError for the
-    dialect."""
+    """Measure replies of a quarter, a half and all of `pieces`. Raises ConfigError."""
     lengths = [max(8, pieces // 4), max(8, pieces // 2), max(8, pieces)]
     return [_cost(kind, KINDS[kind](length), dialect) for kind in KINDS for length in lengths]
 

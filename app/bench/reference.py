@@ -1,5 +1,4 @@
-"""The checkpoint's side of `phonepilot models check`: compares transformers with the engine's
-report.
+"""The checkpoint's side of `phonepilot models check`: transformers against the engine's report.
 
 It is run as a script by a Python with torch and transformers, which phonepilot itself does not
 need, and imports nothing from phonepilot. Its only argument is the job file (`app.bench.fidelity`);

@@ -71,8 +71,7 @@ class Shown:
 
 
 def targets(count: int, first_seed: int, prompt: str) -> Iterator[Shown]:
-    """Yield `count` targets, each on another phone's screen; the same arguments give the same
-    targets.
+    """Yield `count` targets, each on another phone's screen; deterministic.
 
     The kinds are about equally frequent: screens with only common ones are skipped.
     """

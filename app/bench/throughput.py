@@ -82,8 +82,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Throughput:
-    """One engine's results: both ways, and ours relative to raw, paired by request (1.0 = no
-    cost)."""
+    """One engine's results: both ways, and ours / raw, paired by request (1.0 = no cost)."""
 
     ours: Way
     raw: Way

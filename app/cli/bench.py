@@ -179,8 +179,7 @@ def bench_engine(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Measure tokens per second, through phonepilot's client and by raw calls with the same
-    bytes."""
+    """Measure tokens per second, through phonepilot's client and by raw calls, same bytes."""
     from dataclasses import asdict
 
     from app.bench.taps import model_name

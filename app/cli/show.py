@@ -108,8 +108,7 @@ class Terminal:
 
 
 def print_error(error: AppError) -> None:
-    """Print an error in two lines on stderr: what happened, what to do; and the end of the engine's
-    log."""
+    """Print an error in two lines on stderr: what happened, what to do; after the engine's log."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     body = error.as_dict()
     for line in body.get("log_tail", [])[-10:]:

@@ -87,8 +87,7 @@ E = TypeVar("E", AppEntry, ModelEntry)
 
 
 def load_apps(settings: AppsSettings) -> tuple[AppEntry, ...]:
-    """Read the shipped `apps.toml` with the operator's own file on top: the same name replaces an
-    entry.
+    """Read the shipped `apps.toml`, then the operator's file: the same name replaces an entry.
 
     Raises `ConfigError`.
     """

@@ -101,8 +101,7 @@ class Equipment:
     async def conduct(
         self, task: Task, phone: str, device: Device, person: Person, control: Control
     ) -> Conduct:
-        """Build the task's conduct. Raises DeviceError, and AppNotFound for a missing allowed
-        app."""
+        """Build the task's conduct. Raises DeviceError, AppNotFound for a missing allowed app."""
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         categories = () if task.confirm == "allow" else self.categories
         chat = self.chat(phone)

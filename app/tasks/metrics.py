@@ -55,8 +55,7 @@ class TaskMetrics:
         )
 
     def passed(self, token: str, tokens: Mapping[str, int]) -> None:
-        """Count passthrough tokens; `token` is the name of an access token, chosen by the
-        operator."""
+        """Count passthrough tokens; `token` is an access token's name, chosen by the operator."""
         for kind, count in tokens.items():
             self._passed.labels(token, kind).inc(count)
 

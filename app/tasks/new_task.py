@@ -159,8 +159,7 @@ class TaskMaker:
         self._find = find
 
     async def make(self, new: NewTask, task_id: str, owner: str) -> TaskRecord:
-        """Create the task. Raises DeviceError if no phone fits, InputError if it cannot follow its
-        task."""
+        """Create the task. Raises DeviceError if no phone fits, InputError if it cannot follow."""
         followed = await self._followed(new)
         device = await self._device(followed.device if followed else new.device)
         defaults = self._defaults
@@ -185,8 +184,7 @@ class TaskMaker:
         )
 
     async def _device(self, wanted: str | None) -> str:
-        """Return the serial of the wanted phone. For `any`, at least one phone must be ready
-        now."""
+        """Return the serial of the wanted phone. For `any`, at least one must be ready now."""
         if wanted == ANY:
             if any(phone.state == "device" for phone in await self._fleet.phones()):
                 return ANY

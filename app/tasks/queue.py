@@ -54,8 +54,7 @@ class Queue(Protocol):
     """One task at a time on each phone."""
 
     def take(self, ticket: Ticket) -> AbstractAsyncContextManager[Grant]:
-        """Hold a phone for a task while the block runs; a caller that stops waiting leaves the
-        queue.
+        """Hold a phone for a task while the block runs; whoever stops waiting leaves the queue.
 
         Raises DeviceError.
         """
@@ -95,8 +94,7 @@ class Line:
         return task_id in self._places
 
     def add(self, ticket: Ticket, arrival: int | None = None) -> int:
-        """Add a ticket and return its arrival; pass the arrival of one that returns to its
-        place."""
+        """Add a ticket and return its arrival; pass that of a ticket that returns to its place."""
         arrival = next(self._arrivals) if arrival is None else arrival
         place = _Place((-ticket.priority, arrival), ticket)
         self._places[ticket.task_id] = place

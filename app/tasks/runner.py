@@ -136,8 +136,7 @@ class Runner:
         self.reading.ended(run)
 
     async def _write_ends(self) -> float:
-        """Store the ends that could not be stored; raises the error that prevents the first of
-        them."""
+        """Store the ends that could not be stored; raises the error of the first that fails."""
         while self._unwritten:
             run = self._unwritten[0]
             await run.write_end()

@@ -71,8 +71,7 @@ class Schedules:
         self._runs: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
-        """Start the clock; runs that became due while the service was away start in the
-        background."""
+        """Start the clock; runs that became due meanwhile start in the background."""
         self._clock.start()
         for schedule in await self.list():
             if not schedule.enabled:
@@ -198,8 +197,7 @@ class Schedules:
                     await self._run(schedule, due, {"armed_at": now})
 
     def _run_of(self, schedule_id: str) -> asyncio.Lock:
-        """Return the lock for one run at a time, so that each run sees the tasks of the previous
-        one."""
+        """Return the lock for one run at a time: each run sees the tasks of the previous one."""
         return self._runs.setdefault(schedule_id, asyncio.Lock())
 
     async def _run(

@@ -85,8 +85,7 @@ class Secrets:
     def of(
         self, goal: str, given: Mapping[str, str], *, anywhere: bool = False
     ) -> dict[str, Secret]:
-        """Return the secrets that a goal names; `anywhere` is what the caller allows for its
-        own."""
+        """Return the secrets that a goal names; `anywhere` is the caller's choice for its own."""
         return {
             name: Secret(given[name], anywhere)
             if given.get(name)

@@ -77,8 +77,7 @@ def task_row(record: TaskRecord) -> dict[str, Any]:
 
 
 def task_from(row: Mapping[str, Any]) -> TaskRecord:
-    """Read the task of a row with `id`, `created_at`, `status` and `body`; a damaged one if
-    necessary.
+    """Read the task of a row with `id`, `created_at`, `status` and `body`, or a damaged one.
 
     Its id is the row's id, whatever the body says: steps and pictures are found by it.
     """

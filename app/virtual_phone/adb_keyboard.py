@@ -1,5 +1,4 @@
-"""Simulates whether ADBKeyboard is installed and receives its broadcasts; am reports success either
-way.
+"""Simulates ADBKeyboard: whether it is installed and receives broadcasts, which always "succeed".
 
 On Android 13 and later, its older builds register their receiver only when their view is created
 for a field: a field focused before the switch must be focused again (senzhk/ADBKeyBoard, issue 84).

@@ -60,8 +60,7 @@ def _manifest(archive: zipfile.ZipFile) -> bytes:
 
 
 def _package(manifest: bytes) -> str:
-    """Return the first element's attribute `package`; raises ValueError, IndexError,
-    struct.error."""
+    """Return the first element's `package`; raises ValueError, IndexError, struct.error."""
     kind, at, _ = _CHUNK.unpack_from(manifest)
     if kind != _XML:
         raise ValueError("no binary XML")

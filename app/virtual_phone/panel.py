@@ -85,8 +85,7 @@ class Panel:
         return picture
 
     def touched(self, x: int, y: int) -> tuple[int, int]:
-        """Return the point of the upright screen under a point of the display; it may be
-        outside."""
+        """Return the point of the upright screen under a point of the display, maybe outside."""
         left, top, width, height = self._place()
         if (left, top, width, height) == (0, 0, WIDTH, HEIGHT):
             return x, y

@@ -142,8 +142,7 @@ class Phone:
         return True
 
     def insert(self, text: str) -> bool:
-        """Insert at the cursor; return False without a focused field. The caller calls
-        `changed`."""
+        """Insert at the cursor; False without a focused field. The caller calls `changed`."""
         field = self.field
         if self.keyguard.showing:
             self.keyguard.type(text)

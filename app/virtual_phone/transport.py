@@ -162,8 +162,7 @@ class Link:
         self._writer.close()
 
     def half_open(self, mode: str | None) -> None:
-        """Follow a change of the quirk; a phone that is back knows nothing about its muted
-        links."""
+        """Follow a change of the quirk; a phone that is back has forgotten its muted links."""
         if mode is None and self._muted:
             self.drop()
         self._mute_when_online = mode == "link"

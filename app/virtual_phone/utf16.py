@@ -8,8 +8,7 @@ def length(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """Return the longest beginning of at most `most` units; no character is split
-    (`LengthFilter`)."""
+    """Return the longest beginning of at most `most` units, without splitting (`LengthFilter`)."""
     if length(text) <= most:
         return text
     left = most

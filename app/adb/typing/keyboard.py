@@ -56,8 +56,7 @@ class Keyboard:
     def type_text(
         self, shell: Shell, text: str, *, clear: bool, deadline: Deadline, look: Looking
     ) -> None:
-        """Type into the focused field, emptying it first with `clear`; any kind of line end is
-        accepted.
+        """Type into the focused field, emptying it first with `clear`; accepts any line ends.
 
         Raises TextRefused if no field has the keyboard, if the phone cannot type this text, if the
         field cut the text, or if it was swallowed and a retry could double it.

@@ -18,8 +18,7 @@ _PIECES = re.compile(r"\n|[ -~]+")
 
 
 def ascii_commands(text: str) -> list[list[str]]:
-    """Return the `input` commands that type printable ASCII and newlines; raises TextRefused for
-    the rest.
+    """Return the `input` commands that type printable ASCII and newlines; else TextRefused.
 
     This includes tabs: the tab key moves to the next field, and the rest would be typed there.
     `input text` reads `%s` as a space and cannot type the two characters `%s`, so they are typed in

@@ -1,5 +1,4 @@
-"""Converts the values of a call to the fields of an action. All functions raise
-ReplyUnparseable."""
+"""Converts the values of a call to the fields of an action. Raises ReplyUnparseable throughout."""
 
 from __future__ import annotations
 

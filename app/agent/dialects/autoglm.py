@@ -184,8 +184,7 @@ class AutoGlmReading:
         return piece if reasoning else self._shown.feed(piece)
 
     def decision(self, *, truncated: bool = False) -> Decision:
-        """A reply that the engine marked as reasoning throughout is read if it ends with its
-        action."""
+        """A reply that is reasoning throughout is read if it ends with its action."""
         if self._reasoning and not truncated and not "".join(self._answer).strip():
             reasoned = "".join(self._reasoning)
             decision = parse_reply(reasoned, space=self._space)

@@ -60,8 +60,7 @@ BEGINS = r"(?:\A|(?<=</think>)|(?<=</thinking>)|(?<=</tink>))"
 
 
 def scan(text: str, head: str, read: Reader[T]) -> Scan[T]:
-    """Scan `text` for calls; `head` is the pattern of their beginning. Raises CallError for an
-    unreadable call."""
+    """Scan `text` for calls, whose beginning is the pattern `head`. Raises CallError."""
     pattern = re.compile(
         rf"(?P<opens>{_OPENS})|(?P<closes>{_CLOSES})|(?P<head>{head})", re.IGNORECASE | re.MULTILINE
     )

@@ -62,8 +62,7 @@ class PictureRule:
     max_cells: int
 
     def size(self, width: int, height: int) -> Size:
-        """Return the size to send for a screen of this size; keeps its shape as closely as cells
-        allow.
+        """Return the size to send for a screen of this size, close to its shape in whole cells.
 
         A picture that already has this size is unchanged.
         """

@@ -211,8 +211,7 @@ class Literals:
         return Call(name, tuple(positional), keywords, start, self._at)
 
     def _end_is_sure(self) -> None:
-        """Raise CallError if a text with its own quote inside may continue after its apparent
-        end."""
+        """Raise CallError if a text with its own quote inside may continue after its end."""
         if self._mended:
             rest = self._text[self._at : self._at + MAX_LINE].partition("\n")[0]
             if any(quote in rest for quote in _PLAIN):

@@ -57,8 +57,7 @@ def first_of(text: str, scanned: Scan[ToolCall]) -> Found[ToolCall]:
 
 
 def read_call(text: str, head: re.Match[str]) -> tuple[ToolCall, int]:
-    """Parse the call after its opening tag; return it and the end of its closing tag. Raises
-    CallError."""
+    """Parse the call after its opening tag; return it and its end. Raises CallError."""
     begin = _BEGIN.match(text, head.end())
     at = begin.end() if begin else head.end()
     if function := _FUNCTION.match(text, at):

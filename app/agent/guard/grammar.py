@@ -1,5 +1,4 @@
-"""Word lists that show whether a sentence says that something is done, not done, or only mentioned,
-in eight languages.
+"""Words that show whether something is done, not done, or only mentioned, in eight languages.
 
 The words are as `tokens.normalise` returns them: folded, without accents. The languages share the
 sets; a word with another meaning in another of these languages is left out.
@@ -197,5 +196,4 @@ TAILS = _set(
     "files chat conversation everything selected this it permanently forever app bestatigen "
     "confirmar confirmer button schaltflache taste bouton boton botao 按 钮 ボ タ ン 버 튼"
 )
-"""Words that may follow on a button without changing its meaning: Pay now, Pay with PayPal, Pay 12
-EUR."""
+"""Words on a button that do not change its meaning: Pay now, Pay with PayPal, Pay 12 EUR."""

@@ -100,8 +100,7 @@ def _ruling(finding: Finding, action: Action, scene: Scene) -> Ruling:
 
 
 def _what(action: Action, scene: Scene) -> str:
-    """Describe the action, the label under the finger, and the app; bounded, without invisible
-    characters."""
+    """Describe the action, the label under the finger, and the app; bounded and visible."""
     what = one_line(action.describe(), _MAX_ACTION)
     if label := one_line(scene.target, _MAX_LABEL):
         what += f' on "{label}"'

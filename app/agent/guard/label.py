@@ -39,8 +39,7 @@ class Label:
         return self.known and len(self._lines[0]) <= (_MANY if self._lines[0][0].isascii() else 30)
 
     def holds(self, owner: str) -> Entry | None:
-        """Return an entry of the owner's list anywhere in the label; this is enough where money
-        is."""
+        """Return an entry of the owner's list anywhere in the label; enough where money is."""
         for line in self._lines[:1]:
             for match in self._phrases.find(line):
                 plain = match.form == "base" and not _names_place(line[match.end :])
@@ -60,8 +59,7 @@ class Label:
         return "".join(first) in AGREEING or (short and first[0] in AGREEING)
 
     def entry_of(self, owner: str, *, loose: bool) -> Entry | None:
-        """Return the owner's entry that makes up the label; `loose` in apps where labels may be
-        longer."""
+        """Return the owner's entry that makes up the label; `loose` where labels may be longer."""
         for number, line in enumerate(self._lines):
             # Below the first line of a row is content: a message, a preview.
             open_ended = loose and number == 0

@@ -117,8 +117,7 @@ def _pieces(text: str) -> list[_Piece | None]:
 
 
 def _forms(word: str, language: str) -> list[tuple[Form, str]]:
-    """Return the forms of an English verb: log, logging, logs. Some do not exist, which is
-    harmless."""
+    """Return the forms of an English verb: log, logging, logs. Non-words do no harm."""
     if language != "en":
         return [("base", word)]
     found: list[tuple[Form, str]] = [("base", word), ("ing", f"{word}ing"), ("s", f"{word}s")]

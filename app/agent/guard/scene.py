@@ -25,8 +25,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Ruling:
-    """`confirm` is the question for the person, `refuse` the message to the model; both are empty
-    if the action is free.
+    """`confirm` is the question for the person, `refuse` is for the model; both "" if free.
 
     The question says what the rule saw and never presents the model's words as fact. `category` is
     a stable name ("pay"; "model" if only the model itself asks); `rule` is the stable id of the

@@ -76,8 +76,7 @@ def _plain(text: str) -> str:
 
 
 def _bare(char: str) -> str:
-    """Strip the accent of a Latin or Greek letter; kana and Hangul keep their decomposable
-    parts."""
+    """Strip the accent of a Latin or Greek letter; kana and Hangul keep their parts."""
     if char < "\u0250" or "\u1e00" <= char < "\u2000" or "\u0370" <= char < "\u0400":
         return unicodedata.normalize("NFD", char)[0]
     return char

@@ -25,8 +25,7 @@ KEYCODES: dict[str, int] = {
 
 
 def keycode(name: str) -> int:
-    """Return the code of a number or a name, with or without `KEYCODE_`; 0 (unknown) for anything
-    else, as Android."""
+    """Return the code of a number or a name, with or without `KEYCODE_`; else 0, as Android."""
     if name.isascii() and name.isdecimal():
         return int(name)
     return KEYCODES.get(name.upper().removeprefix("KEYCODE_"), 0)

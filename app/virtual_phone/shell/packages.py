@@ -58,8 +58,7 @@ def _list_packages(call: Call, args: list[str]) -> int:
 
 
 def _intent(args: list[str]) -> tuple[str | None, list[str]]:
-    """Return the action and the bare names in the arguments of resolve-activity or
-    query-activities."""
+    """Return action and bare names in the arguments of resolve-activity or query-activities."""
     action, names = None, []
     pending = iter(args)
     for arg in pending:

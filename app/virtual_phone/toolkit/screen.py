@@ -135,8 +135,7 @@ class Screen:
 
 
 def paint_status_bar(scene: Scene, state: PhoneState, *, light: bool) -> None:
-    """Paint the clock and the status icons at the top; `light` draws in white, for dark
-    backgrounds."""
+    """Paint the clock and the status icons; `light` draws in white, for dark backgrounds."""
     canvas = scene.canvas
     ink = (255, 255, 255) if light else canvas.theme.text
     canvas.text((56, STATUS_BAR // 2 + 6), state.look.clock, 40, ink, bold=True)
