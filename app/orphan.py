@@ -29,13 +29,22 @@ from pathlib import Path
 GRACE_S = 5.0
 """Seconds between asking the child's group to end and killing it."""
 
+PID_LINE = "phonepilot-child-pid "
+"""Prefix of the line in which a guard reports the process id of its child."""
+_REPORT_PID = "--report-pid"
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _FORWARDED = (signal.SIGTERM, signal.SIGINT)
 
 
-def guard_command(argv: Sequence[str]) -> list[str]:
-    """Return the command line that runs `argv` under a guard; start it with `stdin=PIPE`."""
-    return [sys.executable, "-I", "-S", str(Path(__file__).resolve()), "--", *argv]
+def guard_command(argv: Sequence[str], *, report_pid: bool = False) -> list[str]:
+    """Return the command line that runs `argv` under a guard; start it with `stdin=PIPE`.
+
+    With `report_pid` the guard writes one line to stdout once the child runs: `PID_LINE` and the
+    child's process id.
+    """
+    options = [_REPORT_PID] if report_pid else []
+    return [sys.executable, "-I", "-S", str(Path(__file__).resolve()), *options, "--", *argv]
 
 
 def _die_with_guard() -> Callable[[], None] | None:
@@ -88,7 +97,7 @@ def _end_with_parent(child: subprocess.Popen[bytes]) -> None:
         _signal_group(child, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(argv: Sequence[str], *, report_pid: bool) -> int:
     child: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
@@ -114,6 +123,9 @@ def _run(argv: Sequence[str]) -> int:
         return 126
     for received in early:
         _signal_group(child, received)
+    if report_pid:
+        # One write, because the child writes to the same pipe.
+        os.write(1, f"{PID_LINE}{child.pid}\n".encode())
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     code = child.wait()
     if sys.platform != "win32":
@@ -122,11 +134,13 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run `-- command...` and return the exit code."""
-    if len(argv) < 2 or argv[0] != "--":
-        print("usage: orphan.py -- command [argument...]", file=sys.stderr)
+    """Run `[--report-pid] -- command...` and return the exit code."""
+    report_pid = list(argv[:1]) == [_REPORT_PID]
+    rest = argv[1:] if report_pid else argv
+    if len(rest) < 2 or rest[0] != "--":
+        print(f"usage: orphan.py [{_REPORT_PID}] -- command [argument...]", file=sys.stderr)
         return 2
-    return _run(argv[1:])
+    return _run(rest[1:], report_pid=report_pid)
 
 
 if __name__ == "__main__":

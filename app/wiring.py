@@ -65,6 +65,7 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
         api_key=engine.api_key,
         idle_timeout_s=settings.engine.request_timeout_s,
         on_hang=engine.hung,
+        on_break=engine.verdict,
     )
 
 

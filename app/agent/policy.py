@@ -78,8 +78,8 @@ class VisionPolicy:
         text = self._history.pending_text(observation.app, told if self._feedback else "")
         request = _Request(text, png, size, self._dialect.image_tokens(*size))
         self._make_room(request.tokens)
-        await self._foresee(text, png)
         try:
+            await self._foresee(text, png)
             completion, reading = await self._ask(attempt, request, on_thought)
         except (EngineUnreachable, EngineBrokeOff, EngineHung) as exc:
             # Asking twice is harmless, and a supervised engine is restarted for it.

@@ -144,13 +144,19 @@ class ReplyStream:
             raise EngineHung(f"the engine made no progress for {self._idle_timeout_s:g} s") from exc
 
 
+async def _nothing() -> None:
+    pass
+
+
 class ChatClient:
     """Talks to one engine.
 
     `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts.
     `local` says that the engine is a llama.cpp, which takes fields beyond OpenAI's. `model` is the
     name to ask for, `api_key` is called for the key that a request carries. `idle_timeout_s` is how
-    long the engine may send no token and no progress before `on_hang` is called.
+    long the engine may send no token and no progress before `on_hang` is called. `on_break` is
+    awaited after a connection broke and before the error is raised (`Engine.verdict`), so that a
+    request that follows finds the engine's true state.
     """
 
     def __init__(
@@ -162,6 +168,7 @@ class ChatClient:
         api_key: Callable[[], str] = lambda: "",
         idle_timeout_s: float = 120.0,
         on_hang: Callable[[], None] = lambda: None,
+        on_break: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self._base_url = base_url
         self._local = local
@@ -169,6 +176,7 @@ class ChatClient:
         self._api_key = api_key
         self._idle_timeout_s = idle_timeout_s
         self._on_hang = on_hang
+        self._on_break = on_break
         self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._http: httpx.AsyncClient | None = None
 
@@ -208,12 +216,16 @@ class ChatClient:
         except EngineHung:
             self._on_hang()
             raise
+        except EngineBrokeOff:
+            await self._on_break()
+            raise
         except httpx.ReadTimeout as exc:
             self._on_hang()
             raise EngineHung(f"the engine sent nothing for {self._timeout.read:g} s") from exc
         except httpx.TimeoutException as exc:
             raise EngineTimeout("no connection to the engine in time") from exc
         except httpx.HTTPError as exc:
+            await self._on_break()
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
 
     async def warm(self, messages: Sequence[Mapping[str, Any]], *, slot: int | None = None) -> None:
@@ -251,6 +263,7 @@ class ChatClient:
         except (httpx.TimeoutException, TimeoutError) as exc:
             raise EngineTimeout("the engine took too long to count tokens") from exc
         except httpx.HTTPError as exc:
+            await self._on_break()
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
         except (ValueError, KeyError, TypeError):
             return 0

@@ -40,6 +40,8 @@ from app.settings import EngineSettings
 STATUS_LOG_LINES = 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Before a start after a crash; doubled from one to the next."""
+VERDICT_S = 3.0
+"""How long a broken connection waits for the end of the engine's process to be noticed."""
 HEALTHY_S = 300.0
 """An engine that was ready for so long has not failed by its settings: the pauses begin anew."""
 _FELL_ASLEEP, _WOKE_UP = "entering sleeping state", "exiting sleeping state"
@@ -65,6 +67,20 @@ class _Hung:
 
 
 @dataclass(frozen=True)
+class _Doubt:
+    """A connection to the engine broke, which may be the first sign of its end."""
+
+    reply: asyncio.Future[None]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The doubt is settled: an end of the process was reported before this."""
+
+    reply: asyncio.Future[None]
+
+
+@dataclass(frozen=True)
 class _Asleep:
     """The engine of run `number` let go of its model, or took it again."""
 
@@ -80,7 +96,7 @@ class _Ended:
     task: asyncio.Task[Running] | asyncio.Task[int]
 
 
-_Message = _Ensure | _Stop | _Hung | _Asleep | _Ended
+_Message = _Ensure | _Stop | _Hung | _Doubt | _Judged | _Asleep | _Ended
 
 
 @dataclass
@@ -114,6 +130,7 @@ class Engine:
         self._error: EngineError | None = None
         self._listeners: list[Listener] = []
         self._before_stop: list[Callable[[], Awaitable[None]]] = []
+        self._verdicts: set[asyncio.Task[None]] = set()
 
     async def ensure_ready(self) -> str:
         """Start the engine unless it is ready, and return its base URL without `/v1`.
@@ -155,6 +172,19 @@ class Engine:
         if self._owner is not None:
             self._inbox.put_nowait(_Hung())
 
+    async def verdict(self) -> None:
+        """Wait until it is known whether the engine has ended, after a connection to it broke.
+
+        The connection breaks some milliseconds before the end of the process is seen, and until
+        then `ensure_ready` returns the URL of an engine that is no more. Returns within
+        `VERDICT_S`, at once for an engine that is not ours.
+        """
+        if self._owner is None or self._closed:
+            return
+        reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait(_Doubt(reply))
+        await reply
+
     async def aclose(self) -> None:
         """Stop for good; later calls raise `EngineNotReady`."""
         if self._closed:
@@ -162,12 +192,16 @@ class Engine:
         if self._owner is not None:
             await self.stop()
         self._closed = True
+        for verdict in tuple(self._verdicts):
+            await asyncio.wait({verdict})  # its process is gone, so that it ends now
         if self._owner is not None:
             self._owner.cancel()
             await asyncio.wait({self._owner})
         while not self._inbox.empty():
             message = self._inbox.get_nowait()
-            if isinstance(message, _Ensure | _Stop) and not message.reply.done():
+            if isinstance(message, _Doubt | _Judged) and not message.reply.done():
+                message.reply.set_result(None)
+            elif isinstance(message, _Ensure | _Stop) and not message.reply.done():
                 message.reply.set_exception(EngineNotReady("the engine is closed"))
 
     def status(self) -> EngineStatus:
@@ -238,6 +272,11 @@ class Engine:
                     reply.set_result(None)
             case _Hung() if self._run is not None and self._run.running is not None:
                 await self._kill(self._run)
+            case _Doubt(reply):
+                self._doubt(reply)
+            case _Judged(reply):
+                if not reply.done():
+                    reply.set_result(None)
             case _Asleep(number, asleep) if self._run is not None and self._run.number == number:
                 if self._run.running is not None:
                     self._enter(EngineState.SLEEPING if asleep else EngineState.READY)
@@ -246,6 +285,19 @@ class Engine:
                     self._started(self._run)
                 else:
                     self._crashed(self._run)
+
+    def _doubt(self, reply: asyncio.Future[None]) -> None:
+        watch = self._run.watch if self._run else None
+
+        async def judge() -> None:
+            if watch is not None:
+                await asyncio.wait({watch}, timeout=VERDICT_S)
+            # Behind the message about the end, which the watch has sent by now.
+            self._inbox.put_nowait(_Judged(reply))
+
+        verdict = asyncio.create_task(judge(), name="engine-verdict")
+        self._verdicts.add(verdict)
+        verdict.add_done_callback(self._verdicts.discard)
 
     def _ensure(self, reply: asyncio.Future[str]) -> None:
         if self._run is None:
@@ -273,7 +325,7 @@ class Engine:
                 self._inbox.put_nowait(_Asleep(number, _FELL_ASLEEP in line))
 
         for change in self._fallback.changes:
-            self._log.add(f"phonepilot: out of memory before; started with {change}")
+            self._log.note(f"out of memory before; started with {change}")
         start = self._start(kind, watch_for_sleep)
         task = asyncio.create_task(start, name="engine-start")
         self._run = _Run(self._runs, task, waiters=[*waiters])
@@ -283,7 +335,7 @@ class Engine:
     async def _start(self, kind: EngineKind, on_line: Callable[[str], None]) -> Running:
         if self._crashes:
             pause = min(FIRST_PAUSE_S * 2 ** (self._crashes - 1), LONGEST_PAUSE_S)
-            self._log.add(f"phonepilot: {self._crashes} crashes in a row, waiting {pause:g} s")
+            self._log.note(f"{self._crashes} crashes in a row, waiting {pause:g} s")
             await asyncio.sleep(pause)
         return await bring_up(self._fallback.settings, kind, self._log, on_line)
 
@@ -317,7 +369,7 @@ class Engine:
     def _crashed(self, run: _Run) -> None:
         assert run.watch is not None
         code = run.watch.result()
-        failure = diagnose(self._log.lines(), code)
+        failure = diagnose(self._log.engine_lines(), code)
         self._run = None
         healthy = time.monotonic() - run.ready_at >= HEALTHY_S
         self._crashes = 1 if healthy else self._crashes + 1
@@ -334,7 +386,7 @@ class Engine:
         self._fail(error)
 
     async def _kill(self, run: _Run) -> None:
-        self._log.add("phonepilot: no token and no progress for too long; ending the engine")
+        self._log.note("no token and no progress for too long; ending the engine")
         logger.error("the engine hangs and is ended")
         self._enter(EngineState.STOPPING)
         await self._end_run(grace_s=0.0)

@@ -117,15 +117,15 @@ class Failure:
 
 def diagnose(lines: Sequence[str], exit_code: int | None) -> Failure:
     """The cause of an end with `exit_code` (128 + n for signal n), read from the log lines."""
+    if exit_code == _SIGKILL_EXIT:  # nothing that it wrote before is the cause
+        hint = "Somebody killed it, often the system because memory ran out."
+        return Failure("the engine was killed", hint, "killed")
     for line in lines:
         for reason, pattern, hint in _CAUSES:
             if pattern.search(line):
                 return Failure(_plain(line), hint, reason)
     errors = [line for line in lines if _ERROR.search(line)]
     said = [line for line in lines if line.strip()]
-    if exit_code == _SIGKILL_EXIT and not errors:
-        hint = "Somebody killed it, often the system because memory ran out."
-        return Failure("the engine was killed", hint, "killed")
     assertion = "assertion" if exit_code == _SIGABRT_EXIT else ""
     hint = _ASSERTION if assertion else _OTHERWISE
     if errors:

@@ -108,7 +108,7 @@ async def bring_up(
     else:
         command = embedded_command(settings, threads=engine_threads(settings.threads))
     for warning in command.warnings:
-        log.add(f"phonepilot: {warning}")
+        log.note(warning)
 
     def watch_for_url(line: str) -> None:
         on_line(line)
@@ -226,11 +226,11 @@ async def _tested_url(
 ) -> str:
     base = await until_ready(url, key, vision=settings.mmproj is not None)
     if wanted(settings, log.lines()):
-        log.add("phonepilot: asking about a screenshot of real size")
+        log.note("asking about a screenshot of real size")
         try:
             await self_test(base, key, settings.start_timeout_s)
         except EngineStartFailed as exc:
-            cause = diagnose(log.lines(), None)
+            cause = diagnose(log.engine_lines(), None)
             if cause.reason == OUT_OF_MEMORY:  # told in the log, and survived
                 exc.message, exc.hint, exc.reason = cause.message, cause.hint, cause.reason
             raise
@@ -239,7 +239,7 @@ async def _tested_url(
 
 def start_failure(log: LogRing, exit_code: int) -> EngineStartFailed:
     """The error for an engine that ended by itself with `exit_code`."""
-    failure = diagnose(log.lines(), exit_code)
+    failure = diagnose(log.engine_lines(), exit_code)
     return EngineStartFailed(
         failure.message,
         failure.hint,

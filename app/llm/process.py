@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from app.errors import EngineStartFailed
 from app.llm.log import LogRing
-from app.orphan import GRACE_S, guard_command
+from app.orphan import GRACE_S, PID_LINE, guard_command
 
 READ_BYTES = 65536
 DRAIN_S = 1.0
@@ -30,6 +30,7 @@ class EngineProcess:
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         self._process = process
+        self._child: int | None = None
         self._log = log
         self._on_line = on_line
         self._reader = asyncio.create_task(self._read_output(), name="engine-output")
@@ -46,7 +47,7 @@ class EngineProcess:
         to `log` and line by line to `on_line`. Raises `EngineStartFailed`."""
         try:
             process = await asyncio.create_subprocess_exec(
-                *guard_command(argv),
+                *guard_command(argv, report_pid=True),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -59,8 +60,8 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        """The guard's process id."""
-        return self._process.pid
+        """The engine's process id; its guard's until the guard has reported it."""
+        return self._process.pid if self._child is None else self._child
 
     async def wait(self) -> int:
         """Wait for the end and for the last output; 128 + n when the engine died of signal n."""
@@ -106,10 +107,14 @@ class EngineProcess:
         output = self._process.stdout
         assert output is not None
         while data := await output.read(READ_BYTES):
-            self._tell(self._log.feed(data))
-        self._tell(self._log.flush())
+            self._take(self._log.split(data))
+        self._take(self._log.rest())
 
-    def _tell(self, lines: list[str]) -> None:
-        if self._on_line is not None:
-            for line in lines:
+    def _take(self, lines: list[str]) -> None:
+        for line in lines:
+            if self._child is None and line.startswith(PID_LINE):
+                self._child = int(line.removeprefix(PID_LINE))
+                continue
+            self._log.add(line)
+            if self._on_line is not None:
                 self._on_line(line)

@@ -38,7 +38,7 @@ class EngineFault:
 class EngineStatus:
     """A snapshot.
 
-    `pid` is the process that we started: the guard around the engine. `context` is in tokens and
+    `pid` is the engine's own process. `context` is in tokens and
     shared by the `parallel` slots. `since` (UTC) is when the state was entered. `stage` says how
     far a start is, `adjusted` what was changed in the settings because memory ran out. `log_tail`
     is oldest first.

@@ -42,10 +42,9 @@ class Supervised:
 
 
 def engine_process(status: EngineStatus) -> psutil.Process:
-    """The engine itself: the only child of the guard."""
+    """The engine itself."""
     assert status.pid is not None
-    (child,) = psutil.Process(status.pid).children()
-    return child
+    return psutil.Process(status.pid)
 
 
 def image_message(text: str, color: str = "navy") -> dict[str, object]:

@@ -171,6 +171,32 @@ async def test_a_crash_is_told_and_the_next_request_starts_again(
     assert supervised.states == ["starting", "ready", "failed", "starting", "ready"]
 
 
+async def test_after_a_broken_connection_the_end_of_the_engine_is_known(
+    supervise: Supervise, real: EngineSettings
+) -> None:
+    """Kill, verdict, next request, without waiting for the state: never the URL of the dead one."""
+    engine = supervise(real).engine
+    for _ in range(3):
+        url = await engine.ensure_ready()
+        engine_process(engine.status()).kill()
+        await engine.verdict()
+        assert engine.status().state is EngineState.FAILED
+        assert await engine.ensure_ready() != url
+        await engine.stop()  # without the pause that grows with each crash
+
+
+async def test_a_verdict_on_an_engine_that_is_not_ours_comes_at_once(
+    supervise: Supervise, fake: Fake
+) -> None:
+    local = supervise(fake())
+    await local.engine.verdict()  # not started
+    url = await local.engine.ensure_ready()
+    remote = supervise(EngineSettings(kind="remote", url=url))
+    await remote.engine.ensure_ready()
+    await remote.engine.verdict()
+    assert remote.engine.status().state is EngineState.READY
+
+
 async def test_a_stream_breaks_with_a_typed_error_when_the_engine_dies(
     supervise: Supervise, real: EngineSettings
 ) -> None:
@@ -345,6 +371,20 @@ async def test_out_of_memory_takes_the_next_cheaper_settings_and_says_so(
     assert len(status.adjusted) == 1
     assert "cache_type_k = q8_0" in status.adjusted[0]
     assert any("out of memory" in line for line in supervised.engine.log_lines())
+
+
+async def test_kills_after_an_out_of_memory_change_no_more_settings(
+    supervise: Supervise, fake: Fake
+) -> None:
+    supervised = supervise(fake("--fake-oom-above", "q8_0"))
+    await supervised.engine.ensure_ready()
+    adjusted = supervised.engine.status().adjusted
+    for _ in range(2):
+        engine_process(supervised.engine.status()).kill()
+        await supervised.reached(EngineState.FAILED)
+        await supervised.engine.ensure_ready()
+    assert supervised.engine.status().adjusted == adjusted
+    assert len(adjusted) == 1
 
 
 async def test_out_of_memory_with_nothing_cheaper_left_fails_with_the_reason(

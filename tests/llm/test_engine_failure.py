@@ -97,19 +97,35 @@ def test_silence() -> None:
 
 def test_the_ring_joins_chunks_and_forgets_the_oldest() -> None:
     ring = LogRing(kept=2)
-    assert ring.feed(b"on") == []
-    assert ring.feed(b"e\r\ntwo\nthr") == ["one", "two"]
-    assert ring.feed("ée\n".encode()[:1]) == []
-    assert ring.feed("ée\n".encode()[1:]) == ["thrée"]
+    assert ring.split(b"on") == []
+    assert ring.split(b"e\r\ntwo\nthr") == ["one", "two"]
+    assert ring.split("ée\n".encode()[:1]) == []
+    assert ring.split("ée\n".encode()[1:]) == ["thrée"]
+    for line in ("one", "two", "thrée"):
+        ring.add(line)
     assert ring.lines() == ("two", "thrée")
     assert ring.lines(1) == ("thrée",)
     assert ring.lines(0) == ()
-    ring.feed(b"rest")
-    assert ring.flush() == ["rest"]
-    assert ring.flush() == []
+    ring.split(b"rest")
+    assert ring.rest() == ["rest"]
+    assert ring.rest() == []
 
 
 def test_a_line_without_end_is_cut() -> None:
     ring = LogRing()
-    ring.feed(b"x" * (LONGEST_LINE * 3))
-    assert [len(line) for line in ring.lines()] == [LONGEST_LINE]
+    assert [len(line) for line in ring.split(b"x" * (LONGEST_LINE * 3))] == [LONGEST_LINE]
+    assert ring.split(b"x" * (LONGEST_LINE * 3)) == []  # the rest of the same line
+    assert ring.split(b"end\nnext\n") == ["next"]
+
+
+def test_notes_of_the_supervisor_are_not_lines_of_the_engine() -> None:
+    ring = LogRing()
+    ring.note("out of memory before; started with image_max_tokens = 1024")
+    ring.add("loading")
+    assert ring.engine_lines() == ("loading",)
+    assert ring.lines()[0].startswith("phonepilot: ")
+
+
+def test_a_killed_engine_did_not_run_out_of_gpu_memory() -> None:
+    lines = ["0.00.002.000 E ggml_cuda: cudaMalloc failed: out of memory"]
+    assert diagnose(lines, 137).reason == "killed"
