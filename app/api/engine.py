@@ -15,7 +15,8 @@ def engine_routes(engine: Engine) -> APIRouter:
 
     @router.get("")
     async def engine_status() -> dict[str, Any]:
-        """State, kind, model, context and, after a failure, the reason with its hint."""
+        """State, kind, model, context, devices and layers and, after a failure, the reason with its
+        hint."""
         return asdict(engine.status())
 
     @router.post("/restart")

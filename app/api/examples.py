@@ -92,6 +92,8 @@ _ENGINE = {
     "model": "AutoGLM-Phone-9B-Q4_K_S.gguf",
     "context": 16384,
     "parallel": 1,
+    "devices": [{"name": "CUDA0", "description": "NVIDIA GeForce RTX 4060", "free_mib": 7099}],
+    "layers": {"offloaded": 41, "total": 41},
 }
 _CHAT = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
 _COMPLETION = {

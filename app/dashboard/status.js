@@ -20,8 +20,8 @@ const ENGINE_WORDS = {
 export function renderEngine(engine) {
   const pill = byId('engine');
   const state = engine?.state ?? 'unknown';
-  const { kind, model, context, error, stage, adjusted } = engine ?? {};
-  const key = JSON.stringify([state, kind, model, context, error, stage, adjusted]);
+  const { kind, model, context, error, stage, layers, adjusted } = engine ?? {};
+  const key = JSON.stringify([state, kind, model, context, error, stage, layers, adjusted]);
   if (pill.dataset.key === key) return;
   pill.dataset.key = key;
   pill.dataset.state = state;
@@ -42,9 +42,16 @@ function engineDetails(engine) {
       row('Runs in', engine.kind ?? '–'),
       row('Context', engine.context ? `${engine.context.toLocaleString('en')} tokens` : '–'),
       ...(engine.stage ? [row('Start', engine.stage)] : []),
+      ...(engine.layers ? [row('Layers', layersText(engine))] : []),
       ...(engine.adjusted ?? []).map((change) => row('For want of memory', change)),
     ),
   ];
+}
+
+/** @param {Engine} engine such as "41 of 41 on CUDA0" */
+function layersText({ layers, devices }) {
+  const names = (devices ?? []).map((device) => device.name).join(', ');
+  return `${layers?.offloaded} of ${layers?.total} on ${names || 'the GPU'}`;
 }
 
 /**

@@ -94,6 +94,8 @@
  * @property {number} context
  * @property {ApiFault|null} error
  * @property {string} stage the progress of a start, '' otherwise
+ * @property {{name: string, description: string, free_mib: number}[]} devices
+ * @property {{offloaded: number, total: number}|null} layers
  * @property {string[]} adjusted settings that were changed because memory ran out
  */
 

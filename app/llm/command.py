@@ -28,6 +28,10 @@ SSE_PING_S = 5
 """Seconds of silence after which the engine sends an SSE comment; also how long it may take to
 notice that a client has gone."""
 
+TRACE = "4"
+"""llama-server's verbosity for the lines about devices and layers; the default, 3, leaves them out
+since 2026."""
+
 _OPTION_LINE = re.compile(r"^(-{1,2}[a-zA-Z][\w-]*(?:,\s+-{1,2}[a-zA-Z][\w-]*)*)", re.MULTILINE)
 
 # Without these the engine would run something else than what was configured: never dropped.
@@ -63,6 +67,11 @@ def supported_flags(help_text: str) -> frozenset[str]:
     )
 
 
+def traces(help_text: str) -> bool:
+    """Whether this build knows the verbosity `TRACE`, by its help text."""
+    return f"{TRACE}: trace" in help_text
+
+
 def llama_server_command(
     settings: EngineSettings,
     *,
@@ -70,12 +79,14 @@ def llama_server_command(
     port: int,
     threads: int,
     supported: frozenset[str] = frozenset(),
+    trace: bool = False,
 ) -> Command:
     """The llama-server command line for `settings`.
 
     A flag that is not in `supported` is replaced by its other name, or dropped, with a warning; an
     empty set means unknown, and then everything is passed. The person's own `extra_args` are
-    renamed likewise and never dropped: a mistake in them is theirs to see.
+    renamed likewise and never dropped: a mistake in them is theirs to see. `trace` asks for the log
+    lines about devices and layers (see `traces`).
     """
     argv = [binary]
     warnings = []
@@ -88,6 +99,8 @@ def llama_server_command(
             warnings.append(f"this llama-server does not know {said}; started without it")
             continue
         argv += [*(other or flag).split(), *([value] if value is not None else [])]
+    if trace:
+        argv += ["--verbosity", TRACE]
     for argument in settings.extra_args:
         other = _renamed(argument, supported)
         if other:

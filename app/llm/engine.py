@@ -221,6 +221,8 @@ class Engine:
             since=self._since,
             error=_fault(error) if error else None,
             stage=stage_of(self._log.lines()) if self._state is EngineState.STARTING else "",
+            devices=running.offload.devices if running else (),
+            layers=running.offload.layers if running else None,
             adjusted=self._fallback.changes,
             log_tail=self._log.lines(STATUS_LOG_LINES),
         )

@@ -20,11 +20,13 @@ from app.llm.command import (
     embedded_command,
     llama_server_command,
     supported_flags,
+    traces,
 )
 from app.llm.cores import engine_threads
 from app.llm.failure import OUT_OF_MEMORY, diagnose
 from app.llm.files import check_files
 from app.llm.log import LogRing
+from app.llm.offload import Offload
 from app.llm.process import EngineProcess
 from app.llm.readiness import check_remote, until_ready
 from app.llm.self_test import self_test, wanted
@@ -43,11 +45,13 @@ _help_texts: dict[tuple[str, int], str] = {}
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that is ready. `process` is None for a remote one; `key` is what it asks for."""
+    """An engine that is ready. `process` is None for a remote one; `key` is what it asks for,
+    `offload` what it has reported about its devices."""
 
     url: str
     process: EngineProcess | None
     key: str = field(repr=False)
+    offload: Offload
 
 
 def find_binary(settings: EngineSettings) -> str | None:
@@ -98,7 +102,7 @@ async def bring_up(
         remote = settings.url.rstrip("/").removesuffix("/v1")
         key = settings.api_key.get_secret_value()
         await check_remote(remote, key)
-        return Running(remote, None, key)
+        return Running(remote, None, key, Offload())
     check_files(settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:
@@ -110,8 +114,11 @@ async def bring_up(
     for warning in command.warnings:
         log.note(warning)
 
+    offload = Offload()
+
     def watch_for_url(line: str) -> None:
         on_line(line)
+        offload.read(line)
         # Not always at the start of a line: the engine's own log goes to the same pipe.
         _, found, address = line.partition(URL_LINE)
         if found and not url.done():
@@ -122,7 +129,8 @@ async def bring_up(
     access = {KEY_VARIABLE: key}
     process = await EngineProcess.start(command.argv, log, watch_for_url, access)
     try:
-        return Running(await _ready_url(settings, process, url, key, log), process, key)
+        address = await _ready_url(settings, process, url, key, log, offload)
+        return Running(address, process, key, offload)
     except BaseException:  # cancellation included: no process may stay behind
         await process.stop(settings.stop_timeout_s)
         raise
@@ -151,12 +159,14 @@ def claim_port(port: int) -> int:
 async def _llama_server(settings: EngineSettings, port: int) -> Command:
     binary = find_binary(settings)
     assert binary is not None  # choose_kind() saw to it
+    help_text = await _help_text(binary)
     return llama_server_command(
         settings,
         binary=binary,
         port=port,
         threads=engine_threads(settings.threads),
-        supported=supported_flags(await _help_text(binary)),
+        supported=supported_flags(help_text),
+        trace=traces(help_text),
     )
 
 
@@ -191,9 +201,10 @@ async def _ready_url(
     url: asyncio.Future[str],
     key: str,
     log: LogRing,
+    offload: Offload,
 ) -> str:
     """Whatever comes first: the engine is ready, it ends, or it says nothing for too long."""
-    ready = asyncio.create_task(_tested_url(settings, url, key, log))
+    ready = asyncio.create_task(_tested_url(settings, url, key, log, offload))
     ended = asyncio.create_task(process.wait())
     try:
         while not (ready.done() or ended.done()):
@@ -222,10 +233,14 @@ async def _ready_url(
 
 
 async def _tested_url(
-    settings: EngineSettings, url: asyncio.Future[str], key: str, log: LogRing
+    settings: EngineSettings,
+    url: asyncio.Future[str],
+    key: str,
+    log: LogRing,
+    offload: Offload,
 ) -> str:
     base = await until_ready(url, key, vision=settings.mmproj is not None)
-    if wanted(settings, log.lines()):
+    if wanted(settings, on_gpu=offload.on_gpu):
         log.note("asking about a screenshot of real size")
         try:
             await self_test(base, key, settings.start_timeout_s)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import struct
 import zlib
-from collections.abc import Sequence
 
 import httpx
 
@@ -22,14 +20,13 @@ from app.settings import EngineSettings
 
 SIZE = (1080, 2400)
 """Pixels of the usual phone."""
-_ON_GPU = re.compile(r"using device (?:CUDA|ROCm|Vulkan|MTL|Metal|SYCL)|offloaded [1-9]\d*/")
 
 
-def wanted(settings: EngineSettings, log: Sequence[str]) -> bool:
-    """Whether to test: as configured, or where a GPU has the model and a projector is there."""
+def wanted(settings: EngineSettings, *, on_gpu: bool) -> bool:
+    """Whether to test: as configured, or if there is a projector and the engine uses a GPU."""
     if settings.mmproj is None or settings.self_test == "off":
         return False
-    return settings.self_test == "on" or any(_ON_GPU.search(line) for line in log)
+    return settings.self_test == "on" or on_gpu
 
 
 async def self_test(base: str, key: str, timeout_s: float) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.llm.offload import Device, Layers
+
 
 class EngineState(StrEnum):
     STOPPED = "stopped"
@@ -38,10 +40,10 @@ class EngineFault:
 class EngineStatus:
     """A snapshot.
 
-    `pid` is the engine's own process. `context` is in tokens and
-    shared by the `parallel` slots. `since` (UTC) is when the state was entered. `stage` says how
-    far a start is, `adjusted` what was changed in the settings because memory ran out. `log_tail`
-    is oldest first.
+    `pid` is the engine's own process. `context` is in tokens and shared by the `parallel` slots.
+    `since` (UTC) is when the state was entered. `stage` is the progress of a start, `devices` and
+    `layers` are what a llama-server uses of GPUs, `adjusted` what was changed in the settings
+    because memory ran out. `log_tail` is oldest first.
     """
 
     state: EngineState
@@ -55,5 +57,7 @@ class EngineStatus:
     since: datetime
     error: EngineFault | None
     stage: str
+    devices: tuple[Device, ...]
+    layers: Layers | None
     adjusted: tuple[str, ...]
     log_tail: tuple[str, ...]

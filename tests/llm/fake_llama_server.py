@@ -27,6 +27,9 @@ HELP = """----- common params -----
 --mmproj FILE                           path to a multimodal projector file
 --host HOST                             ip address to listen
 --port PORT                             port to listen
+-lv,   --verbosity, --log-verbosity N   Set the verbosity threshold. Values:
+                                         - 3: info
+                                         - 4: trace (more info)
 --fake-loading N
 """
 
@@ -36,6 +39,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--help", action="store_true")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--verbosity", type=int, default=3)
     parser.add_argument("--fake-loading", type=int, default=0, help="answers 503 so many times")
     parser.add_argument("--fake-die", default="", help="log these lines and exit")
     parser.add_argument("--cache-type-k", default="f16")
@@ -116,7 +120,12 @@ def main() -> int:
     early = end_early(options)
     if early is not None:
         return early
-    if options.fake_gpu:
+    if options.fake_gpu and options.verbosity >= 4:
+        print(
+            "0.00.000.900 I llama_model_load_from_file_impl: using device CUDA0 (NVIDIA GeForce RTX"
+            " 4060) (0000:01:00.0) - 7099 MiB free",
+            flush=True,
+        )
         print("0.00.001.000 I load_tensors: offloaded 41/41 layers to GPU", flush=True)
     if options.fake_ignore_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -17,6 +17,7 @@ import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.http_client import bearer
 from app.llm.client import ChatClient, Sampling
+from app.llm.offload import Device, Layers
 from app.llm.status import EngineKind, EngineState
 from app.settings import EngineSettings
 from tests.llm.supervised import Supervised, engine_process, image_message
@@ -398,6 +399,16 @@ async def test_out_of_memory_with_nothing_cheaper_left_fails_with_the_reason(
     assert len(supervised.engine.status().adjusted) >= 3
     await supervised.engine.stop()
     assert supervised.engine.status().adjusted == ()
+
+
+async def test_the_devices_and_layers_of_a_gpu_are_shown(supervise: Supervise, fake: Fake) -> None:
+    engine = supervise(fake("--fake-gpu")).engine
+    await engine.ensure_ready()
+    status = engine.status()
+    assert status.devices == (Device("CUDA0", "NVIDIA GeForce RTX 4060", 7099),)
+    assert status.layers == Layers(41, 41)
+    await engine.stop()
+    assert (engine.status().devices, engine.status().layers) == ((), None)
 
 
 async def test_memory_that_only_a_real_screenshot_takes_is_found_before_ready(
