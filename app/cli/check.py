@@ -31,7 +31,7 @@ def check(
         Path | None, typer.Option(help="The projector to files; none for a blind model.")
     ] = None,
     python: Annotated[
-        str | None, typer.Option(help="A Python with torch and transformers; default: ours.")
+        str | None, typer.Option(help="A Python with torch and transformers; default: this one.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Screens to ask about.")] = 5,
     tokens: Annotated[int, typer.Option(min=1, max=256, help="Tokens of a reply at most.")] = 4,

@@ -72,7 +72,7 @@ def convert(
     llama_cpp_path: LlamaCpp = None,
     llama_cpp_image: LlamaCppImage = None,
     python: Annotated[
-        str | None, typer.Option(help="A Python with torch and transformers; default: ours.")
+        str | None, typer.Option(help="A Python with torch and transformers; default: this one.")
     ] = None,
     pre_tokenizer: Annotated[
         str, typer.Option(help="For a tokenizer that llama.cpp does not know: glm4, ...")

@@ -36,7 +36,7 @@ def run(
     priority: Annotated[
         int, typer.Option(min=-10, max=10, help="Of waiting tasks the highest goes first.")
     ] = 0,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps.")] = None,
     confirm: Annotated[
         Consent | None, typer.Option(help="Who decides on sensitive actions. Default: the service.")
     ] = None,
