@@ -176,7 +176,7 @@ class Engine:
         """Wait until it is known whether the engine has ended, after a connection to it broke.
 
         The connection breaks some milliseconds before the end of the process is seen, and until
-        then `ensure_ready` returns the URL of an engine that is no more. Returns within
+        then `ensure_ready` returns the URL of one that has ended. Returns within
         `VERDICT_S`, at once for an engine that is not ours.
         """
         if self._owner is None or self._closed:

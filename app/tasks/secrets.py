@@ -193,7 +193,8 @@ class DiscreetDevice:
         ]
 
     def _redacted(self, text: str) -> str:
-        for secret in self._typed:
+        # Longest first: a secret that is part of another would leave the rest of it readable.
+        for secret in sorted(self._typed, key=len, reverse=True):
             text = redacted(text, secret)
         return text
 

@@ -228,6 +228,15 @@ async def test_what_the_rules_and_others_read_of_the_screen_holds_no_secret() ->
     assert [each.text for each in await phone.shown_texts()] == ["Sign in", masked]
 
 
+async def test_a_secret_that_is_part_of_another_leaves_nothing_readable() -> None:
+    device = TellingDevice()
+    phone = DiscreetDevice(
+        device, {"pin": Secret("4821", True), "code": Secret("4821xy", True)}, typed=True
+    )
+    device.shown = [Shown("Code 4821xy sent")]
+    assert [each.text for each in await phone.shown_texts()] == [f"Code {MASK * 6} sent"]
+
+
 @given(st.text(), st.text(min_size=1))
 async def test_only_the_placeholder_is_replaced(text: str, secret: str) -> None:
     device = TellingDevice()
