@@ -138,7 +138,7 @@ async def _start_parts(
     agent = settings.agent
     around = Surroundings(
         fleet,
-        equipment_of(settings, models.client, models.calls, lambda: models.engine.image_max_tokens),
+        equipment_of(settings, models.client, models.calls, lambda: models.engine.settings),
         records.store,
         metrics,
         records.webhooks,

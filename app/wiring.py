@@ -10,7 +10,7 @@ from app.agent.ports import Message, ReplyStream
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.slots import Calls
-from app.settings import Settings, load_guard
+from app.settings import EngineSettings, Settings, load_guard
 from app.tasks.equipment import Equipment
 
 
@@ -81,15 +81,16 @@ def equipment_of(
     settings: Settings,
     client: ChatClient,
     calls: Calls | None = None,
-    image_max_tokens: Callable[[], int] | None = None,
+    running: Callable[[], EngineSettings] | None = None,
 ) -> Equipment:
-    """Return what tasks are built from, the way the service builds them; `image_max_tokens` is the
-    engine's current value, which may be less than configured after memory ran out."""
-    engine, profile = settings.engine, settings.profile
+    """Return what tasks are built from, the way the service builds them; `running` returns the
+    engine's current settings, which may be cheaper than configured after memory ran out."""
+    profile = settings.profile
+    engine = running or (lambda: settings.engine)
     sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
-    context = engine.context // engine.parallel
 
     def chat(phone: str) -> PhoneChat:
+        context = engine().context // engine().parallel
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
     return Equipment(
@@ -98,7 +99,7 @@ def equipment_of(
         categories_of(settings),
         settings.agent.second_look,
         settings.prompts_dir,
-        image_max_tokens or (lambda: engine.image_max_tokens),
+        lambda: engine().image_max_tokens,
     )
 
 

@@ -58,6 +58,10 @@ class Engine(Protocol):
 
     async def restart(self) -> str: ...
 
+    async def check_pulse(self) -> bool:
+        """Return False for an engine of ours that no longer computes: it is ended, and its
+        connections break."""
+
     def status(self) -> Any:
         """A dataclass; its `kind` is "remote" for an engine that is not managed here."""
 

@@ -45,13 +45,11 @@ _help_texts: dict[tuple[str, int], str] = {}
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that is ready. `process` is None for a remote one; `key` is what it asks for,
-    `offload` what it has reported about its devices."""
+    """An engine that is ready. `process` is None for a remote one; `key` is what it asks for."""
 
     url: str
     process: EngineProcess | None
     key: str = field(repr=False)
-    offload: Offload
 
 
 def find_binary(settings: EngineSettings) -> str | None:
@@ -92,9 +90,11 @@ async def bring_up(
     settings: EngineSettings,
     kind: EngineKind,
     log: LogRing,
-    on_line: Callable[[str], None] = lambda line: None,
+    on_line: Callable[[str], None],
+    offload: Offload,
 ) -> Running:
-    """Start an engine of `kind` and wait until it is ready; `on_line` gets each line that it logs.
+    """Start an engine of `kind` and wait until it is ready; `on_line` gets each line that it logs,
+    and so does `offload`.
 
     Raises an `EngineError`; whatever was started is stopped before that, and on cancellation too.
     """
@@ -102,7 +102,7 @@ async def bring_up(
         remote = settings.url.rstrip("/").removesuffix("/v1")
         key = settings.api_key.get_secret_value()
         await check_remote(remote, key)
-        return Running(remote, None, key, Offload())
+        return Running(remote, None, key)
     check_files(settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:
@@ -113,8 +113,6 @@ async def bring_up(
         command = embedded_command(settings, threads=engine_threads(settings.threads))
     for warning in command.warnings:
         log.note(warning)
-
-    offload = Offload()
 
     def watch_for_url(line: str) -> None:
         on_line(line)
@@ -130,7 +128,7 @@ async def bring_up(
     process = await EngineProcess.start(command.argv, log, watch_for_url, access)
     try:
         address = await _ready_url(settings, process, url, key, log, offload)
-        return Running(address, process, key, offload)
+        return Running(address, process, key)
     except BaseException:  # cancellation included: no process may stay behind
         await process.stop(settings.stop_timeout_s)
         raise

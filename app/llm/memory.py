@@ -9,11 +9,11 @@ The first real screenshot takes more than llama-server's own warm-up, which is w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.errors import ConfigError
-from app.llm.gguf import TENSOR_TYPES, Header, Tensor, read_header
-from app.settings import EngineSettings, ModelMemory
+from app.llm.gguf import TENSOR_TYPES, Header, Tensor
+from app.settings import ModelMemory
 
 MIB = 1 << 20
 CUDA_CONTEXT = 400 * MIB
@@ -169,6 +169,18 @@ def image_tokens(width: int, height: int, cap: int = 0) -> int:
     return int(width * scale / CELL) * int(height * scale / CELL)
 
 
+def cache_bytes(kind: str) -> float:
+    """Bytes of a cached value, by a name as of `engine.cache_type_k`."""
+    return _CACHE_BYTES[kind]
+
+
+def screenshot_bytes(shapes: Shapes, screen: tuple[int, int], cap: int) -> int:
+    """What the projector allocates for a screenshot of `screen` pixels of at most `cap` tokens."""
+    if not shapes.vision_width:
+        return 0
+    return image_tokens(*screen, cap) * shapes.vision_width * VISION_BYTES
+
+
 def plan(
     shapes: Shapes,
     choice: Choice,
@@ -186,8 +198,12 @@ def plan(
     parts = {
         "weights": shapes.weights,
         "projector": projector if choice.mmproj_offload else 0,
-        "KV cache": int(shapes.kv_values * context * _CACHE_BYTES[choice.cache_type]),
-        "screenshot": (tokens * shapes.vision_width * VISION_BYTES if choice.mmproj_offload else 0),
+        "KV cache": int(shapes.kv_values * context * cache_bytes(choice.cache_type)),
+        "screenshot": (
+            screenshot_bytes(shapes, screen, choice.image_max_tokens)
+            if choice.mmproj_offload
+            else 0
+        ),
         "compute": COMPUTE,
         "CUDA": CUDA_CONTEXT,
     }
@@ -242,42 +258,3 @@ def best(found: Sequence[Plan]) -> Plan:
         f"{least.vram // MIB}, of which {least.usable // MIB} may be used",
         hint,
     )
-
-
-def next_cheaper(settings: EngineSettings) -> EngineSettings | None:
-    """The settings with the next cheaper choice for an engine that ran out of memory, None when
-    nothing cheaper is left. Raises EngineStartFailed when the files cannot be read."""
-    if settings.model is None:
-        return None
-    projector = read_header(settings.mmproj) if settings.mmproj else None
-    try:
-        shapes = shapes_of(read_header(settings.model), projector)
-    except ConfigError:
-        return None
-    kind = "f16" if settings.cache_type_k in ("f32", "f16", "bf16") else "q8_0"
-    now = Choice(kind, settings.image_max_tokens, shapes.projector_kind, settings.mmproj_offload)
-    less = cheaper(shapes, now)
-    if less is None:
-        return None
-    changes: dict[str, object] = {
-        "cache_type_k": less.cache_type,
-        "cache_type_v": less.cache_type,
-        "image_max_tokens": less.image_max_tokens,
-        "mmproj_offload": less.mmproj_offload,
-    }
-    if less.cache_type != "f16":
-        changes["flash_attention"] = "on"
-    return settings.model_copy(update=changes)
-
-
-def cheaper(shapes: Shapes, choice: Choice) -> Choice | None:
-    """The next choice that takes less than `choice` and needs no other file, for an engine that
-    has just run out of memory; None when there is none."""
-    here = replace(choice, projector_kind=shapes.projector_kind)
-    rest = [c for c in choices(shapes) if c.projector_kind == shapes.projector_kind]
-
-    def cost(candidate: Choice) -> int:
-        return plan(shapes, candidate, vram=0, context=16384, screen=(1080, 2400)).total
-
-    less = [candidate for candidate in rest if cost(candidate) < cost(here)]
-    return less[0] if less else None

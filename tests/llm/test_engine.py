@@ -363,9 +363,9 @@ async def test_a_death_at_start_shows_the_first_error_not_the_last(
 
 
 async def test_out_of_memory_takes_the_next_cheaper_settings_and_says_so(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-oom-above", "q8_0"))
+    supervised = supervise(large_fake("--fake-oom-above", "q8_0"))
     await supervised.engine.ensure_ready()
     status = supervised.engine.status()
     assert supervised.states == ["starting", "starting", "ready"]
@@ -375,9 +375,9 @@ async def test_out_of_memory_takes_the_next_cheaper_settings_and_says_so(
 
 
 async def test_kills_after_an_out_of_memory_change_no_more_settings(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-oom-above", "q8_0"))
+    supervised = supervise(large_fake("--fake-oom-above", "q8_0"))
     await supervised.engine.ensure_ready()
     adjusted = supervised.engine.status().adjusted
     for _ in range(2):
@@ -388,15 +388,18 @@ async def test_kills_after_an_out_of_memory_change_no_more_settings(
     assert len(adjusted) == 1
 
 
-async def test_out_of_memory_with_nothing_cheaper_left_fails_with_the_reason(
-    supervise: Supervise, fake: Fake
+async def test_out_of_memory_is_given_up_after_three_loads_with_the_reason(
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-oom-above", "no such type"))
+    supervised = supervise(large_fake("--fake-oom-above", "no such type"))
     with pytest.raises(EngineStartFailed) as caught:
         await supervised.engine.ensure_ready()
     assert caught.value.reason == "out_of_memory"
     assert "image_max_tokens" in caught.value.hint
-    assert len(supervised.engine.status().adjusted) >= 3
+    assert supervised.states == ["starting"] * 3 + ["failed"]
+    status = supervised.engine.status()
+    assert len(status.adjusted) == 2
+    assert "gpu_layers = 10" in status.adjusted[-1]
     await supervised.engine.stop()
     assert supervised.engine.status().adjusted == ()
 
@@ -412,28 +415,28 @@ async def test_the_devices_and_layers_of_a_gpu_are_shown(supervise: Supervise, f
 
 
 async def test_memory_that_only_a_real_screenshot_takes_is_found_before_ready(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-gpu", "--fake-no-screenshots"))
+    supervised = supervise(large_fake("--fake-gpu", "--fake-no-screenshots"))
     await supervised.engine.ensure_ready()
     assert supervised.states == ["starting", "starting", "ready"]
     assert supervised.engine.status().adjusted
 
 
 async def test_a_screenshot_that_is_refused_for_want_of_memory_takes_the_next_settings_too(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-gpu", "--fake-refuses-screenshots"))
+    supervised = supervise(large_fake("--fake-gpu", "--fake-refuses-screenshots"))
     await supervised.engine.ensure_ready()
     assert supervised.states == ["starting", "starting", "ready"]
     assert "cache_type_k = q8_0" in supervised.engine.status().adjusted[0]
 
 
 async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    await supervise(fake("--fake-no-screenshots")).engine.ensure_ready()
-    wished = supervise(fake("--fake-no-screenshots", self_test="on"))
+    await supervise(large_fake("--fake-no-screenshots")).engine.ensure_ready()
+    wished = supervise(large_fake("--fake-no-screenshots", self_test="on"))
     await wished.engine.ensure_ready()
     assert wished.engine.status().adjusted
 
@@ -441,12 +444,16 @@ async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
 async def test_an_engine_that_crashes_again_and_again_is_given_time(
     supervise: Supervise, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.05)  # shown in whole seconds
     supervised = supervise(fake())
     for crashes in range(3):
         await supervised.engine.ensure_ready()
         paused = [line for line in supervised.engine.log_lines() if "crashes in a row" in line]
         assert bool(paused) is (crashes > 0)
+        if crashes:
+            begun = [status for status in supervised.seen if status.state is EngineState.STARTING]
+            times = "a crash" if crashes == 1 else f"{crashes} crashes in a row"
+            assert begun[-1].stage == f"starts in 1 s, after {times}"
         engine_process(supervised.engine.status()).kill()
         await supervised.reached(EngineState.FAILED)
     fault = supervised.engine.status().error

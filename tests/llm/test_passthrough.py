@@ -27,6 +27,7 @@ from app.errors import EngineStartFailed
 from app.http_client import bearer
 from app.llm.engine import Engine
 from app.llm.slots import Calls
+from app.llm.status import EngineState
 from app.settings import EngineSettings
 from tests.llm.scripted_server import Script, serve
 from tests.llm.supervised import Supervised, image_message
@@ -57,6 +58,9 @@ class FixedEngine:
 
     async def restart(self) -> str:
         return await self.ensure_ready()
+
+    async def check_pulse(self) -> bool:
+        return True
 
     def log_lines(self, n: int | None = None) -> list[str]:
         return []
@@ -439,10 +443,35 @@ async def test_nobody_at_the_engines_address() -> None:
     assert answer.json()["error"]["code"] == "engine_unreachable"
 
 
+async def test_an_engine_of_ours_that_only_pings_and_computes_no_more_is_ended(
+    supervise: Callable[[EngineSettings], Supervised], fake: Callable[..., EngineSettings]
+) -> None:
+    supervised = supervise(fake("--fake-hang", request_timeout_s=0.5))
+    engine = supervised.engine
+    passthrough = Passthrough(engine, Calls(0), api_key=engine.api_key, idle_timeout_s=0.5)
+    engine.before_stop(passthrough.close_streams)
+    async with service(engine, passthrough) as http:
+        answer = await http.post(CHAT, json={"stream": True})
+    assert b'"code":"engine_hung"' in answer.content
+    status = await supervised.reached(EngineState.FAILED)
+    assert status.error is not None
+    assert status.error.message == "the engine hung"
+
+
+async def test_an_engine_of_ours_that_only_pings_but_computes_is_given_its_time(
+    supervise: Callable[[EngineSettings], Supervised], fake: Callable[..., EngineSettings]
+) -> None:
+    engine = supervise(fake("--fake-slow", "1.0", request_timeout_s=5.0)).engine
+    async with service(engine, idle_timeout_s=0.2) as http:
+        answer = await http.post(CHAT, json={"stream": True})
+    assert answer.content.endswith(b"data: [DONE]\n\n")
+    assert engine.status().state is EngineState.READY
+
+
 async def test_a_silent_engine() -> None:
     async with (
         serve(Script(silent=True)) as engine,
-        service(FixedEngine(engine.url), idle_timeout_s=0.1) as http,
+        service(FixedEngine(engine.url, kind="remote"), idle_timeout_s=0.1) as http,
     ):
         answer = await http.post(CHAT, content=b"{}")
     assert answer.status_code == 504
