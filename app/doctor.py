@@ -30,11 +30,13 @@ from app.errors import AppError, ConfigError, DeviceNotFound
 from app.http_client import IDENTITY, read_whole
 from app.llm import launch
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
+from app.llm.parts import first_part, model_size, read_model
 from app.llm.readiness import check_remote
 from app.llm.status import EngineKind
 from app.main import check_access, needs_token
 from app.serving import open_socket
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, Settings
+from app.visible import one_line
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -169,7 +171,7 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
         return [_problem("engine", exc)]
     find: Callable[[EngineSettings], Awaitable[Check]]
     find = _check_llama_server if kind is EngineKind.LLAMA_SERVER else _check_embedded
-    checks = [await find(settings), *check_models(settings)]
+    checks = [await find(settings), *await asyncio.to_thread(check_models, settings)]
     if settings.port:
         try:
             launch.claim_port(settings.port)
@@ -259,19 +261,25 @@ def check_models(settings: EngineSettings) -> list[Check]:
 def _check_file(name: str, path: Path) -> Check:
     is_model = name == "model"
     try:
+        path = first_part(path) if is_model else path
         check_gguf(path, "engine.model" if is_model else "engine.mmproj")
-        architecture = read_header(path).metadata.get("general.architecture")
+        header = read_model(path) if is_model else read_header(path)
+        size = model_size(path) if is_model else path.stat().st_size
     except AppError as exc:
         return _problem(name, exc)
-    if is_model is (architecture == PROJECTOR):
+    if is_model is (header.architecture == PROJECTOR):
         what = "a vision projector, not a model" if is_model else "no vision projector"
         hint = "Check engine.model and engine.mmproj: they may be swapped."
         return Check(name, "problem", f"{path} is {what}", hint)
-    return Check(name, "ok", f"{path} ({architecture}, {path.stat().st_size / 1e6:.0f} MB)")
+    said = f"{path} ({one_line(header.architecture, 40)}, {size / 1e6:.0f} MB)"
+    if header.unknown_types:
+        hint = "Its types of tensors are newer than phonepilot; the engine may know them."
+        return Check(name, "warning", f"{said}: {', '.join(header.unknown_types)}", hint)
+    return Check(name, "ok", said)
 
 
 def _check_pair(model: Path, mmproj: Path) -> list[Check]:
-    text, vision = read_header(model).metadata, read_header(mmproj).metadata
+    text, vision = read_model(model).metadata, read_header(mmproj).metadata
     wide = text.get(f"{text.get('general.architecture')}.embedding_length")
     projected = vision.get("clip.vision.projection_dim")
     if wide == projected or None in (wide, projected):

@@ -84,6 +84,7 @@ class EngineSettings(Section):
     flash_attention: Literal["auto", "on", "off"] = "auto"
     mmproj_offload: bool = True
     batch: Count = 0
+    ubatch: Count = 0
     extra_args: Words = ()
     port: AnyPort = 0
     self_test: Literal["auto", "on", "off"] = "auto"
