@@ -293,7 +293,10 @@ def test_a_projector_of_another_model_is_a_warning(tmp_path: Path) -> None:
         (b"PK\x03\x04 a zip", "not a GGUF file"),
         (b"GGUF\x03\x00\x00\x00\x01", "cannot be read"),
         (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**60), "cannot be read"),
-        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"a" + struct.pack("<I", 99), "cannot"),
+        (
+            b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1) + b"a" + struct.pack("<I", 99),
+            "cannot be read",
+        ),
     ],
     ids=["missing", "empty", "zip", "cut", "endless name", "unknown type"],
 )

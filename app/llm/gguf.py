@@ -173,7 +173,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except _Wrong as exc:
         raise EngineStartFailed(
-            f"the header of {path} is wrong: {exc}", exc.hint, reason=exc.reason
+            f"the header of {path} cannot be read: {exc}", exc.hint, reason=exc.reason
         ) from exc
     except OSError as exc:
         raise EngineStartFailed(
