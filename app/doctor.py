@@ -30,11 +30,15 @@ from app.errors import AppError, ConfigError, DeviceNotFound
 from app.http_client import IDENTITY, read_whole
 from app.llm import launch
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
+from app.llm.gpu import find_gpus
+from app.llm.offload import listed_devices
+from app.llm.parts import first_part, model_size, read_model
 from app.llm.readiness import check_remote
 from app.llm.status import EngineKind
 from app.main import check_access, needs_token
 from app.serving import open_socket
 from app.settings import AdbSettings, EngineSettings, ServiceSettings, Settings
+from app.visible import one_line
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -167,9 +171,9 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
             return [Check("engine", "ok", f"remote, answers at {settings.url}")]
     except AppError as exc:
         return [_problem("engine", exc)]
-    find: Callable[[EngineSettings], Awaitable[Check]]
+    find: Callable[[EngineSettings], Awaitable[list[Check]]]
     find = _check_llama_server if kind is EngineKind.LLAMA_SERVER else _check_embedded
-    checks = [await find(settings), *check_models(settings)]
+    checks = [*await find(settings), *await asyncio.to_thread(check_models, settings)]
     if settings.port:
         try:
             launch.claim_port(settings.port)
@@ -178,28 +182,44 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
     return checks
 
 
-async def _check_llama_server(settings: EngineSettings) -> Check:
+async def _check_llama_server(settings: EngineSettings) -> list[Check]:
     binary = launch.find_binary(settings)
     assert binary is not None  # choose_kind() ensures it
     code, output = await _run(binary, "--version")
     if code != 0:
         hint = "Install llama.cpp again, or use engine.kind = 'embedded'."
-        return Check("engine", "problem", f"{binary} does not run: {_last_line(output)}", hint)
+        return [Check("engine", "problem", f"{binary} does not run: {_last_line(output)}", hint)]
     version = next((line for line in output.splitlines() if "version" in line), "")
-    return Check("engine", "ok", f"{binary} {version}".rstrip())
+    return [Check("engine", "ok", f"{binary} {version}".rstrip()), *await _check_gpus(binary)]
 
 
-async def _check_embedded(settings: EngineSettings) -> Check:
+async def _check_gpus(binary: str) -> list[Check]:
+    """Check that a llama-server sees the GPUs of this computer."""
+    _, output = await _run(binary, "--list-devices")
+    devices = listed_devices(output)
+    if devices is None:
+        return []
+    if devices:
+        seen = ", ".join(f"{d.name} ({d.description}, {d.free_mib} MiB free)" for d in devices)
+        return [Check("gpu", "ok", seen)]
+    if unused := await find_gpus():
+        said = f"this llama-server does not see {', '.join(gpu.name for gpu in unused)}"
+        hint = "Its model would run on the CPU: install a build of llama.cpp with CUDA or Vulkan."
+        return [Check("gpu", "warning", said, hint)]
+    return [Check("gpu", "ok", "none: the model runs on the CPU")]
+
+
+async def _check_embedded(settings: EngineSettings) -> list[Check]:
     if importlib.util.find_spec("xllamacpp") is None:
         hint = "Install it with `pip install xllamacpp`, or install llama.cpp's llama-server."
-        return Check("engine", "problem", "the wheel xllamacpp is not installed", hint)
+        return [Check("engine", "problem", "the wheel xllamacpp is not installed", hint)]
     # In a separate process: a wheel for another processor crashes the process that imports it.
     code, output = await _run(sys.executable, "-P", "-c", "import xllamacpp")
     if code != 0:
         hint = "Read the message: on Linux it is often a missing library, e.g. libgomp1."
         said = f"xllamacpp cannot be loaded: {_last_line(output) or f'exit code {code}'}"
-        return Check("engine", "problem", said, hint)
-    return Check("engine", "ok", "embedded: llama.cpp in the wheel xllamacpp, on the CPU")
+        return [Check("engine", "problem", said, hint)]
+    return [Check("engine", "ok", "embedded: llama.cpp in the wheel xllamacpp, on the CPU")]
 
 
 async def _run(*argv: str) -> tuple[int, str]:
@@ -259,19 +279,25 @@ def check_models(settings: EngineSettings) -> list[Check]:
 def _check_file(name: str, path: Path) -> Check:
     is_model = name == "model"
     try:
+        path = first_part(path) if is_model else path
         check_gguf(path, "engine.model" if is_model else "engine.mmproj")
-        architecture = read_header(path).metadata.get("general.architecture")
+        header = read_model(path) if is_model else read_header(path)
+        size = model_size(path) if is_model else path.stat().st_size
     except AppError as exc:
         return _problem(name, exc)
-    if is_model is (architecture == PROJECTOR):
+    if is_model is (header.architecture == PROJECTOR):
         what = "a vision projector, not a model" if is_model else "no vision projector"
         hint = "Check engine.model and engine.mmproj: they may be swapped."
         return Check(name, "problem", f"{path} is {what}", hint)
-    return Check(name, "ok", f"{path} ({architecture}, {path.stat().st_size / 1e6:.0f} MB)")
+    said = f"{path} ({one_line(header.architecture, 40)}, {size / 1e6:.0f} MB)"
+    if header.unknown_types:
+        hint = "Its types of tensors are newer than phonepilot; the engine may know them."
+        return Check(name, "warning", f"{said}: {', '.join(header.unknown_types)}", hint)
+    return Check(name, "ok", said)
 
 
 def _check_pair(model: Path, mmproj: Path) -> list[Check]:
-    text, vision = read_header(model).metadata, read_header(mmproj).metadata
+    text, vision = read_model(model).metadata, read_header(mmproj).metadata
     wide = text.get(f"{text.get('general.architecture')}.embedding_length")
     projected = vision.get("clip.vision.projection_dim")
     if wide == projected or None in (wide, projected):

@@ -53,11 +53,13 @@ def check(
     from app.bench.fidelity import GOAL, measure
     from app.llm.checkpoint import read_checkpoint
     from app.llm.describe import quantisation
-    from app.llm.gguf import check_gguf, read_header
+    from app.llm.gguf import check_gguf
+    from app.llm.parts import first_part, read_model
     from app.settings import load_settings
 
     settings = load_settings(config or ())
     files, projector = _files(models, mmproj, config)
+    files = [first_part(file) for file in files]
     for file in files:
         check_gguf(file, "engine.model")
     original = read_checkpoint(checkpoint, trust_code=trust_code)
@@ -83,7 +85,7 @@ def check(
         progress=tell,
     )
     rows = run_to_end(work)
-    kinds = [quantisation(read_header(file)) for file in files]
+    kinds = [quantisation(read_model(file)) for file in files]
     wrong = [
         row.model
         for row, kind in zip(rows, kinds, strict=True)

@@ -61,8 +61,8 @@ def convert(
     quantize: Annotated[
         str | None,
         typer.Option(
-            help="q8_0, q5_k_m, q5_k_s, q4_k_m, q4_k_s, q4_0, q3_k_m, q2_k, f16, bf16. "
-            "Default: q4_k_s."
+            help="q8_0, q6_k, q5_1, q5_k_m, q5_k_s, q5_0, q4_k_m, q4_k_s, q4_0, iq4_xs, q3_k_m, "
+            "q2_k, f16, bf16. Default: q4_k_s."
         ),
     ] = None,
     mmproj: Annotated[
@@ -212,8 +212,17 @@ def _convert_family(
 
 
 def quantise(
-    file: Annotated[Path, typer.Argument(help="A GGUF file of 16 bits.")],
-    to: Annotated[str, typer.Option("--to", help="q8_0, q4_k_s, ...; q8_0 for projectors.")],
+    file: Annotated[
+        Path, typer.Argument(help="A GGUF file of 16 bits, or any part of a split one.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="q8_0, q6_k, q5_1, q5_k_m, q5_k_s, q5_0, q4_k_m, q4_k_s, q4_0, iq4_xs, q3_k_m, "
+            "q2_k; q8_0 for projectors.",
+        ),
+    ],
     output_path: Annotated[
         Path | None, typer.Option(help="Default: beside it, with the quantisation in its name.")
     ] = None,
@@ -223,11 +232,13 @@ def quantise(
 ) -> None:
     """Quantise a 16-bit file to a smaller one."""
     from app.llm.image import find_image
+    from app.llm.parts import part_name
     from app.llm.quantise import find_quantizer, known_type
     from app.llm.quantise import quantise as quantise_file
 
-    kind = known_type(to)
-    target = output_path or file.with_name(f"{_bare(file.stem)}-{kind}.gguf")
+    kind, part = known_type(to), part_name(file.name)
+    stem = part.stem if part else file.stem
+    target = output_path or file.with_name(f"{_bare(stem)}-{kind}.gguf")
     if target.exists():
         raise InputError(f"{target} already exists", "Choose another file with --output-path.")
     image = find_image(llama_cpp_image) if llama_cpp_image else None

@@ -51,7 +51,14 @@ def plan(
     name, shapes = _shapes(settings)
     card, size, free = ("a card", _bytes(vram), None) if vram else _card()
     context = settings.engine.context
-    found = plans(shapes, vram=size, free=free, context=context, screen=_pixels(screen))
+    found = plans(
+        shapes,
+        vram=size,
+        free=free,
+        context=context,
+        screen=_pixels(screen),
+        ubatch=settings.engine.ubatch,
+    )
     try:
         chosen: Plan | None = best(found)
     except ConfigError:
@@ -61,7 +68,14 @@ def plan(
     if json_:
         assert chosen is not None
         print_json(
-            {"model": name, "vram": size, "free": free, "context": context, **_as_json(chosen)}
+            {
+                "model": name,
+                "vram": size,
+                "free": free,
+                "context": context,
+                "unknown_types": list(shapes.unknown),
+                **_as_json(chosen),
+            }
         )
         return
     terminal = Terminal()
@@ -80,13 +94,14 @@ def _shapes(settings: Settings) -> tuple[str, Shapes]:
     """Return the shapes from the configured files, or from the catalogue if there are none yet."""
     from app.llm.gguf import check_gguf, read_header
     from app.llm.memory import catalogue_shapes, shapes_of
+    from app.llm.parts import first_part, read_model
     from app.settings import load_models
 
     engine = settings.engine
     if engine.model is not None:
-        check_gguf(engine.model, "engine.model")
+        check_gguf(first_part(engine.model), "engine.model")
         projector = read_header(engine.mmproj) if engine.mmproj else None
-        return engine.model.name, shapes_of(read_header(engine.model), projector)
+        return engine.model.name, shapes_of(read_model(engine.model), projector)
     name = settings.agent.profile
     for entry in load_models(settings.models):
         if name in (entry.name, entry.config) and entry.memory is not None:
@@ -111,14 +126,15 @@ def _card() -> tuple[str, int, int]:
 
 
 def _table(terminal: Terminal, found: Any, chosen: Plan | None) -> None:
-    head = f"{'in MiB':<12}{'projector':<12}{'KV cache':<10}{'image tokens':>12}"
+    head = f"{'in MiB':<12}{'model':<8}{'projector':<12}{'KV cache':<10}{'image tokens':>12}"
     terminal.say(f"[bold]{head}{'together':>10}{'left':>8}[/]")
     for candidate in found:
         choice = candidate.choice
         where = choice.projector_kind if choice.mmproj_offload else "on the CPU"
         mark = "chosen" if candidate is chosen else "" if candidate.fits else "too much"
         terminal.say(
-            f"{mark:<12}{where:<12}{choice.cache_type:<10}{candidate.image_tokens:>12}"
+            f"{mark:<12}{'iq4_xs' if choice.iq4_xs else 'as is':<8}{where:<12}"
+            f"{choice.cache_type:<10}{candidate.image_tokens:>12}"
             f"{_mib(candidate.total):>10}{_mib(candidate.margin):>8}"
         )
 
@@ -129,6 +145,11 @@ def _explain(terminal: Terminal, chosen: Plan, shapes: Shapes) -> None:
         f"\nTakes: {parts} (MiB). Compute buffers are scaled from measurements, not exact; "
         f"{_mib(chosen.total + chosen.margin - chosen.usable)} MiB have to be left over."
     )
+    if shapes.unknown:
+        terminal.say(
+            f"Tensors of unknown types ({shown(', '.join(shapes.unknown))}) are counted by their "
+            "room in the file."
+        )
     terminal.say("\n[bold]\\[engine][/]")
     for line in chosen.settings():
         terminal.say(shown(line))
@@ -136,6 +157,11 @@ def _explain(terminal: Terminal, chosen: Plan, shapes: Shapes) -> None:
         terminal.say(
             "\nThe projector has to be quantised first: "
             "phonepilot models quantise mmproj-f16.gguf --to q8_0"
+        )
+    if chosen.choice.iq4_xs:
+        terminal.say(
+            "\nThe model has to be a file of the type IQ4_XS: phonepilot models pull NAME --quant "
+            "iq4_xs, or models convert --quantize iq4_xs"
         )
 
 
@@ -145,6 +171,7 @@ def _as_json(chosen: Plan) -> dict[str, Any]:
         "total": chosen.total,
         "image_tokens": chosen.image_tokens,
         "projector_kind": chosen.choice.projector_kind,
+        "model_kind": "iq4_xs" if chosen.choice.iq4_xs else None,
         "settings": chosen.settings(),
     }
 

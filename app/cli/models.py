@@ -66,6 +66,8 @@ def list_models(config: Config = None, json_: Json = False) -> None:
     terminal = Terminal()
     for row in rows:
         here = f"[green]{row['model']}[/], {row['mib']} MiB" if row["here"] else row["state"]
+        if row.get("parts", 1) > 1:
+            here += f" in {row['parts']} parts"
         terminal.say(f"[bold]{row['name']:<30}[/] {here}")
     terminal.say(f"[dim]in {shown(str(shelf.settings.models_dir))}[/]")
 
@@ -81,13 +83,13 @@ def _row(found: Place) -> dict[str, Any]:
         "config": entry.config if entry else "",
     }
     if pulled is not None:
-        size = pulled.model.size + pulled.mmproj.size
         return row | {
             "state": "here",
             "model": pulled.model.name,
             "mmproj": pulled.mmproj.name,
-            "bytes": size,
-            "mib": size >> 20,
+            "parts": 1 + len(pulled.parts),
+            "bytes": pulled.size,
+            "mib": pulled.size >> 20,
         }
     if found.is_shipped:
         assert found.model is not None
@@ -160,6 +162,8 @@ def _say_fact(terminal: Terminal, key: str, value: object) -> None:
     label = f"  [dim]{key.replace('_', ' '):<18}[/]"
     if isinstance(value, dict):
         value = ", ".join(f"{name} {number}" for name, number in value.items())
+    if key == "unknown_types" and isinstance(value, list):
+        value = f"{', '.join(map(str, value))}: not known here, counted by their room in the file"
     if key == "bytes" and isinstance(value, int):
         key, value = "size", f"{value} ({value / (1 << 20):.1f} MiB)"
     lines = str(value).splitlines() or [""]
@@ -202,7 +206,8 @@ def pull(
         print_json({"name": name, "folder": str(found.folder), **pulled.model_dump()})
         return
     terminal = Terminal()
-    terminal.say(f"{shown(pulled.model.name)} and {shown(pulled.mmproj.name)} are here.")
+    more = f", {len(pulled.parts)} more parts" if pulled.parts else ""
+    terminal.say(f"{shown(pulled.model.name)}{more} and {shown(pulled.mmproj.name)} are here.")
     _say_use(terminal, found)
 
 

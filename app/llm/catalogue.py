@@ -100,11 +100,12 @@ def record(folder: Path, pulled: PulledModel, *, keep: bool = False) -> None:
     """From now on the files in `folder` are a pair that can be run; parts and, but for `keep`,
     other models' files go. Raises ModelError."""
     lines = [f'repository = "{pulled.repository}"', f'revision = "{pulled.revision}"']
-    for key, file in (("model", pulled.model), ("mmproj", pulled.mmproj)):
-        lines += ["", f"[{key}]", f'name = "{file.name}"', f"size = {file.size}"]
+    tables = [("[model]", pulled.model), ("[mmproj]", pulled.mmproj)]
+    for table, file in [*tables, *(("[[parts]]", part) for part in pulled.parts)]:
+        lines += ["", table, f'name = "{file.name}"', f"size = {file.size}"]
         lines += [f'sha256 = "{file.sha256}"']
     new = folder / f"{PULLED_FILE}{PART}"
-    ours = {pulled.model.name, pulled.mmproj.name}
+    ours = {file.name for file in pulled.files}
     old = (PART,) if keep else (PART, ".gguf")
     try:
         new.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -127,7 +128,7 @@ def verify(found: Place, on_progress: Progress) -> list[str]:
             f"Get it: phonepilot models pull {found.name}, or models convert --name.",
         )
     wrong = []
-    for file in (found.pulled.model, found.pulled.mmproj) if found.pulled else ():
+    for file in found.pulled.files if found.pulled else ():
         path = found.folder / file.name
         try:
             if path.stat().st_size != file.size:

@@ -16,17 +16,18 @@ from fractions import Fraction
 from app.errors import AppError
 from app.llm.gguf import read_header
 from app.llm.memory import (
-    COMPUTE,
     CUDA_CONTEXT,
     FRAGMENTS_SHARE,
     IMAGE_CAPS,
     MIB,
     Shapes,
     cache_bytes,
+    compute_bytes,
     screenshot_bytes,
     shapes_of,
 )
 from app.llm.offload import Offload
+from app.llm.parts import read_model
 from app.settings import EngineSettings
 
 MOST_LOADS = 3
@@ -55,7 +56,7 @@ class Model:
     def of(cls, settings: EngineSettings) -> Model:
         """Read the headers of the configured files. Raises an `AppError`."""
         assert settings.model is not None
-        text = read_header(settings.model)
+        text = read_model(settings.model)
         projector = read_header(settings.mmproj) if settings.mmproj else None
         return cls(shapes_of(text, projector), text.number("block_count") + 1)
 
@@ -154,8 +155,9 @@ class CheaperSettings:
             return None  # files that cannot be read are the start's to complain about
         on_gpu = offload.layers.offloaded if offload.layers else model.layers
         steps = list(cheaper(model, self.settings, on_gpu))
+        ubatch = self.settings.ubatch
         free = sum(device.free_mib for device in offload.devices) * MIB
-        room = int(free * (1 - FRAGMENTS_SHARE)) - COMPUTE - CUDA_CONTEXT
+        room = int(free * (1 - FRAGMENTS_SHARE)) - compute_bytes(ubatch) - CUDA_CONTEXT
         fitting = (step for step in steps if free and cost(model, step, on_gpu) <= room)
         others = steps[-1:] if last_load else steps[:1]
         return next(fitting, others[0] if others else None)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.llm.parts import first_part
 from app.settings import EngineSettings
 
 LOOPBACK = "127.0.0.1"
@@ -120,7 +121,8 @@ def _renamed(flag: str, supported: frozenset[str]) -> str:
 def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[str, str | None]]:
     yield "--host", LOOPBACK
     yield "--port", str(port)
-    yield "--model", str(settings.model)
+    if settings.model is not None:
+        yield "--model", str(first_part(settings.model))
     if settings.mmproj is not None:
         yield "--mmproj", str(settings.mmproj)
     if settings.alias:
@@ -130,6 +132,8 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
     yield "--threads", str(threads)
     if settings.gpu_layers != "auto":  # unset lets --fit choose; a number switches that off
         yield "--gpu-layers", str(settings.gpu_layers)
+    elif settings.fit_target:
+        yield "--fit-target", str(settings.fit_target)
     yield "--flash-attn", settings.flash_attention
     yield "--cache-type-k", settings.cache_type_k
     yield "--cache-type-v", settings.cache_type_v
@@ -142,6 +146,8 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
         yield "--image-max-tokens", str(settings.image_max_tokens)
     if settings.batch:
         yield "--batch-size", str(settings.batch)
+    if settings.ubatch:
+        yield "--ubatch-size", str(settings.ubatch)
     if settings.idle_unload_s:
         yield "--sleep-idle-seconds", str(settings.idle_unload_s)
     yield "--reasoning-format", "none"  # the agent reads <think> itself
@@ -169,12 +175,13 @@ def embedded_command(settings: EngineSettings, *, threads: int) -> Command:
 def embedded_options(settings: EngineSettings, *, threads: int) -> dict[str, Any]:
     """What `embedded.py` reads; the keys are xllamacpp's field names where it has one."""
     return {
-        "model": str(settings.model),
+        "model": str(first_part(settings.model)) if settings.model else "",
         "mmproj": str(settings.mmproj or ""),
         "model_alias": settings.alias,
         "n_ctx": settings.context,
         "n_parallel": settings.parallel,
         "n_batch": settings.batch,
+        "n_ubatch": settings.ubatch,
         "n_gpu_layers": {"auto": -1, "all": 999}.get(str(settings.gpu_layers), settings.gpu_layers),
         "n_threads": threads,
         "image_min_tokens": settings.image_min_tokens,

@@ -26,16 +26,19 @@ SHARES = {
     "BF16": 1.0,
     "F16": 1.0,
     "Q8_0": 0.532,
+    "Q6_K": 0.440,
+    "Q5_1": 0.378,
     "Q5_K_M": 0.375,
-    "Q5_K_S": 0.36,
+    "Q5_K_S": 0.356,
+    "Q5_0": 0.349,
     "Q4_K_M": 0.328,
     "Q4_K_S": 0.306,
-    "Q4_0": 0.29,
-    "Q3_K_M": 0.27,
-    "Q2_K": 0.23,
+    "Q4_0": 0.290,
+    "IQ4_XS": 0.283,
+    "Q3_K_M": 0.265,
+    "Q2_K": 0.213,
 }
-"""Of 16 bits: sizes of AutoGLM-Phone-9B by dry runs of llama-quantize; those of Q5_K_S, Q3_K_M and
-Q2_K are scaled from a smaller model's."""
+"""Of 16 bits: the shapes of AutoGLM-Phone-9B by dry runs of llama-quantize (b11434), rounded up."""
 PROJECTOR_SHARES = {"F16": 1.0, "BF16": 1.0, "Q8_0": 0.547}
 PROJECTORS = ("F16", "BF16", "Q8_0")
 SCRIPT = "convert_hf_to_gguf.py"

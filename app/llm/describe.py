@@ -10,12 +10,16 @@ from app.errors import ConfigError, EngineStartFailed
 from app.llm.files import check_files
 from app.llm.gguf import PROJECTOR, Array, Header, Value, check_gguf, read_header
 from app.llm.memory import MIB, plans, shapes_of
+from app.llm.parts import first_part, model_files, model_size, read_model
 
 # llama.h, enum llama_ftype: what most matrices of a file are.
 FILE_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
     11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S",
-    17: "Q5_K_M", 18: "Q6_K", 25: "IQ4_NL", 30: "IQ4_XS", 32: "BF16",
+    17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S", 22: "IQ3_XS",
+    23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S", 29: "IQ2_M",
+    30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE",
+    39: "NVFP4", 40: "Q1_0", 41: "Q2_0",
 }  # fmt: skip
 _TOKENS = "tokenizer.ggml."
 _TEMPLATE = "tokenizer.chat_template"
@@ -23,22 +27,27 @@ SCREEN = (1080, 2400)
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """The facts of one file as JSON values; texts from the file are as they stand in it.
+    """The facts of a model or projector as JSON values; texts are as they stand in the file.
 
-    Raises EngineStartFailed for a file that is no GGUF file or is cut short.
+    Any part of a split model stands for all of it. Raises EngineStartFailed for a file that is no
+    GGUF file or is cut short, and for a model with a part missing.
     """
+    path = first_part(path)
     check_gguf(path, "engine.model")
-    header = read_header(path)
+    header = read_model(path)
+    parts, unknown = len(model_files(path)), header.unknown_types
     count = sum(tensor.count for tensor in header.tensors)
     data = sum(tensor.nbytes for tensor in header.tensors)
     kinds = Counter(tensor.kind for tensor in header.tensors)
     facts: dict[str, Any] = {
         "file": str(path),
-        "bytes": path.stat().st_size,
+        "parts": parts if parts > 1 else None,
+        "bytes": model_size(path),
         "name": _plain(header.metadata.get("general.name")),
         "architecture": header.architecture,
         "quantisation": quantisation(header),
         "tensor_types": dict(kinds.most_common()),
+        "unknown_types": list(unknown) or None,
         "parameters": count,
         "bits_per_weight": round(data * 8 / count, 2) if count else 0.0,
     }
@@ -60,7 +69,7 @@ def pair_facts(model: Path, mmproj: Path | None, context: int) -> dict[str, Any]
     except EngineStartFailed as exc:
         return {"fits_together": False, "problem": exc.message, "hint": exc.hint}
     try:
-        shapes = shapes_of(read_header(model), read_header(mmproj) if mmproj else None)
+        shapes = shapes_of(read_model(model), read_header(mmproj) if mmproj else None)
     except ConfigError as exc:
         return facts | {"problem": exc.message, "hint": exc.hint}
     totals = [p.total // MIB for p in plans(shapes, vram=0, context=context, screen=SCREEN)]

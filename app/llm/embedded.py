@@ -41,7 +41,7 @@ def server_params(options: dict[str, Any]) -> xllamacpp.CommonParams:
         "port",
     ):
         setattr(params, name, options[name])
-    for name in ("n_batch", "image_min_tokens", "image_max_tokens"):
+    for name in ("n_batch", "n_ubatch", "image_min_tokens", "image_max_tokens"):
         if options[name]:
             setattr(params, name, options[name])
     params.cpuparams.n_threads = options["n_threads"]

@@ -45,18 +45,18 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
             "Check engine.model and engine.mmproj in your configuration.",
         ),
         (
-            "version_unknown",
+            "gguf_version",
             r"this GGUF file is version \d+ but",
             "The file is of a newer GGUF version than this llama.cpp reads; use a newer "
             "llama-server.",
         ),
         (
-            "version_too_old",
+            "gguf_version",
             r"GGUFv\d+ is no longer supported",
             "The file is of an old GGUF version; download or convert it again.",
         ),
         (
-            "byte_order",
+            "big_endian",
             r"mismatch between the host and model endianness",
             "The file was made for the other byte order; download or convert it again.",
         ),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from app.errors import EngineStartFailed
 from app.llm.gguf import PROJECTOR, Array, Header, check_gguf, read_header
+from app.llm.parts import first_part, read_model
+from app.visible import one_line
 
 _NEED_IMAGE_POSITIONS = ("glm4", "glm4moe")
 """Text models whose images have positions of their own (m-rope). llama.cpp aborts at the first
@@ -16,7 +18,11 @@ _GATE = "mm.gate.weight"
 
 
 def check_files(model: Path | None, mmproj: Path | None) -> None:
-    """Raises EngineStartFailed, with a reason, for files that an engine could not work with."""
+    """Raises EngineStartFailed, with a reason, for files that an engine could not work with.
+
+    Reads the headers of files that may be on a slow disk: not for the event loop. Any part of a
+    split model stands for all of it.
+    """
     if model is None:
         raise EngineStartFailed(
             "no model is configured",
@@ -24,12 +30,14 @@ def check_files(model: Path | None, mmproj: Path | None) -> None:
             "model that comes with phonepilot: --config demo.",
             reason="no_model",
         )
-    check_gguf(model, "engine.model")
+    if first_part(model) == model:
+        check_gguf(model, "engine.model")
+    text = read_model(model)
     if mmproj is not None:
         check_gguf(mmproj, "engine.mmproj")
-        _check_pair(read_header(model), read_header(mmproj))
+        _check_pair(text, read_header(mmproj))
     else:
-        _check_model(read_header(model))
+        _check_model(text)
 
 
 def _check_model(text: Header) -> None:
@@ -44,12 +52,13 @@ def _check_model(text: Header) -> None:
 def _check_pair(text: Header, vision: Header) -> None:
     _check_model(text)
     if vision.architecture != PROJECTOR:
+        kind = one_line(vision.architecture, 40)
         raise EngineStartFailed(
-            f"engine.mmproj is a model and not a vision projector ({vision.architecture})",
+            f"engine.mmproj is a model and not a vision projector ({kind})",
             "Projectors are the files named mmproj-*.gguf.",
             reason="projector_unreadable",
         )
-    kind = vision.metadata.get("clip.projector_type", "")
+    kind = one_line(str(vision.metadata.get("clip.projector_type", "")), 40)
     names = {tensor.name for tensor in vision.tensors}
     if text.architecture in _NEED_IMAGE_POSITIONS and (
         kind == "internvl" or (kind == _GLM4V and _GATE not in names)

@@ -103,7 +103,7 @@ async def bring_up(
         key = settings.api_key.get_secret_value()
         await check_remote(remote, key)
         return Running(remote, None, key)
-    check_files(settings.model, settings.mmproj)
+    await asyncio.to_thread(check_files, settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:
         port = claim_port(settings.port)

@@ -11,6 +11,7 @@ from app.errors import InputError, ModelError
 from app.llm.catalogue import PART, Progress, alone, need_space, record, sha256_of
 from app.llm.files import check_files
 from app.llm.hub import HubFile, Listing, download, list_files
+from app.llm.parts import PartName, part_name
 from app.settings import PulledFile, PulledModel
 
 PREFERRED = ("Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q8_0")
@@ -22,7 +23,6 @@ _QUANT = re.compile(
     re.IGNORECASE,
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,190}\.gguf")
-_SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _KINDS_IN_NAMES = {"fp16": "f16"}
 
@@ -33,20 +33,23 @@ def quantisation(name: str) -> str:
     return _KINDS_IN_NAMES.get(found[-1].lower(), found[-1]).upper() if found else ""
 
 
-def choose(listing: Listing, quant: str | None, projector: str | None) -> tuple[HubFile, HubFile]:
-    """The model's file and its projector's.
+Parts = tuple[HubFile, ...]
+"""The files of one model in their order."""
+
+
+def choose(listing: Listing, quant: str | None, projector: str | None) -> tuple[Parts, HubFile]:
+    """The model's files, several of a split one, and its projector's.
 
     Raises ModelError for a repository that lacks either, and for one with names that would lead out
     of the folder or hide something: such a repository is no accident.
     """
     files = [_checked(file) for file in listing.files if file.path.lower().endswith(".gguf")]
-    whole = [file for file in files if not _SPLIT.search(file.path)]
-    projectors = [file for file in whole if "mmproj" in _name(file).lower()]
-    models = [file for file in whole if "mmproj" not in _name(file).lower()]
+    projectors = [(file,) for file in files if "mmproj" in _name(file).lower()]
+    models, incomplete = _models([file for file in files if "mmproj" not in _name(file).lower()])
     if not models:
-        split = " in one piece" if len(files) > len(whole) else ""
+        lacks = f"only parts of a GGUF model: {incomplete[0]}" if incomplete else "no GGUF model"
         raise ModelError(
-            f"{listing.repository} has no GGUF model{split}",
+            f"{listing.repository} has {lacks}",
             "Give another one with --repository, or convert the original: "
             "phonepilot models convert.",
         )
@@ -57,8 +60,28 @@ def choose(listing: Listing, quant: str | None, projector: str | None) -> tuple[
             "phonepilot models convert makes both.",
         )
     model = _by_kind(models, quant, PREFERRED, "--quant")
-    mmproj = _by_kind(projectors, projector, PROJECTORS, "--mmproj")
+    (mmproj,) = _by_kind(projectors, projector, PROJECTORS, "--mmproj")
     return model, mmproj
+
+
+def _models(files: Iterable[HubFile]) -> tuple[list[Parts], list[str]]:
+    """The complete models among files, and for each other one the name of a part that it lacks."""
+    models: list[Parts] = []
+    split: dict[tuple[str, str, int], dict[int, HubFile]] = {}
+    for file in files:
+        folder, _, name = file.path.rpartition("/")
+        if part := part_name(name):
+            split.setdefault((folder, part.stem, part.count), {})[part.number] = file
+        else:
+            models.append((file,))
+    incomplete = []
+    for (_, stem, count), found in split.items():
+        missing = next((number for number in range(1, count + 1) if number not in found), None)
+        if missing is None:
+            models.append(tuple(found[number] for number in range(1, count + 1)))
+        else:
+            incomplete.append(f"{PartName(stem, missing, count).of(missing)} is missing")
+    return models, incomplete
 
 
 def pull(
@@ -70,7 +93,8 @@ def pull(
     projector: str | None = None,
     endpoint: str | None = None,
 ) -> PulledModel:
-    """Bring the pair into `folder` and record it; what is there already is not fetched again.
+    """Bring a model and its projector into `folder` and record them; what is there already is not
+    fetched again.
 
     A file gets its name when it is whole and its checksum right; until then it is a part that the
     next pull goes on with. Raises InputError for a repository that is none, ModelError, and
@@ -79,14 +103,19 @@ def pull(
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(f"{repository!r} is not a repository name", "Write it as OWNER/NAME.")
     listing = list_files(repository, endpoint)
-    chosen = choose(listing, quant, projector)
+    parts, eyes = choose(listing, quant, projector)
+    chosen = (*parts, eyes)
     if not re.fullmatch(r"[0-9a-f]{40}", listing.revision):
         raise ModelError(f"the hub did not report the revision of {repository}")
-    model, mmproj = (
+    model, *others, mmproj = (
         PulledFile(name=_name(file), size=file.size, sha256=file.sha256) for file in chosen
     )
     pulled = PulledModel(
-        repository=repository, revision=listing.revision, model=model, mmproj=mmproj
+        repository=repository,
+        revision=listing.revision,
+        model=model,
+        mmproj=mmproj,
+        parts=tuple(others),
     )
     with alone(folder):
         missing = [file for file in chosen if not _is_here(folder, file, on_progress)]
@@ -157,11 +186,11 @@ def _checked(file: HubFile) -> HubFile:
 
 
 def _by_kind(
-    files: Sequence[HubFile], asked: str | None, preferred: Iterable[str], option: str
-) -> HubFile:
-    kinds: dict[str, HubFile] = {}
-    for file in files:
-        kinds.setdefault(quantisation(_name(file)), file)
+    models: Sequence[Parts], asked: str | None, preferred: Iterable[str], option: str
+) -> Parts:
+    kinds: dict[str, Parts] = {}
+    for files in models:  # one file rather than several of the same kind
+        kinds.setdefault(quantisation(_name(files[0])), files)
     for kind in [asked] if asked else [*preferred, *kinds]:
         if kind.upper() in kinds:
             return kinds[kind.upper()]

@@ -13,10 +13,24 @@ from app.errors import EngineStartFailed, InputError, ModelError
 from app.llm.catalogue import PART, Progress, need_space
 from app.llm.gguf import check_gguf
 from app.llm.image import FOLDER, Image
+from app.llm.parts import first_part, model_files, read_model
 from app.llm.tool import KILLED, Finished, run_tool
 
-TYPES = ("Q8_0", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "Q4_0", "Q3_K_M", "Q2_K")
-"""From the largest to the smallest."""
+TYPES = (
+    "Q8_0",
+    "Q6_K",
+    "Q5_1",
+    "Q5_K_M",
+    "Q5_K_S",
+    "Q5_0",
+    "Q4_K_M",
+    "Q4_K_S",
+    "Q4_0",
+    "IQ4_XS",
+    "Q3_K_M",
+    "Q2_K",
+)
+"""From the largest to the smallest, by the file of AutoGLM-Phone-9B."""
 PROGRAM = "llama-quantize"
 # tools/quantize of llama.cpp b11434: "[  24/  29] blk.0.attn_k.weight - [...], type = bf16, ..."
 _STEP = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]")
@@ -66,8 +80,8 @@ def known_type(text: str, allowed: tuple[str, ...] = TYPES) -> str:
 
 def quantised_size(quantizer: Quantizer, source: Path, kind: str) -> int:
     """Bytes that the weights of `source` will take; reads only its header. Raises ModelError."""
-    source = source.resolve()
-    done = run_tool(quantizer.command(["--dry-run", str(source), kind], source))
+    source, files = _source(source)
+    done = run_tool(quantizer.command(["--dry-run", str(source), kind], *files))
     found = _SIZE.search(done.text)
     if done.code or found is None:
         raise _failure(done, source, kind)
@@ -77,15 +91,19 @@ def quantised_size(quantizer: Quantizer, source: Path, kind: str) -> int:
 def quantise(
     quantizer: Quantizer, source: Path, target: Path, kind: str, on_progress: Progress
 ) -> Path:
-    """Write `source` as `kind` to `target`, which gets its name when it is whole.
+    """Write `source` as `kind` to `target`, which gets its name when it is whole. Of a source in
+    several parts any part may be given.
 
-    Raises ModelError, and EngineStartFailed when `source` is no GGUF file.
+    Raises ModelError, and EngineStartFailed when `source` is no GGUF file or lacks a part.
     """
+    source = first_part(source)
     check_gguf(source, "engine.model")
+    read_model(source)
     size = quantised_size(quantizer, source, kind)
     need_space(target.parent, size, f"{kind} of {source.name}")
     part = target.resolve().with_name(target.name + PART)
-    words = [str(source.resolve()), str(part), kind]
+    whole, files = _source(source)
+    words = [str(whole), str(part), kind]
 
     def line(text: str) -> None:
         if step := _STEP.match(text):
@@ -93,7 +111,7 @@ def quantise(
             on_progress(f"{kind} {target.name}", size * number // max(count, 1), size)
 
     try:
-        done = run_tool(quantizer.command(words, source.resolve(), part), line)
+        done = run_tool(quantizer.command(words, *files, part), line)
         if done.code:
             raise _failure(done, source, kind)
         try:
@@ -104,6 +122,18 @@ def quantise(
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _source(path: Path) -> tuple[Path, list[Path]]:
+    """The file that the program is given, and the files that it reads, where they really lie.
+
+    In the hub's cache a file is a link to one with another name; only parts have to keep theirs.
+    """
+    files = model_files(path)
+    if len(files) == 1:
+        return path.resolve(), [path.resolve()]
+    first = files[0].absolute()
+    return first, [first, *(file.resolve() for file in files)]
 
 
 def _failure(done: Finished, source: Path, kind: str) -> ModelError:

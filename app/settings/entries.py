@@ -20,6 +20,10 @@ def _shipped_path(raw: object) -> object:
     return Path(resolve_path(raw, Path.cwd())) if isinstance(raw, str) and raw else None
 
 
+def _tuple(raw: object) -> object:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
 ShippedPath = Annotated[Path | None, BeforeValidator(_shipped_path)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 Repository = Annotated[
@@ -75,12 +79,24 @@ class PulledFile(Section):
 
 class PulledModel(Section):
     """A pair of files that is ready to run; `repository` and `revision` are empty for files that
-    were converted here."""
+    were converted here. Of a model in several parts `model` is the first and `parts` the others, in
+    their order."""
 
     repository: Repository = ""
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]*$")] = ""
     model: PulledFile
     mmproj: PulledFile
+    parts: Annotated[tuple[PulledFile, ...], BeforeValidator(_tuple), Field(max_length=999)] = ()
+
+    @property
+    def files(self) -> tuple[PulledFile, ...]:
+        """All of them."""
+        return (self.model, *self.parts, self.mmproj)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
 
 
 E = TypeVar("E", AppEntry, ModelEntry)

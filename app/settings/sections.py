@@ -73,6 +73,7 @@ class EngineSettings(Section):
     alias: str = ""
     context: Annotated[int, Field(ge=256)] = 16384
     gpu_layers: Annotated[int, Field(ge=0)] | Literal["auto", "all"] = "auto"
+    fit_target: Count = 0
     parallel: Annotated[int, Field(ge=1)] = 1
     max_calls: Count = 0
     threads: Count = 0
@@ -84,6 +85,7 @@ class EngineSettings(Section):
     flash_attention: Literal["auto", "on", "off"] = "auto"
     mmproj_offload: bool = True
     batch: Count = 0
+    ubatch: Count = 0
     extra_args: Words = ()
     port: AnyPort = 0
     self_test: Literal["auto", "on", "off"] = "auto"

@@ -133,6 +133,7 @@ def test_every_quantisation_is_what_it_says(
         assert describe(path)["quantisation"] == kind
         sizes[kind] = path.stat().st_size
     assert sizes["Q8_0"] > sizes["Q5_K_M"] > sizes["Q4_K_S"] > sizes["Q2_K"]
+    assert sizes["Q8_0"] > sizes["Q6_K"] > sizes["Q5_1"] > sizes["Q5_0"] > sizes["IQ4_XS"]
     assert (tmp_path / "tiny-BF16.gguf").stat().st_size > sizes["Q8_0"]
     options = ("--quantize", "q8_0", "--mmproj", "q8_0")
     done = convert(checkpoint("glm4v"), tmp_path / "tiny-Q8_0.gguf", *options)

@@ -78,10 +78,11 @@ def test_a_preset_is_what_the_plan_chooses(preset: str, vram: int) -> None:
     assert (engine.cache_type_k, engine.cache_type_v) == (choice.cache_type, choice.cache_type)
     assert engine.image_max_tokens == choice.image_max_tokens
     assert engine.mmproj_offload == choice.mmproj_offload
+    assert engine.fit_target == chosen.fit_target
 
 
 def test_what_does_not_fit_is_refused_with_what_is_short() -> None:
-    with pytest.raises(ConfigError, match=r"nothing fits: the smallest plan takes 6\d\d\d MiB"):
+    with pytest.raises(ConfigError, match=r"nothing fits: the smallest plan takes 5\d\d\d MiB"):
         best(plans(AUTOGLM, vram=4096 * MIB, context=16384, screen=SCREEN))
 
 

@@ -332,7 +332,7 @@ def test_files_are_chosen_by_their_kind(
         "mmproj-x-f16.gguf",
         "config.json",
     )
-    model, mmproj = choose(found, quant, projector)
+    (model,), mmproj = choose(found, quant, projector)
     assert (model.path, mmproj.path) == wanted
 
 
@@ -343,8 +343,8 @@ def test_a_kind_that_is_not_there_names_those_that_are() -> None:
     assert "--quant" in caught.value.hint
 
 
-def test_split_models_are_told_apart() -> None:
-    with pytest.raises(ModelError, match="in one piece"):
+def test_a_model_that_lacks_a_part_is_none() -> None:
+    with pytest.raises(ModelError, match="00002-of-00002.gguf is missing"):
         choose(listing("x-Q4_K_S-00001-of-00002.gguf", "mmproj-x.gguf"), None, None)
 
 
