@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 from app.agent.guard import Category
 from app.agent.ports import Message, ReplyStream
+from app.agent.scope import GoalKind, Scope
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.slots import Calls
-from app.settings import EngineSettings, Settings, load_guard
+from app.settings import EngineSettings, Settings, load_goals, load_guard
 from app.tasks.equipment import Equipment
 
 
@@ -100,6 +101,14 @@ def equipment_of(
         settings.agent.second_look,
         settings.prompts_dir,
         lambda: engine().image_max_tokens,
+        scope_of(settings),
+    )
+
+
+def scope_of(settings: Settings) -> Scope:
+    """Return the goals that the configured model knows; raises ConfigError."""
+    return Scope(
+        [GoalKind(goal.title, goal.sentences, goal.things) for goal in load_goals(settings.profile)]
     )
 
 

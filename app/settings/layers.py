@@ -41,6 +41,7 @@ _PATH_KEYS = {
     ("engine", "mmproj"),
     ("apps", "file"),
     ("guard", "file"),
+    ("profile", "goals"),
     ("models", "file"),
 }
 _BINARY_KEYS = {("adb", "binary"), ("engine", "binary")}  # a bare name is looked up in PATH

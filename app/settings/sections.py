@@ -127,6 +127,7 @@ class ProfileSettings(Section):
         "step-gui",
     ] = "autoglm"
     prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""
+    goals: OptionalPath = None
     image_width: Count = 0
     image_height: Count = 0
     coordinates: Literal["auto", "thousandths", "pixels"] = "auto"
