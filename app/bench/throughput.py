@@ -36,9 +36,6 @@ from app.settings import EngineSettings, Settings
 from app.tasks.equipment import dialect_of
 from app.wiring import sampling_of
 
-NGRAM = ("--spec-type", "ngram-simple")
-"""llama-server's speculation without a second model: what followed the same tokens earlier in the
-conversation becomes a draft (llama.cpp's common/speculative)."""
 TURNS = 3
 _NOT_CACHED = {"cache_prompt": False}
 _FIRST_TOKEN = b'"content":"'
@@ -93,19 +90,17 @@ class Throughput:
 async def measure(
     settings: Settings, count: int, tokens: int, *, spec: bool = False
 ) -> list[Throughput]:
-    """Make `count` requests of at most `tokens` each way; with `spec` repeat them with n-gram
-    speculation. Raises EngineError, and ConfigError for an engine that cannot speculate."""
-    if spec and choose_kind(settings.engine) is not EngineKind.LLAMA_SERVER:
+    """Make `count` requests of at most `tokens` each way; with `spec` make them without and with
+    `engine.speculation`. Raises EngineError, and ConfigError for an engine that is not ours."""
+    if not spec:
+        return [await _measured(settings, settings.engine, count, tokens)]
+    if choose_kind(settings.engine) is EngineKind.REMOTE:
         raise ConfigError(
-            "speculation is an option of llama-server", 'Set engine.kind to "llama-server".'
+            "speculation cannot be switched on a remote engine",
+            'Set engine.kind to "llama-server" or "embedded".',
         )
-    found = [await _measured(settings, settings.engine, count, tokens)]
-    if spec:
-        engine = settings.engine.model_copy(
-            update={"extra_args": (*settings.engine.extra_args, *NGRAM)}
-        )
-        found.append(await _measured(settings, engine, count, tokens))
-    return found
+    ways = [settings.engine.model_copy(update={"speculation": way}) for way in ("off", "ngram")]
+    return [await _measured(settings, engine, count, tokens) for engine in ways]
 
 
 async def _measured(

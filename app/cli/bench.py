@@ -175,7 +175,7 @@ def bench_engine(
     tokens: Annotated[int, typer.Option(min=2, max=3000, help="Tokens of a reply at most.")] = 128,
     spec: Annotated[
         Literal["ngram"] | None,
-        typer.Option(help="Measure again with this speculation; llama-server only."),
+        typer.Option(help="Measure without and with this speculation."),
     ] = None,
     json_: Json = False,
 ) -> None:

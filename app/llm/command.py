@@ -33,6 +33,14 @@ TRACE = "4"
 """llama-server's verbosity for the lines about devices and layers; the default, 3, leaves them out
 since 2026."""
 
+NGRAM = "ngram-simple"
+"""llama.cpp's speculation without a second model: what followed the same tokens earlier in the
+conversation becomes a draft (common/speculative.cpp). It needs no memory."""
+NGRAM_LOOKUP, NGRAM_DRAFT = 4, 4
+"""Tokens that must be the same, and tokens that are drafted. With llama.cpp's own 12 and 48 one in
+eight drafted tokens was right, with these two in three (docs/measurements/taps.md)."""
+_REMOVED = "the argument has been removed"
+"""What --help says of options that end llama-server when they are given."""
 _OPTION_LINE = re.compile(r"^(-{1,2}[a-zA-Z][\w-]*(?:,\s+-{1,2}[a-zA-Z][\w-]*)*)", re.MULTILINE)
 
 # Without these the engine would run something else than what was configured: never dropped.
@@ -48,6 +56,8 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "--mlock": ("--load-mode mlock",),
     "--draft-max": ("--spec-draft-n-max",),
     "--draft-min": ("--spec-draft-n-min",),
+    "--spec-ngram-simple-size-n": ("--spec-ngram-size-n",),
+    "--spec-ngram-simple-size-m": ("--spec-ngram-size-m",),
 }
 """What the same was called before or is called since (llama.cpp's arg.cpp, December 2025 to October
 2026); the first one that the binary knows is taken."""
@@ -62,9 +72,15 @@ class Command:
 
 
 def supported_flags(help_text: str) -> frozenset[str]:
-    """The flags that a `llama-server --help` text documents; empty if it documents none."""
+    """The flags that a `llama-server --help` text documents and that still work; empty if it
+    documents none."""
+    # Before the first option, then by turns the flags of an option and what is said of it.
+    _, *parts = _OPTION_LINE.split(help_text)
     return frozenset(
-        flag.strip() for group in _OPTION_LINE.findall(help_text) for flag in group.split(",")
+        flag.strip()
+        for flags, said in zip(parts[::2], parts[1::2], strict=True)
+        if _REMOVED not in said
+        for flag in flags.split(",")
     )
 
 
@@ -129,6 +145,10 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
         yield "--alias", settings.alias
     yield "--ctx-size", str(settings.context)
     yield "--parallel", str(settings.parallel)
+    if settings.parallel > 1:
+        # With one buffer for all slots, a request clears the slots that are idle, whose phones then
+        # have their whole prompt computed again; and several that are full fail together.
+        yield "--no-kv-unified", None
     yield "--threads", str(threads)
     if settings.gpu_layers != "auto":  # unset lets --fit choose; a number switches that off
         yield "--gpu-layers", str(settings.gpu_layers)
@@ -140,16 +160,19 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
     yield "--cache-ram", str(settings.cache_ram)
     if not settings.mmproj_offload:
         yield "--no-mmproj-offload", None
-    if settings.image_min_tokens:
-        yield "--image-min-tokens", str(settings.image_min_tokens)
-    if settings.image_max_tokens:
-        yield "--image-max-tokens", str(settings.image_max_tokens)
-    if settings.batch:
-        yield "--batch-size", str(settings.batch)
-    if settings.ubatch:
-        yield "--ubatch-size", str(settings.ubatch)
-    if settings.idle_unload_s:
-        yield "--sleep-idle-seconds", str(settings.idle_unload_s)
+    for flag, value in (
+        ("--image-min-tokens", settings.image_min_tokens),
+        ("--image-max-tokens", settings.image_max_tokens),
+        ("--batch-size", settings.batch),
+        ("--ubatch-size", settings.ubatch),
+        ("--sleep-idle-seconds", settings.idle_unload_s),
+    ):
+        if value:  # 0 is the engine's default
+            yield flag, str(value)
+    if settings.speculation == "ngram":
+        yield "--spec-type", NGRAM
+        yield "--spec-ngram-simple-size-n", str(NGRAM_LOOKUP)
+        yield "--spec-ngram-simple-size-m", str(NGRAM_DRAFT)
     yield "--reasoning-format", "none"  # the agent reads <think> itself
     yield "--metrics", None
     yield "--no-ui", None
@@ -182,6 +205,7 @@ def embedded_options(settings: EngineSettings, *, threads: int) -> dict[str, Any
         "n_parallel": settings.parallel,
         "n_batch": settings.batch,
         "n_ubatch": settings.ubatch,
+        "ngram": [NGRAM_LOOKUP, NGRAM_DRAFT] if settings.speculation == "ngram" else [],
         "n_gpu_layers": {"auto": -1, "all": 999}.get(str(settings.gpu_layers), settings.gpu_layers),
         "n_threads": threads,
         "image_min_tokens": settings.image_min_tokens,

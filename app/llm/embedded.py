@@ -44,6 +44,10 @@ def server_params(options: dict[str, Any]) -> xllamacpp.CommonParams:
     for name in ("n_batch", "n_ubatch", "image_min_tokens", "image_max_tokens"):
         if options[name]:
             setattr(params, name, options[name])
+    if options["ngram"]:
+        speculation = params.speculative
+        speculation.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        speculation.ngram_simple.size_n, speculation.ngram_simple.size_m = options["ngram"]
     params.cpuparams.n_threads = options["n_threads"]
     params.cpuparams_batch.n_threads = options["n_threads"]
     params.cache_type_k = _cache_type(options["cache_type_k"])

@@ -86,6 +86,7 @@ class EngineSettings(Section):
     mmproj_offload: bool = True
     batch: Count = 0
     ubatch: Count = 0
+    speculation: Literal["off", "ngram"] = "off"
     extra_args: Words = ()
     port: AnyPort = 0
     self_test: Literal["auto", "on", "off"] = "auto"
@@ -140,6 +141,7 @@ class ProfileSettings(Section):
     feedback: bool = True
     reads: bool = True
     grammar: Literal["auto", "on", "off"] = "auto"
+    max_thought: Annotated[int, Field(ge=0, le=100_000)] = 0
 
 
 class AppsSettings(Section):

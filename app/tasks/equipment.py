@@ -12,6 +12,7 @@ from app.agent.conduct import Conduct
 from app.agent.control import Control
 from app.agent.dialects import dialect_named
 from app.agent.dialects.base import Dialect, Exchange
+from app.agent.dialects.thought_limit import with_limit
 from app.agent.guard import Category, Guard
 from app.agent.history import History
 from app.agent.policy import VisionPolicy
@@ -58,6 +59,9 @@ class Profile(Protocol):
 
     @property
     def grammar(self) -> Literal["auto", "on", "off"]: ...
+
+    @property
+    def max_thought(self) -> int: ...
 
     @property
     def max_tokens(self) -> int: ...
@@ -142,7 +146,9 @@ class Equipment:
 
     @property
     def _grammar(self) -> str:
-        return "" if self.profile.grammar == "off" else self.dialect.grammar()
+        if self.profile.grammar == "off":
+            return ""
+        return with_limit(self.dialect.grammar(), self.profile.max_thought)
 
 
 def dialect_of(profile: Profile, image_max_tokens: int = 0) -> Dialect:

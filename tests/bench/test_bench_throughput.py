@@ -58,19 +58,20 @@ async def test_the_stub_remembers_what_our_client_sends() -> None:
     assert sent["cache_prompt"] is False
 
 
-def test_only_llama_server_can_speculate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PHONEPILOT_ENGINE__KIND", "embedded")
+def test_speculation_of_a_remote_engine_cannot_be_switched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHONEPILOT_ENGINE__KIND", "remote")
+    monkeypatch.setenv("PHONEPILOT_ENGINE__URL", "http://127.0.0.1:1")
     done = CliRunner().invoke(app, ["bench", "engine", "-c", "demo", "--spec", "ngram"])
     assert isinstance(done.exception, ConfigError)
-    assert "llama-server" in done.exception.message
+    assert "remote" in done.exception.message
 
 
-@pytest.mark.skipif(not BINARY, reason="PHONEPILOT_TEST_LLAMA_SERVER names no binary")
-async def test_speculation_is_measured_beside_the_plain_engine() -> None:
+@pytest.mark.parametrize("kind", ["embedded", *(["llama-server"] if BINARY else [])])
+async def test_speculation_is_measured_beside_the_plain_engine(kind: str) -> None:
     settings = load_settings(
-        ("demo",), {"engine.kind": "llama-server", "engine.binary": BINARY, "engine.threads": 1}
+        ("demo",), {"engine.kind": kind, "engine.binary": BINARY, "engine.threads": 1}
     )
     plain, ngram = await measure(settings, 6, 64, spec=True)
     assert plain.ours.drafted == 0
-    assert ngram.ours.drafted >= ngram.ours.accepted > 0
+    assert ngram.ours.drafted >= ngram.ours.accepted > ngram.ours.drafted / 3
     assert ngram.ours.reply_tokens == plain.ours.reply_tokens

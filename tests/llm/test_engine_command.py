@@ -56,6 +56,9 @@ def test_the_whole_default_command_line() -> None:
     [
         ({"gpu_layers": 20}, "--gpu-layers", "20"),
         ({"gpu_layers": 0}, "--gpu-layers", "0"),
+        ({"ubatch": 1024}, "--ubatch-size", "1024"),
+        ({"speculation": "ngram"}, "--spec-type", "ngram-simple"),
+        ({"speculation": "ngram"}, "--spec-ngram-simple-size-m", "4"),
         ({"gpu_layers": "all"}, "--gpu-layers", "all"),
         ({"fit_target": 256}, "--fit-target", "256"),
         ({"alias": "mine"}, "--alias", "mine"),
@@ -76,6 +79,24 @@ def test_without_a_projector_no_flag_for_it() -> None:
     arguments = argv(EngineSettings(model=MODEL, mmproj_offload=False))
     assert "--mmproj" not in arguments
     assert "--no-mmproj-offload" in arguments
+
+
+def test_slots_have_a_part_of_the_context_each() -> None:
+    assert "--no-kv-unified" not in argv(EngineSettings(model=MODEL))
+    assert "--no-kv-unified" in argv(EngineSettings(model=MODEL, parallel=2))
+
+
+def test_options_that_were_removed_are_not_taken_for_known() -> None:
+    help_text = (
+        "-ub,   --ubatch-size N      physical maximum batch size\n"
+        "--spec-draft-n-max N        number of tokens to draft\n"
+        "--draft, --draft-max N      the argument has been removed. use\n"
+        "                            --spec-draft-n-max\n"
+        "--draft-min, --draft-n-min N  the argument has been removed.\n"
+    )
+    assert supported_flags(help_text) == {"-ub", "--ubatch-size", "--spec-draft-n-max"}
+    settings = EngineSettings(model=MODEL, extra_args=("--draft-max", "4"))
+    assert argv(settings, help_text)[-2:] == ["--spec-draft-n-max", "4"]
 
 
 def test_extra_arguments_come_last_and_are_never_dropped() -> None:

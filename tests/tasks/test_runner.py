@@ -37,7 +37,7 @@ FINISH = '<answer>finish(message="Done.")</answer>'
 PROFILE = SimpleNamespace(
     dialect="autoglm", prompt="", image_width=0, image_height=0, coordinates="auto",
     images_kept=0, answer_ends="auto", feedback=True,
-    reads=False, grammar="off", max_tokens=100,
+    reads=False, grammar="off", max_thought=0, max_tokens=100,
 )  # fmt: skip
 DEFAULTS = SimpleNamespace(
     lang="en", max_steps=5, timeout_s=60.0, profile="test", confirm="deny", reply_timeout_s=1.0,
