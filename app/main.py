@@ -168,7 +168,7 @@ async def _start_parts(
     for router in (
         models.passthrough.router(),  # first, because its callers count in milliseconds
         task_routes(runner),
-        goal_routes(around.equipment.scope),
+        goal_routes(around.equipment.scope.kinds),
         control_routes(runner),
         record_routes(runner.reading),
         schedule_routes(schedules),

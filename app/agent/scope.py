@@ -51,12 +51,12 @@ class Scope:
         return not self.kinds or self._known.fullmatch(_plain_sentence(goal)) is not None
 
     def told(self) -> str:
-        """What the model can do, in a sentence for people."""
+        """Why a goal is handed back, and what the model can do, in a sentence for people."""
         parts = (
             f"{kind.title.lower()} {', '.join(kind.things)}" if kind.things else kind.title.lower()
             for kind in self.kinds
         )
-        return f"This model can only: {'; '.join(parts)}."
+        return f"The model does not know this goal; it can only {', or '.join(parts)}."
 
 
 def _plain_sentence(text: str) -> str:

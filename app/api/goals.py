@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.agent.scope import Scope
+from app.api.ports import GoalKind
 
 
 class KnownGoals(BaseModel):
@@ -23,7 +25,7 @@ class Goals(BaseModel):
     known: list[KnownGoals]
 
 
-def goal_routes(scope: Scope) -> APIRouter:
+def goal_routes(kinds: Sequence[GoalKind]) -> APIRouter:
     router = APIRouter(tags=["tasks"])
 
     @router.get("/goals")
@@ -32,7 +34,7 @@ def goal_routes(scope: Scope) -> APIRouter:
         `out_of_scope` before the phone is touched."""
         known = [
             KnownGoals(title=kind.title, things=list(kind.things), example=kind.example)
-            for kind in scope.kinds
+            for kind in kinds
         ]
         return Goals(any_goal=not known, known=known)
 

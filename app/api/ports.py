@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -66,6 +66,19 @@ class Engine(Protocol):
         """A dataclass; its `kind` is "remote" for an engine that is not managed here."""
 
     def log_lines(self, n: int | None = None) -> Sequence[str]: ...
+
+
+class GoalKind(Protocol):
+    """Goals of one kind that the model knows."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def things(self) -> Iterable[str]: ...
+
+    @property
+    def example(self) -> str: ...
 
 
 class Calls(Protocol):

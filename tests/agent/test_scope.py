@@ -71,5 +71,5 @@ def test_any_text_has_an_answer(goal: str) -> None:
 
 
 def test_what_the_model_can_do_is_told() -> None:
-    assert LIGHT.told() == "This model can only: switch the light."
+    assert LIGHT.told() == "The model does not know this goal; it can only switch the light."
     assert LIGHT.kinds[0].example == "Turn on the light"
