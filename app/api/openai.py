@@ -26,6 +26,8 @@ from app.api.usage import UsageReader
 from app.errors import AppError, EngineBusy, EngineNotReady, EngineTimeout, EngineUnreachable
 from app.http_client import send as send_kept
 
+PREFIX = "/v1"
+"""What our own paths begin with; what follows is appended to the base of the engine's API."""
 GET_ROUTES = ("/v1/models",)
 POST_ROUTES = (
     "/v1/chat/completions",
@@ -206,7 +208,7 @@ class _Relay(Response):
         async with AsyncExitStack() as turn:
             if request.method == "POST":
                 await self._take_turn(turn)
-            await self._answer(f"{base}{request.url.path}{query}", send)
+            await self._answer(f"{base}{request.url.path.removeprefix(PREFIX)}{query}", send)
         return None
 
     async def _take_turn(self, turn: AsyncExitStack) -> None:

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
+from app.llm.address import api_base
 from app.llm.failure import OUT_OF_MEMORY, diagnose
 from app.llm.fallback import MemoryFallback
 from app.llm.launch import Running, bring_up, choose_kind
@@ -115,6 +116,9 @@ class Engine:
     """Supervises one inference engine; belongs to one event loop."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        """Raises ConfigError for an `engine.url` that is no address."""
+        if settings.url:
+            api_base(settings.url)
         self._settings = settings
         self._fallback = MemoryFallback(settings)
         self._crashes = 0
@@ -133,7 +137,8 @@ class Engine:
         self._verdicts: set[asyncio.Task[None]] = set()
 
     async def ensure_ready(self) -> str:
-        """Start the engine unless it is ready, and return its base URL without `/v1`.
+        """Start the engine unless it is ready, and return the base of its API, such as
+        `http://127.0.0.1:8080/v1`.
 
         Raises an `EngineError`: `EngineStartFailed` with the end of the log, `EngineUnreachable`
         for a remote engine, `EngineNotReady` when it was stopped meanwhile.

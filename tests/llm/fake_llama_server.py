@@ -85,6 +85,8 @@ def handler(options: argparse.Namespace) -> type[BaseHTTPRequestHandler]:
                 self.answer(200, {"status": "ok"})
                 if options.fake_sleep_log:
                     print("0.00.003.000 I srv: server is entering sleeping state", flush=True)
+            elif self.path == "/v1/models":
+                self.answer(200, {"object": "list", "data": [{"id": "fake"}]})
             elif self.path == "/props":
                 self.answer(200, {"modalities": {"vision": not options.fake_blind}})
             else:
