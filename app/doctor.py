@@ -29,6 +29,7 @@ from app.data_folder import owner_of
 from app.errors import AppError, ConfigError, DeviceNotFound
 from app.http_client import IDENTITY, read_whole
 from app.llm import launch
+from app.llm.address import api_base
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.gpu import find_gpus
 from app.llm.offload import listed_devices
@@ -165,9 +166,8 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
     try:
         kind = launch.choose_kind(settings)
         if kind is EngineKind.REMOTE:
-            await check_remote(
-                settings.url.rstrip("/").removesuffix("/v1"), settings.api_key.get_secret_value()
-            )
+            key = settings.api_key.get_secret_value()
+            await check_remote(api_base(settings.url), key, settings.alias)
             return [Check("engine", "ok", f"remote, answers at {settings.url}")]
     except AppError as exc:
         return [_problem("engine", exc)]

@@ -10,6 +10,7 @@ from app.agent.ports import Message, ReplyStream
 from app.agent.scope import GoalKind, Scope
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
+from app.llm.request_fields import RequestFields
 from app.llm.slots import Calls
 from app.settings import EngineSettings, Settings, load_goals, load_guard
 from app.tasks.equipment import Equipment
@@ -63,6 +64,9 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
         engine.ensure_ready,
         local=_is_local(settings),
         model=settings.engine.alias,
+        fields=RequestFields(
+            settings.engine.rename_fields, settings.engine.omit_fields, settings.engine.extra_fields
+        ),
         api_key=engine.api_key,
         idle_timeout_s=settings.engine.request_timeout_s,
         on_hang=engine.hung,

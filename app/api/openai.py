@@ -34,6 +34,8 @@ from app.errors import (
 )
 from app.http_client import send as send_kept
 
+PREFIX = "/v1"
+"""What our own paths begin with; what follows is appended to the base of the engine's API."""
 GET_ROUTES = ("/v1/models",)
 POST_ROUTES = (
     "/v1/chat/completions",
@@ -229,7 +231,8 @@ class _Relay(Response):
                 await self._take_turn(turn)
             if local:
                 await turn.enter_async_context(self._watched())
-            await self._answer(f"{base}{request.url.path}{query}", send, local=local)
+            path = request.url.path.removeprefix(PREFIX)
+            await self._answer(f"{base}{path}{query}", send, local=local)
         return None
 
     @asynccontextmanager

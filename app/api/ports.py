@@ -54,7 +54,7 @@ class Engine(Protocol):
     """The supervisor of the engine."""
 
     async def ensure_ready(self) -> str:
-        """Return the base URL without `/v1`; raises an `AppError`."""
+        """Return the base of the engine's API, with its version; raises an `AppError`."""
 
     async def restart(self) -> str: ...
 

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
+from app.llm.address import api_base
 from app.llm.cheaper import MOST_LOADS, CheaperSettings
 from app.llm.failure import OUT_OF_MEMORY, diagnose
 from app.llm.launch import Running, bring_up, choose_kind
@@ -134,6 +135,9 @@ class Engine:
     """Supervises one inference engine; belongs to one event loop."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        """Raises ConfigError for an `engine.url` that is no address."""
+        if settings.url:
+            api_base(settings.url)
         self._settings = settings
         self._affordable = CheaperSettings(settings)
         self._crashes = 0
@@ -152,7 +156,8 @@ class Engine:
         self._verdicts: set[asyncio.Task[None]] = set()
 
     async def ensure_ready(self) -> str:
-        """Start the engine unless it is ready, and return its base URL without `/v1`.
+        """Start the engine unless it is ready, and return the base of its API, such as
+        `http://127.0.0.1:8080/v1`.
 
         Raises an `EngineError`: `EngineStartFailed` with the end of the log, `EngineUnreachable`
         for a remote engine, `EngineNotReady` when it was stopped meanwhile.

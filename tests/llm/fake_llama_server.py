@@ -90,6 +90,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"status": "ok"})
             if self.options.fake_sleep_log:
                 print("0.00.003.000 I srv: server is entering sleeping state", flush=True)
+        elif self.path == "/v1/models":
+            self.answer(200, {"object": "list", "data": [{"id": "fake"}]})
         elif self.path == "/props":
             self.answer(200, {"modalities": {"vision": not self.options.fake_blind}})
         elif self.path == "/slots":

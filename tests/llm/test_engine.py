@@ -16,6 +16,7 @@ import pytest
 import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.http_client import bearer
+from app.llm.address import server_root
 from app.llm.client import ChatClient, Sampling
 from app.llm.offload import Device, Layers
 from app.llm.status import EngineKind, EngineState
@@ -76,7 +77,7 @@ async def test_status_tells_what_runs(supervise: Supervise, real: EngineSettings
     assert (status.context, status.parallel, status.error) == (32768, 1, None)
     async with httpx.AsyncClient() as http:
         access = bearer(supervised.engine.api_key())
-        props = (await http.get(f"{url}/props", headers=access)).json()
+        props = (await http.get(f"{server_root(url)}/props", headers=access)).json()
     assert props["modalities"]["vision"] is True
     assert props["total_slots"] == 1
     assert any("listening" in line for line in supervised.engine.log_lines())
@@ -90,7 +91,7 @@ async def test_the_engines_port_demands_the_key_of_this_start(
     engine, keys = supervised.engine, list[str]()
     for _ in range(2):
         url, key = await engine.ensure_ready(), engine.api_key()
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=server_root(url), trust_env=False) as http:
             for access in ({}, bearer("wrong"), bearer(keys[0] if keys else "")):
                 for method, path in (
                     ("POST", "/v1/chat/completions"),
@@ -338,7 +339,7 @@ async def test_llama_server_is_ready_when_it_has_loaded(
     engine = supervise(settings).engine
     url = await engine.ensure_ready()
     argv = json.loads(written.read_text(encoding="utf-8"))
-    assert argv[argv.index("--port") + 1] == url.rpartition(":")[2]
+    assert argv[argv.index("--port") + 1] == str(httpx.URL(url).port)
     assert argv[argv.index("--ctx-size") + 1] == "4096"
     assert "--no-ui" not in argv  # its help does not know that one
     assert any("does not know --no-ui" in line for line in engine.log_lines())
@@ -478,7 +479,7 @@ async def test_a_model_that_was_let_go_of_is_told(supervise: Supervise, fake: Fa
     supervised = supervise(fake("--fake-sleep-log"))
     url = await supervised.engine.ensure_ready()
     async with httpx.AsyncClient(trust_env=False) as http:
-        await http.get(f"{url}/health")
+        await http.get(f"{server_root(url)}/health")
     await supervised.reached(EngineState.SLEEPING)
     assert await supervised.engine.ensure_ready() == url
 
@@ -534,7 +535,7 @@ async def test_an_engine_without_its_projector_is_not_ready(
 
 async def test_a_port_in_use(supervise: Supervise, fake: Fake) -> None:
     taken = supervise(fake()).engine
-    port = int((await taken.ensure_ready()).rpartition(":")[2])
+    port = httpx.URL(await taken.ensure_ready()).port
     engine = supervise(fake(port=port)).engine
     with pytest.raises(EngineStartFailed, match=f"port {port} is in use"):
         await engine.ensure_ready()
@@ -549,7 +550,7 @@ async def test_a_configured_binary_that_is_not_there(supervise: Supervise, fake:
 async def test_remote_is_ready_when_it_answers(supervise: Supervise, fake: Fake) -> None:
     local = supervise(fake())
     url = await local.engine.ensure_ready()
-    remote = supervise(EngineSettings(url=f"{url}/v1/"))
+    remote = supervise(EngineSettings(url=f"{url}/"))
     assert await remote.engine.ensure_ready() == url
     assert remote.engine.status().kind is EngineKind.REMOTE
     assert remote.engine.status().pid is None
