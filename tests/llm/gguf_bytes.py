@@ -56,13 +56,17 @@ def padded(data: bytes, alignment: int = ALIGNMENT) -> bytes:
 
 def write_part(path: Path, number: int, count: int, names: Sequence[str], total: int) -> None:
     """Part `number`, from 0, of a split model, with a tensor of 8 F32 values for each name."""
-    first = {
+    first: dict[str, TextOrNumbers] = {
         "general.architecture": "glm4",
         "glm4.block_count": 2,
         "glm4.attention.head_count": 2,
         "glm4.embedding_length": 64,
     }
-    split = {"split.no": number, "split.count": count, "split.tensors.count": total}
+    split: dict[str, TextOrNumbers] = {
+        "split.no": number,
+        "split.count": count,
+        "split.tensors.count": total,
+    }
     infos = [tensor(name, [8], 0, at * ALIGNMENT) for at, name in enumerate(names)]
     data = padded(header((first if number == 0 else {}) | split, infos))
     path.write_bytes(data + bytes(ALIGNMENT) * len(names))

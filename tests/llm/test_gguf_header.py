@@ -20,12 +20,12 @@ from app.llm.describe import describe
 from app.llm.gguf import Array, read_header
 from app.llm.memory import shapes_of
 from app.llm.tensor_types import BY_NAME, TENSOR_TYPES
-from tests.llm.gguf_bytes import ALIGNMENT, header, padded, tensor, text
+from tests.llm.gguf_bytes import ALIGNMENT, TextOrNumbers, header, padded, tensor, text
 from tests.llm.tiny_glm4v import ModelPair
 
 REASONS = {"file_truncated", "gguf_version", "big_endian", "header_too_large", "header_invalid"}
 WIDE = struct.pack("<Q", 1 << 62)
-MODEL = {
+MODEL: dict[str, TextOrNumbers] = {
     "general.architecture": "glm4",
     "glm4.block_count": 1,
     "glm4.attention.head_count": 2,
