@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.cli.options import Config, Json, run_to_end
+from app.cli.options import Config, Json, pixels, run_to_end
 from app.cli.phones import with_fleet
 from app.cli.show import Terminal, print_json
 
 if TYPE_CHECKING:
     from app.adb.fleet import Fleet
     from app.bench.device import Row
+    from app.bench.phases import Costs
 
 bench_app = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -177,11 +178,16 @@ def bench_engine(
         Literal["ngram"] | None,
         typer.Option(help="Measure without and with this speculation."),
     ] = None,
+    screen: Annotated[
+        str, typer.Option(help="Pixels of the phone whose steps are measured.")
+    ] = "1080x2400",
     json_: Json = False,
 ) -> None:
-    """Measure tokens per second, through phonepilot's client and by raw calls, same bytes."""
+    """Measure what a step costs by phase, and tokens per second through phonepilot's client and by
+    raw calls with the same bytes."""
     from dataclasses import asdict
 
+    from app.bench.phases import step_costs
     from app.bench.taps import model_name
     from app.bench.throughput import measure
     from app.settings import load_settings
@@ -189,9 +195,11 @@ def bench_engine(
     settings = load_settings(config or ())
     plain, *more = run_to_end(measure(settings, count, tokens, spec=spec is not None))
     found = {"plain": plain} | ({"ngram": more[0]} if more else {})
+    costs = run_to_end(step_costs(settings, pixels(screen), tokens))
     if json_:
         each = {name: asdict(one) for name, one in found.items()}
-        print_json({"model": model_name(settings), "count": count, **each})
+        steps = {"screen": screen, **asdict(costs)}
+        print_json({"model": model_name(settings), "count": count, **each, "step": steps})
         return
     terminal = Terminal()
     head = f"{'tokens/s':<12}{'prompt':>10}{'raw':>10}{'ratio':>8}"
@@ -207,6 +215,25 @@ def bench_engine(
         terminal.say(
             f"[dim]ngram: {gain:.2f} times as fast; {accepted} of {drafted} drafted tokens taken[/]"
         )
+    _say_costs(terminal, costs, screen)
+
+
+def _say_costs(terminal: Terminal, costs: Costs, screen: str) -> None:
+    head = f"{'ms of a step':<14}{'vision':>10}{'prompt':>10}{'decode':>10}{'together':>10}"
+    terminal.say(f"\n[bold]{head}[/]")
+    for name, step in (("first", costs.first), ("later", costs.later)):
+        phases = (step.vision, step.prompt, step.decode)
+        marks = {"measured": "", "computed": "~"}
+        cells = "".join(
+            f"{marks[phase.how] + format(phase.ms, '.1f') if phase.how in marks else '-':>10}"
+            for phase in phases
+        )
+        terminal.say(f"{name:<14}{cells}{step.total_ms:>10.1f}")
+        terminal.say(f"[dim]{'  tokens':<14}{''.join(f'{p.tokens:>10}' for p in phases)}[/]")
+    terminal.say(
+        f"[dim]screen {screen}; ~ is computed: a request with the picture less its tokens at the "
+        "pace of text[/]"
+    )
 
 
 @bench_app.command(

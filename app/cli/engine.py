@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import Config, Json
+from app.cli.options import Config, Json, pixels
 from app.cli.show import Terminal, print_json, shown
 from app.errors import ConfigError, InputError
 
@@ -20,7 +20,6 @@ engine_app = typer.Typer(
     help="Plan the engine's memory.", no_args_is_help=True, rich_markup_mode="markdown"
 )
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(g|gb|gib|m|mb|mib)?", re.IGNORECASE)
-_SCREEN = re.compile(r"(\d{2,5})x(\d{2,5})")
 
 
 @engine_app.callback()
@@ -56,7 +55,7 @@ def plan(
         vram=size,
         free=free,
         context=context,
-        screen=_pixels(screen),
+        screen=pixels(screen),
         ubatch=settings.engine.ubatch,
     )
     try:
@@ -182,13 +181,6 @@ def _bytes(text: str) -> int:
         raise InputError(f"{text!r} is not a size", "Write it as 8GiB or 8188MiB.")
     unit = (match[2] or "g").casefold()[0]
     return int(float(match[1]) * (1 << 30 if unit == "g" else 1 << 20))
-
-
-def _pixels(text: str) -> tuple[int, int]:
-    match = _SCREEN.fullmatch(text.strip().casefold())
-    if match is None:
-        raise InputError(f"{text!r} is not a screen size", "Write it as 1080x2400.")
-    return int(match[1]), int(match[2])
 
 
 def _mib(size: int) -> int:

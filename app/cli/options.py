@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+
+from app.errors import InputError
 
 Config = Annotated[
     list[str] | None,
@@ -17,6 +20,7 @@ Config = Annotated[
 SERVICE_URL = "http://127.0.0.1:8770"
 Url = Annotated[str, typer.Option("--url", help="Where the service runs.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
+_SCREEN = re.compile(r"(\d{2,5})x(\d{2,5})")
 MARKS = {
     "ok": "[green]ok[/]     ",
     "warning": "[yellow]warning[/]",
@@ -40,3 +44,11 @@ def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:
         raise typer.Exit(128 + signal.SIGINT) from None
     except asyncio.CancelledError:
         raise typer.Exit(128 + signal.SIGTERM) from None
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """The width and height that an option names, as 1080x2400; raises InputError."""
+    match = _SCREEN.fullmatch(text.strip().casefold())
+    if match is None:
+        raise InputError(f"{text!r} is not a screen size", "Write it as 1080x2400.")
+    return int(match[1]), int(match[2])

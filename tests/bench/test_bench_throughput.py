@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from app.bench.phases import step_costs
 from app.bench.stub_engine import stub_engine
 from app.bench.throughput import measure
 from app.cli.main import app
 from app.errors import ConfigError
 from app.llm.client import ChatClient, Sampling
 from app.settings import load_settings
+from tests.llm.scripted_server import Script, serve
 
 BINARY = os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER", "")
 
@@ -23,7 +26,9 @@ BINARY = os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER", "")
 def test_both_ways_read_and_write_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHONEPILOT_ENGINE__KIND", "embedded")
     monkeypatch.setenv("PHONEPILOT_SERVICE__DATA_DIR", str(tmp_path))
-    done = CliRunner().invoke(app, ["bench", "engine", "-c", "demo", "--count", "5", "--json"])
+    done = CliRunner().invoke(
+        app, ["bench", "engine", "-c", "demo", "--count", "5", "--screen", "720x1600", "--json"]
+    )
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["model"], told["count"]) == ("demo-q4_k_s.gguf", 5)
@@ -35,6 +40,44 @@ def test_both_ways_read_and_write_the_same(tmp_path: Path, monkeypatch: pytest.M
     assert plain["ours"]["prompt"] > 0 and plain["ours"]["generation"] > 0
     assert 0.2 < plain["prompt_ratio"] < 5
     assert 0.2 < plain["generation_ratio"] < 5
+    # The picture is the same for this model whatever the screen, and the most of a step.
+    step = told["step"]
+    assert step["screen"] == "720x1600"
+    for which in ("first", "later"):
+        phases = {name: (phase["tokens"], phase["how"]) for name, phase in step[which].items()}
+        assert phases["vision"][1] == "computed"
+        assert (phases["prompt"][1], phases["decode"][1]) == ("measured", "measured")
+        assert phases["prompt"][0] > phases["vision"][0] > 100
+        assert step[which]["vision"]["ms"] > 0 < step[which]["decode"]["ms"]
+
+
+async def test_an_engine_that_tells_no_times_is_measured_by_our_clock(tmp_path: Path) -> None:
+    def reply() -> str:
+        body = stub.asked
+        time.sleep(0.08 if b"image_url" in body else 0.02)
+        return "word " * 40
+
+    async with stub_engine(reply) as stub:
+        changes = {"engine.kind": "remote", "engine.url": stub.url}
+        settings = load_settings(("demo",), changes | {"service.data_dir": str(tmp_path)})
+        costs = await step_costs(settings, (1080, 2400), 20)
+    assert costs.first.vision.how == "computed"
+    assert 50 < costs.first.vision.ms < costs.first.vision.ms + costs.first.prompt.ms < 500
+    assert costs.later.prompt.tokens == 3400
+
+
+async def test_of_an_engine_that_counts_nothing_the_picture_is_not_told_apart(
+    tmp_path: Path,
+) -> None:
+    event = b'data: {"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": %s}]}\n\n'
+    chunks = [event % b"null", event % b'"stop"', b"data: [DONE]\n\n"]
+    async with serve(Script(chunks=chunks, pause_s=0.01)) as script:
+        changes = {"engine.kind": "remote", "engine.url": script.url}
+        settings = load_settings(("demo",), changes | {"service.data_dir": str(tmp_path)})
+        costs = await step_costs(settings, (1080, 2400), 20)
+    assert (costs.first.vision.how, costs.first.vision.ms) == ("in prompt", 0.0)
+    assert costs.first.prompt.how == "measured"
+    assert costs.first.prompt.ms >= 10
 
 
 async def test_replies_are_no_longer_than_asked(tmp_path: Path) -> None:

@@ -62,7 +62,11 @@ def write_part(path: Path, number: int, count: int, names: Sequence[str], total:
         "glm4.attention.head_count": 2,
         "glm4.embedding_length": 64,
     }
-    split = {"split.no": number, "split.count": count, "split.tensors.count": total}
+    split: dict[str, TextOrNumbers] = {
+        "split.no": number,
+        "split.count": count,
+        "split.tensors.count": total,
+    }
     infos = [tensor(name, [8], 0, at * ALIGNMENT) for at, name in enumerate(names)]
     data = padded(header((first if number == 0 else {}) | split, infos))
     path.write_bytes(data + bytes(ALIGNMENT) * len(names))
