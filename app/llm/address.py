@@ -24,8 +24,8 @@ def api_base(url: str) -> str:
         raise _refused(f"is not a URL: {exc}") from exc
     if parts.scheme not in ("http", "https"):
         raise _refused("must begin with http:// or https://")
-    if not parts.host:
-        raise _refused("has no host")
+    if not parts.host or "%" in parts.host:  # httpx escapes what no host name may contain
+        raise _refused("has no valid host")
     if parts.port is not None and not 0 < parts.port < 65_536:
         raise _refused(f"has no valid port: {parts.port}")
     if parts.userinfo:

@@ -15,7 +15,7 @@ a stream come from other threads, which go on when that loop hangs."""
 
 
 async def has_pulse(base: str, key: str, timeout_s: float) -> bool:
-    """Whether the engine with the API at `base` answers within `timeout_s`, with whatever status."""
+    """Whether the engine whose API is at `base` answers within `timeout_s`, whatever the status."""
     try:
         async with (
             asyncio.timeout(timeout_s),

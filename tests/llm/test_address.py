@@ -44,8 +44,8 @@ def test_an_address_becomes_the_base_of_the_api(url: str, base: str) -> None:
     [
         ("ftp://example.com", "must begin with http"),
         ("example.com:8000", "must begin with http"),
-        ("http://", "no host"),
-        ("http:///v1", "no host"),
+        ("http://", "no valid host"),
+        ("http:///v1", "no valid host"),
         ("http://example.com:99999999", "no valid port"),
         ("http://example.com:0", "no valid port"),
         ("http://[::1", "not a URL"),

@@ -294,19 +294,17 @@ async def test_garbage_is_refused_before_the_start(
         await engine.ensure_ready()
 
 
-async def test_a_truncated_model_is_explained_by_the_engines_own_line(
+async def test_a_truncated_model_is_found_before_the_engine_starts(
     supervise: Supervise, real: EngineSettings, tmp_path: Path
 ) -> None:
     assert real.model is not None
     truncated = tmp_path / "truncated.gguf"
     truncated.write_bytes(real.model.read_bytes()[:100_000])
     engine = supervise(real.model_copy(update={"model": truncated})).engine
-    with pytest.raises(EngineStartFailed, match="not within the file bounds") as caught:
+    with pytest.raises(EngineStartFailed, match="bytes after the file") as caught:
         await engine.ensure_ready()
     error = caught.value
-    assert error.exit_code == 1
-    assert "truncated" in error.hint
-    assert any("failed to load model" in line for line in error.log_tail)
+    assert error.reason == "file_truncated"
     fault = engine.status().error
     assert fault is not None
     assert (fault.code, fault.message) == ("engine_start_failed", error.message)
