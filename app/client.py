@@ -73,8 +73,11 @@ class ServiceClient:
     async def get(self, path: str) -> dict[str, Any]:
         return await self.call("GET", path)
 
-    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return await self.call("POST", path, body)
+    async def post(
+        self, path: str, body: dict[str, Any] | None = None, *, patient: bool = False
+    ) -> dict[str, Any]:
+        """With `patient`, wait for the answer however long it takes."""
+        return await self.call("POST", path, body, patient=patient)
 
     async def delete(self, path: str) -> None:
         await self.call("DELETE", path)
@@ -149,10 +152,11 @@ class ServiceClient:
                         yield kind, data
 
     async def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, patient: bool = False
     ) -> dict[str, Any]:
+        timeout = httpx.Timeout(TIMEOUT_S, read=None if patient else TIMEOUT_S)
         async with self._translated():
-            response = await self._http.request(method, path, json=body)
+            response = await self._http.request(method, path, json=body, timeout=timeout)
         if not response.is_success:
             raise _refused(response.content)
         return dict(response.json()) if response.content else {}

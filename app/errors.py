@@ -6,6 +6,7 @@ AppError(code, message, hint)
 ├ InputError                     the caller: a bad goal, a bad number, an unknown id
 │  ├ TaskNotFound · TaskNotRunning · TaskNotEnded · KeyReused · NoOpenQuestion
 │  ├ SecretUnknown
+│  ├ ModelUnknown · ModelNotInstalled
 │  └ ScheduleNotFound · ScheduleOverlaps
 ├ DiskFull · StoreDamaged · RecordDamaged    the operator: the data folder
 ├ RequestRefused · RequestTooLarge · RequestTooSlow · TooManyRequests    the caller: the request
@@ -30,6 +31,7 @@ AppError(code, message, hint)
 │  │  └ EngineRateLimited · EngineOverloaded · EngineServerError    asked again after a while
 │  ├ EngineTimeout
 │  │  └ EngineHung
+│  ├ ModelBlind                  the operator: a model without eyes
 │  └ ContextOverflow · ReplyTruncated
 ├ ModelError                     pulling or converting a model: the operator
 └ PolicyError                    stays in the loop: becomes feedback to the model
@@ -103,6 +105,17 @@ class KeyReused(InputError):
 
 class NoOpenQuestion(InputError):
     code = "no_open_question"
+    status = 409
+
+
+class ModelUnknown(InputError):
+    code = "model_unknown"
+    status = 404
+    default_hint = "`phonepilot models list` has the names."
+
+
+class ModelNotInstalled(InputError):
+    code = "model_not_installed"
     status = 409
 
 
@@ -424,6 +437,17 @@ class EngineForbidden(EngineRequestFailed):
     default_hint = (
         "Look at the account at the host: the model may have to be enabled for it, or the account "
         "may be locked."
+    )
+
+
+class ModelBlind(EngineError):
+    """Tasks need a model that takes pictures."""
+
+    code = "model_blind"
+    status = 409
+    default_hint = (
+        "Set engine.mmproj to the projector that belongs to engine.model, or choose another model: "
+        "phonepilot engine use NAME."
     )
 
 

@@ -31,7 +31,6 @@ from app.api.guard import LOOPBACK, HostGuard
 from app.api.limits import BodyLimit, Rate
 from app.api.live_screen import LiveScreens
 from app.api.mcp import McpTools
-from app.api.openai import Passthrough
 from app.api.operations import Operations, operation_routes
 from app.api.pages import add_pages, login_page
 from app.api.schedules import schedule_routes
@@ -40,12 +39,12 @@ from app.api.task_records import record_routes
 from app.api.tasks import task_routes
 from app.data_folder import owned
 from app.errors import ConfigError, EngineError
-from app.llm.client import ChatClient
 from app.llm.engine import Engine
-from app.llm.slots import Calls
 from app.log import log_no_urls
+from app.models import Models
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
+from app.tasks.equipment import Equipment
 from app.tasks.heartbeat import Heartbeat
 from app.tasks.metrics import TaskMetrics
 from app.tasks.ports import Phone
@@ -57,7 +56,6 @@ from app.tasks.schedules import Schedules
 from app.tasks.secrets import Secrets
 from app.tasks.store import Store
 from app.tasks.webhooks import Webhooks
-from app.wiring import calls_of, client_of, equipment_of
 
 log = logging.getLogger(__name__)
 
@@ -114,16 +112,6 @@ class _Records:
     webhooks: Webhooks
 
 
-@dataclass(frozen=True)
-class _Models:
-    """The engine, and the ways to it."""
-
-    engine: Engine
-    client: ChatClient
-    calls: Calls
-    passthrough: Passthrough
-
-
 async def _start_parts(
     app: FastAPI, settings: Settings, table: AppTable, stack: AsyncExitStack
 ) -> None:
@@ -135,20 +123,27 @@ async def _start_parts(
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = TaskMetrics(registry)
-    models = _start_models(settings, metrics, stack)
+    models = Models(settings, metrics)
+    stack.push_async_callback(models.aclose)
     agent = settings.agent
     around = Surroundings(
         fleet,
-        equipment_of(settings, models.client, models.calls, lambda: models.engine.settings),
+        models.equipment,
         records.store,
         metrics,
         records.webhooks,
         records.retention,
         Secrets(environment_anywhere=agent.environment_secrets == "any"),
+        models.gate,
         reply_s=agent.reply_timeout_s,
         return_s=settings.adb.return_timeout_s,
         keep_screenshots=settings.service.keep_screenshots,
     )
+
+    def equip(equipment: Equipment) -> None:
+        around.equipment = equipment
+
+    models.on_change(equip)
     runner = app.state.runner = Runner(around, agent, LocalQueue(fleet))
     stack.push_async_callback(runner.close)
     await runner.recover(heartbeat.last())
@@ -168,13 +163,13 @@ async def _start_parts(
     for router in (
         models.passthrough.router(),  # first, because its callers count in milliseconds
         task_routes(runner),
-        goal_routes(around.equipment.scope.kinds),
+        goal_routes(lambda: models.equipment.scope.kinds),
         control_routes(runner),
         record_routes(runner.reading),
         schedule_routes(schedules),
         device_routes(fleet, runner, screens),
-        engine_routes(models.engine),
-        operation_routes(Operations(models.engine, fleet, runner, models.calls, registry)),
+        engine_routes(models.engine, models.use),
+        operation_routes(Operations(models.engine, fleet, runner, lambda: models.calls, registry)),
     ):
         app.include_router(router)
     # The model loads while the person is still typing; GET /engine reports a failure.
@@ -210,25 +205,6 @@ async def _start_phones(settings: Settings, table: AppTable, stack: AsyncExitSta
     await fleet.start()
     stack.push_async_callback(fleet.close)
     return fleet
-
-
-def _start_models(settings: Settings, metrics: TaskMetrics, stack: AsyncExitStack) -> _Models:
-    engine = Engine(settings.engine)
-    stack.push_async_callback(engine.aclose)
-    client = client_of(settings, engine)
-    stack.push_async_callback(client.aclose)
-    calls = calls_of(settings)
-    passthrough = Passthrough(
-        engine,
-        calls,
-        count=metrics.passed,
-        api_key=engine.api_key,
-        idle_timeout_s=settings.engine.request_timeout_s,
-    )
-    stack.push_async_callback(passthrough.aclose)
-    engine.before_stop(client.close_streams)
-    engine.before_stop(passthrough.close_streams)
-    return _Models(engine, client, calls, passthrough)
 
 
 async def _warm_up(engine: Engine) -> None:

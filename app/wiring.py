@@ -62,7 +62,7 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
     """Return the client of the configured engine."""
     return ChatClient(
         engine.ensure_ready,
-        local=_is_local(settings),
+        local=is_local(settings),
         model=settings.engine.alias,
         fields=RequestFields(
             settings.engine.rename_fields, settings.engine.omit_fields, settings.engine.extra_fields
@@ -76,7 +76,7 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
 
 def calls_of(settings: Settings) -> Calls:
     """Allow as many requests at once as the engine has slots, or as configured."""
-    engine, local = settings.engine, _is_local(settings)
+    engine, local = settings.engine, is_local(settings)
     slots = engine.parallel if local else 0
     limit = engine.max_calls or slots
     return Calls(limit, pinned=local and limit == slots)
@@ -92,7 +92,7 @@ def equipment_of(
     engine's current settings, which may be cheaper than configured after memory ran out."""
     profile = settings.profile
     engine = running or (lambda: settings.engine)
-    sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
+    sampling, grammar = sampling_of(settings), profile.grammar == "on" or is_local(settings)
 
     def chat(phone: str) -> PhoneChat:
         context = engine().context // engine().parallel
@@ -106,6 +106,10 @@ def equipment_of(
         settings.prompts_dir,
         lambda: engine().image_max_tokens,
         scope_of(settings),
+        settings.agent.profile,
+        blind=is_local(settings)
+        and settings.engine.model is not None
+        and settings.engine.mmproj is None,
     )
 
 
@@ -126,7 +130,8 @@ def sampling_of(settings: Settings) -> Sampling:
     )
 
 
-def _is_local(settings: Settings) -> bool:
+def is_local(settings: Settings) -> bool:
+    """Whether the engine is a llama.cpp that phonepilot starts."""
     kind = settings.engine.kind
     return kind != "remote" and not (kind == "auto" and settings.engine.url)
 

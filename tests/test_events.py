@@ -77,7 +77,7 @@ async def test_who_resumes_when_all_is_in_the_store_gets_the_end(tmp_path: Path)
     await store.save_task(task)
     for number in (1, 2):
         await store.save_step("07", Step(number=number, app="", width=1, height=1, started_at=NOW))
-    reading = Reading(store, {}, AUTOGLM)
+    reading = Reading(store, {}, lambda: AUTOGLM)
     events = [event async for event in reading.events("07", after=300)]
     assert [event.kind for event in events] == ["step", "step", "end"]
     again = [event async for event in reading.events("07", after=events[0].seq)]

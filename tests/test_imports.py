@@ -32,12 +32,13 @@ PARTS: dict[str, set[str]] = {
     "adb": set(),
     "llm": set(),
     "virtual_phone": set(),
-    # the spine: cli -> main -> api -> tasks -> agent
+    # the spine: cli -> main -> models -> api -> tasks -> agent
     "agent": set(),
     "tasks": {"agent"},
     "api": {"agent.screen", "tasks"},
     "wiring": {"agent", "llm", "tasks"},
-    "main": {"adb", "api", "wiring", "llm", "tasks"},
+    "models": {"api.openai", "wiring", "llm", "tasks"},
+    "main": {"adb", "api", "llm", "models", "tasks"},
     "serving": {"api.connection", "main"},
     # what stands on it
     "client": set(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ class Goals(BaseModel):
     known: list[KnownGoals]
 
 
-def goal_routes(kinds: Sequence[GoalKind]) -> APIRouter:
+def goal_routes(kinds: Callable[[], Sequence[GoalKind]]) -> APIRouter:
     router = APIRouter(tags=["tasks"])
 
     @router.get("/goals")
@@ -34,7 +34,7 @@ def goal_routes(kinds: Sequence[GoalKind]) -> APIRouter:
         `out_of_scope` before the phone is touched."""
         known = [
             KnownGoals(title=kind.title, things=list(kind.things), example=kind.example)
-            for kind in kinds
+            for kind in kinds()
         ]
         return Goals(any_goal=not known, known=known)
 

@@ -20,9 +20,11 @@ from starlette.requests import ClientDisconnect
 
 from app.api.access import CALLER
 from app.api.media_urls import complaint_about
+from app.api.model_list import model_in_list
 from app.api.ports import Calls, Engine
 from app.api.relayed_headers import from_engine, to_engine
 from app.api.silence import Silence
+from app.api.unsupported import unsupported
 from app.api.usage import UsageReader
 from app.errors import (
     AppError,
@@ -37,6 +39,7 @@ from app.http_client import send as send_kept
 PREFIX = "/v1"
 """What our own paths begin with; what follows is appended to the base of the engine's API."""
 GET_ROUTES = ("/v1/models",)
+MODEL_ROUTE = "/v1/models/{model_id:path}"
 POST_ROUTES = (
     "/v1/chat/completions",
     "/v1/completions",
@@ -112,6 +115,7 @@ class Passthrough:
             router.add_api_route(path, self._relay, methods=["GET"])
         for path in POST_ROUTES:
             router.add_api_route(path, self._relay, methods=["POST"], openapi_extra=_ANY_BODY)
+        router.add_api_route(MODEL_ROUTE, self._model, methods=["GET"])
         router.add_api_route(
             "/v1/{path:path}",
             _not_found,
@@ -141,6 +145,28 @@ class Passthrough:
             await client.aclose()
 
     aclose = close_streams
+
+    async def _model(self, model_id: str) -> Response:
+        """One model of the engine's list, by its id or an alias."""
+        try:
+            base = await self.ready()
+            found = await model_in_list(self.client(), base, self.api_key(), model_id)
+        except httpx.HTTPError as exc:
+            return _from_error(_broken(exc))
+        except AppError as exc:
+            return _from_error(exc)
+        if found is None:
+            return _error(404, "model_not_found", f"the engine has no model {model_id[:200]!r}")
+        return JSONResponse(found)
+
+    async def ready(self) -> str:
+        """Return the base of the engine's API once it is ready; raises an `AppError`."""
+        try:
+            async with asyncio.timeout(self.start_wait_s):
+                return await self.engine.ensure_ready()
+        except TimeoutError as exc:  # the start continues; only this request has waited enough
+            limit = self.start_wait_s
+            raise EngineNotReady(f"the engine is not ready after {limit:g} s") from exc
 
     async def _relay(self, request: Request) -> Response:
         try:
@@ -211,14 +237,14 @@ class _Relay(Response):
         if self._hung:
             silent_s = self._passthrough.idle_timeout_s
             return EngineHung(f"the engine made no progress for {silent_s:g} s and was ended")
-        return EngineUnreachable(f"the connection to the engine broke: {exc!r}")
+        return _broken(exc)
 
     async def _exchange(self, send: _Send) -> Response | None:
         """Pass on one request. Return a response if it was rejected before it reached the engine.
 
         Raises `AppError` and httpx's errors.
         """
-        base = await self._ready_engine()
+        base = await self._passthrough.ready()
         local = self._passthrough.engine.status().kind != "remote"
         if local and self._sent_body:
             complaint = await self._passthrough.complaint_about(self._sent_body)
@@ -232,8 +258,7 @@ class _Relay(Response):
             if local:
                 await turn.enter_async_context(self._watched())
             path = request.url.path.removeprefix(PREFIX)
-            await self._answer(f"{base}{path}{query}", send, local=local)
-        return None
+            return await self._answer(f"{base}{path}{query}", send, local=local)
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
@@ -264,7 +289,8 @@ class _Relay(Response):
     def _caller(self) -> str:
         return str(self._request.scope.get(CALLER, "local"))
 
-    async def _answer(self, url: str, send: _Send, *, local: bool) -> None:
+    async def _answer(self, url: str, send: _Send, *, local: bool) -> Response | None:
+        """Return a response instead of the engine's, if that says what it was not started for."""
         request, client = self._request, self._passthrough.client()
         usage = UsageReader()
         # Built without the client, which would add its own address, headers and cookies.
@@ -277,6 +303,10 @@ class _Relay(Response):
             extensions={"timeout": self._passthrough.timeout(local=local)},
         )
         async with aclosing(await send_kept(client, passed_on)) as answer:
+            chunks = aiter(answer.aiter_raw())
+            first = await anext(chunks, b"") if local and answer.is_server_error else b""
+            if lack := unsupported(answer.status_code, first):
+                return _error(400, "unsupported", lack)
             self._is_event_stream = "event-stream" in answer.headers.get("content-type", "")
             self._started = True
             await _taken(
@@ -288,23 +318,20 @@ class _Relay(Response):
                 },
             )
             try:
-                async for chunk in answer.aiter_raw():
+                if first:
+                    await _taken(send, _body(first, more=True))
+                async for chunk in chunks:
                     self._silence.heard(chunk)
                     usage.feed(chunk)
-                    await _taken(
-                        send, {"type": "http.response.body", "body": chunk, "more_body": True}
-                    )
-                await _taken(send, {"type": "http.response.body", "body": b"", "more_body": False})
+                    await _taken(send, _body(chunk, more=True))
+                await _taken(send, _body(b"", more=False))
             finally:  # also if the client left early
                 self._passthrough.count(self._caller, usage.tokens())
+        return None
 
-    async def _ready_engine(self) -> str:
-        limit = self._passthrough.start_wait_s
-        try:
-            async with asyncio.timeout(limit):
-                return await self._passthrough.engine.ensure_ready()
-        except TimeoutError as exc:  # the start continues; only this request has waited enough
-            raise EngineNotReady(f"the engine is not ready after {limit:g} s") from exc
+
+def _body(data: bytes, *, more: bool) -> _Message:
+    return {"type": "http.response.body", "body": data, "more_body": more}
 
 
 class _Slices:
@@ -350,8 +377,12 @@ async def _client_gone(receive: _Receive) -> None:
 
 
 async def _not_found(request: Request) -> Response:
-    routes = ", ".join(GET_ROUTES + POST_ROUTES)
+    routes = ", ".join((*GET_ROUTES, MODEL_ROUTE, *POST_ROUTES))
     return _error(404, "not_found", f"{request.method} {request.url.path}: open are {routes}")
+
+
+def _broken(exc: httpx.HTTPError) -> AppError:
+    return EngineUnreachable(f"the connection to the engine broke: {exc!r}")
 
 
 def _from_error(error: AppError) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
@@ -18,14 +19,14 @@ WORKS = ("ready", "sleeping")
 
 
 class Operations:
-    """The sources of `/readyz` and `/metrics`."""
+    """The sources of `/readyz` and `/metrics`; `calls` returns the slots in use."""
 
     def __init__(
         self,
         engine: Engine,
         fleet: Fleet,
         tasks: OpenTasks,
-        calls: Calls,
+        calls: Callable[[], Calls],
         registry: CollectorRegistry,
     ) -> None:
         self._calls = calls
@@ -67,8 +68,8 @@ class Operations:
         self._devices.clear()
         for state, count in (await self._device_states() or Counter()).items():
             self._devices.labels(state).set(count)
-        self._requests.labels("running").set(self._calls.running)
-        self._requests.labels("waiting").set(self._calls.waiting)
+        self._requests.labels("running").set(self._calls().running)
+        self._requests.labels("waiting").set(self._calls().waiting)
         self._ready.set(str(self._engine.status().state) in WORKS)
         return Response(generate_latest(self._registry), media_type=CONTENT_TYPE_LATEST)
 

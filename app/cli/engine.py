@@ -1,14 +1,15 @@
-"""The command `phonepilot engine`."""
+"""The command `phonepilot engine`: plans memory, and has the service use another model."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import Config, Json, pixels
+from app.cli.options import SERVICE_URL, Config, Json, Url, pixels, run_to_end
 from app.cli.show import Terminal, print_json, shown
 from app.errors import ConfigError, InputError
 
@@ -17,14 +18,44 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 engine_app = typer.Typer(
-    help="Plan the engine's memory.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="Plan the engine's memory, and choose its model.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(g|gb|gib|m|mb|mib)?", re.IGNORECASE)
 
 
 @engine_app.callback()
 def engine() -> None:
-    """Plan the engine's memory."""
+    """Plan the engine's memory, and choose its model."""
+
+
+@engine_app.command(
+    epilog="Examples: `phonepilot engine use qwen3-vl-8b`, `phonepilot engine use demo --json`"
+)
+def use(
+    name: Annotated[str, typer.Argument(help="As in `phonepilot models list`.")],
+    url: Url = SERVICE_URL,
+    json_: Json = False,
+) -> None:
+    """Have the running service use another installed model, until its next start.
+
+    Running tasks end with the model that they began with; the others wait for the new one.
+    """
+    terminal = Terminal()
+    with nullcontext() if json_ else terminal.working(f"changing to {shown(name)}"):
+        answer = run_to_end(_use(url, name))
+    if json_:
+        print_json(answer)
+        return
+    terminal.say(f"The engine is {shown(answer['state'])}, with {shown(answer['name'])}.")
+
+
+async def _use(url: str, name: str) -> dict[str, Any]:
+    from app.client import ServiceClient
+
+    async with ServiceClient(url) as service:
+        return await service.post("/engine/model", {"name": name}, patient=True)
 
 
 @engine_app.command(

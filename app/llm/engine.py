@@ -62,7 +62,10 @@ class _Ensure:
 
 @dataclass(frozen=True)
 class _Stop:
+    """`settings` are those to go on with, None for the ones that it has."""
+
     reply: asyncio.Future[None]
+    settings: EngineSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,12 @@ class Engine:
         await self.stop()
         return await self.ensure_ready()
 
+    async def use(self, settings: EngineSettings) -> None:
+        """Stop, and start with these settings at the next request."""
+        reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._send(_Stop(reply, settings))
+        await reply
+
     def hung(self) -> None:
         """A request saw neither token nor progress for too long: end the engine at once, as one
         that hangs in a computation ignores SIGTERM. The next request starts it again."""
@@ -253,8 +262,9 @@ class Engine:
             kind=self._kind,
             pid=process.pid if process else None,
             url=running.url if running else None,
-            model=str(self._settings.model or ""),
-            mmproj=str(self._settings.mmproj or ""),
+            name=settings.alias,
+            model=str(settings.model or ""),
+            mmproj=str(settings.mmproj or ""),
             context=settings.context,
             parallel=settings.parallel,
             since=self._since,
@@ -316,17 +326,15 @@ class Engine:
         match message:
             case _Ensure(reply):
                 self._ensure(reply)
-            case _Stop(reply):
-                await self._stop()
-                if not reply.done():
-                    reply.set_result(None)
+            case _Stop(reply, settings):
+                await self._stop(settings)
+                _answer(reply)
             case _Hung() if self._run is not None and self._run.running is not None:
                 await self._kill(self._run)
             case _Doubt(reply):
                 self._doubt(reply)
             case _Judged(reply):
-                if not reply.done():
-                    reply.set_result(None)
+                _answer(reply)
             case _Asleep(number, asleep) if self._run is not None and self._run.number == number:
                 if self._run.running is not None:
                     self._enter(EngineState.SLEEPING if asleep else EngineState.READY)
@@ -450,12 +458,14 @@ class Engine:
         await self._end_run(grace_s=0.0)
         self._fail(EngineUnreachable("the engine hung", "The next request starts it again."))
 
-    async def _stop(self) -> None:
+    async def _stop(self, settings: EngineSettings | None = None) -> None:
         self._crashes = 0
         self._affordable.forget()
         if self._run is not None:
             self._enter(EngineState.STOPPING)
             await self._end_run()
+        if settings is not None:
+            self._settings, self._affordable = settings, CheaperSettings(settings)
         if self._state is not EngineState.STOPPED:
             self._error = None
             self._enter(EngineState.STOPPED)
@@ -498,6 +508,11 @@ class Engine:
 
 def _fault(error: EngineError) -> EngineFault:
     return EngineFault(error.code, error.message, error.hint, error.reason)
+
+
+def _answer(reply: asyncio.Future[None]) -> None:
+    if not reply.done():
+        reply.set_result(None)
 
 
 def _settle(waiters: list[asyncio.Future[str]], error: EngineError) -> None:

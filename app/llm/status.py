@@ -40,16 +40,17 @@ class EngineFault:
 class EngineStatus:
     """A snapshot.
 
-    `pid` is the engine's own process. `context` is in tokens and shared by the `parallel` slots.
-    `since` (UTC) is when the state was entered. `stage` is the progress of a start, `devices` and
-    `layers` are what a llama-server uses of GPUs, `adjusted` what was changed in the settings
-    because memory ran out. `log_tail` is oldest first.
+    `name` is the model's (`engine.alias`). `pid` is the engine's own process. `context` is in
+    tokens and shared by the `parallel` slots. `since` (UTC) is when the state was entered. `stage`
+    is the progress of a start, `devices` and `layers` are what a llama-server uses of GPUs,
+    `adjusted` what was changed in the settings because memory ran out. `log_tail` is oldest first.
     """
 
     state: EngineState
     kind: EngineKind | None
     pid: int | None
     url: str | None
+    name: str
     model: str
     mmproj: str
     context: int

@@ -4,6 +4,7 @@ from app.settings.entries import (
     PULLED_FILE,
     ModelEntry,
     ModelMemory,
+    ModelName,
     PulledFile,
     PulledModel,
     load_apps,
@@ -13,7 +14,7 @@ from app.settings.entries import (
 from app.settings.files import configs_folder
 from app.settings.goal_lists import GoalList, load_goals
 from app.settings.guard_lists import GuardCategory, load_guard
-from app.settings.layers import ENV_PREFIX, load_settings
+from app.settings.layers import ENV_PREFIX, load_settings, with_model
 from app.settings.sections import (
     AdbSettings,
     AppsSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "GuardSettings",
     "ModelEntry",
     "ModelMemory",
+    "ModelName",
     "ModelsSettings",
     "PULLED_FILE",
     "PulledFile",
@@ -47,4 +49,5 @@ __all__ = [
     "load_models",
     "load_pulled",
     "load_settings",
+    "with_model",
 ]

@@ -17,13 +17,14 @@ from typing import Any, get_origin
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from app.errors import ConfigError
+from app.errors import ConfigError, ModelNotInstalled, ModelUnknown
 from app.settings.entries import load_models, load_pulled
 from app.settings.files import configs_folder, find_config, read_toml, resolve_path
 from app.settings.sections import (
     ModelsSettings,
     Section,
     Settings,
+    Sources,
     models_dir_of,
     platform_data_dir,
 )
@@ -45,6 +46,14 @@ _PATH_KEYS = {
     ("profile", "goals"),
     ("models", "file"),
 }
+_MODEL_KEYS = {
+    ("engine", "model"),
+    ("engine", "mmproj"),
+    ("engine", "alias"),
+    ("engine", "image_min_tokens"),
+    ("agent", "profile"),
+}
+"""What belongs to a model and not to the computer, besides the profile."""
 _BINARY_KEYS = {("adb", "binary"), ("engine", "binary")}  # a bare name is looked up in PATH
 
 
@@ -58,15 +67,60 @@ def load_settings(
     `configs` are paths of TOML files or names of shipped ones ("demo"). `overrides` maps
     "section.key" to a value; None means not given. Raises `ConfigError`.
     """
+    settings = _load(configs, overrides or {}, environ)
+    settings._sources = Sources(tuple(configs), dict(overrides or {}), environ)
+    return settings
+
+
+def with_model(settings: Settings, name: str) -> Settings:
+    """Return what the settings would be with another installed model.
+
+    A model of the catalogue brings its own configuration, profile included; what the other files
+    say of the computer stays, and what they say of a model goes. One that was added under a name of
+    its own takes the place of the files alone. Variables and the command line count as before,
+    except where they name the model's files. Raises ModelUnknown, ModelNotInstalled, ConfigError.
+    """
+    known = {entry.name: entry for entry in load_models(settings.models)}
+    if load_pulled(settings.models_dir, name) is None:
+        entry = known.get(name)
+        if entry is None:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise ModelUnknown(
+                f"no such model: {name!r}", f"Did you mean {close[0]}?" if close else ""
+            )
+        if entry.model is None:
+            raise ModelNotInstalled(
+                f"the model {name} is not installed", f"Get it: phonepilot models pull {name}."
+            )
+    sources = settings.sources
+    files = {"engine.model": f"{MODEL_PREFIX}{name}", "engine.mmproj": "", "engine.alias": name}
+    changed = {**sources.overrides, **files}
+    if name not in known or not known[name].config:
+        return _load(sources.configs, changed, sources.environ)
+    own = {entry.config for entry in known.values()}
+    machine = [config for config in sources.configs if str(config) not in own]
+    return _load(machine, changed, sources.environ, model_config=known[name].config)
+
+
+def _load(
+    configs: Sequence[str | Path],
+    overrides: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    model_config: str = "",
+) -> Settings:
+    """With `model_config`, the profiles of `configs` are left out, and that file comes after."""
     layers = _Layers()
     layers.add_file(configs_folder() / "default.toml")
     for config in configs:
-        layers.add_file(find_config(config))
+        layers.add_file(find_config(config), of_model=not model_config)
+    if model_config:
+        layers.add_file(find_config(model_config))
     for name, text in environ.items():
         if name.startswith(ENV_PREFIX) and "__" in name:
             section, key = name.removeprefix(ENV_PREFIX).lower().split("__", 1)
             layers.add(section, key, text, origin=name)
-    for dotted, value in (overrides or {}).items():
+    for dotted, value in overrides.items():
         if value is not None:
             section, _, key = dotted.partition(".")
             layers.add(section, key, value, origin="command line")
@@ -80,12 +134,15 @@ class _Layers:
         self._values: dict[str, dict[str, object]] = {name: {} for name in _SECTIONS}
         self._origins: dict[tuple[str, str], str] = {}
 
-    def add_file(self, path: Path) -> None:
+    def add_file(self, path: Path, *, of_model: bool = True) -> None:
+        """Add the values of a file; without `of_model` only those that say nothing of a model."""
         for section, table in read_toml(path).items():
             if not isinstance(table, dict):
                 self._check_name(section, _SECTIONS, str(path), "section")
                 raise ConfigError(f"{path}: {section}: must be a table [{section}]")
             for key, value in table.items():
+                if not of_model and (section == "profile" or (section, key) in _MODEL_KEYS):
+                    continue
                 self.add(section, key, value, origin=str(path), base=path.parent)
 
     def add(

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_dir
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+)
 
 
 def _optional_path(raw: object) -> object:
@@ -165,6 +175,16 @@ class ModelsSettings(Section):
     file: OptionalPath = None
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What settings were read from, to read them again for another model. All are equal, so that
+    equal settings are."""
+
+    configs: tuple[str | Path, ...] = field(default=(), compare=False)
+    overrides: Mapping[str, object] = field(default_factory=dict, compare=False)
+    environ: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+
 class Settings(Section):
     service: ServiceSettings = ServiceSettings()
     adb: AdbSettings = AdbSettings()
@@ -174,6 +194,11 @@ class Settings(Section):
     guard: GuardSettings = GuardSettings()
     apps: AppsSettings = AppsSettings()
     models: ModelsSettings = ModelsSettings()
+    _sources: Sources = PrivateAttr(default_factory=Sources)
+
+    @property
+    def sources(self) -> Sources:
+        return self._sources
 
     @property
     def tokens_file(self) -> Path:

@@ -15,13 +15,14 @@ from app.agent.dialects.base import Dialect, Exchange
 from app.agent.dialects.thought_limit import with_limit
 from app.agent.guard import Category, Guard
 from app.agent.history import History
+from app.agent.outcome import Outcome
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
 from app.agent.prompt import load_prompt
 from app.agent.reader import Reader
 from app.agent.scope import Scope
 from app.agent.second_look import FreshLook, JudgeLook, SecondLook
-from app.errors import PolicyError, ReplyTruncated
+from app.errors import ConfigError, InputError, ModelBlind, PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
 
 SecondLookKind = Literal["off", "judge", "fresh"]
@@ -71,7 +72,8 @@ class Profile(Protocol):
 class Equipment:
     """Builds the parts of a task. `chat` returns the engine for a phone; `categories` need consent,
     unless a task allows them all; `image_max_tokens` is the limit above which the engine shrinks a
-    picture; `scope` has the goals that the model knows."""
+    picture; `scope` has the goals that the model knows, `name` is what the profile is
+    recorded as. A `blind` model takes no screenshots."""
 
     chat: Callable[[str], Chat]
     profile: Profile
@@ -80,6 +82,22 @@ class Equipment:
     prompts_dir: Path | None = None
     image_max_tokens: Callable[[], int] = lambda: 0
     scope: Scope = Scope()
+    name: str = ""
+    blind: bool = False
+
+    def check(self, task: Task) -> None:
+        """Raise what would end the task before its first step: ModelBlind, and InputError if there
+        is no prompt in its language."""
+        if self.blind:
+            raise ModelBlind("the engine's model has no projector, so it sees no screenshots")
+        try:
+            self._system(task)
+        except ConfigError as exc:
+            raise InputError(exc.message, exc.hint) from exc
+
+    def unknown(self, goal: str) -> Outcome | None:
+        """The end of a task whose goal the model does not know; None for one that it knows."""
+        return None if self.scope.knows(goal) else Outcome("out_of_scope", self.scope.told())
 
     @property
     def dialect(self) -> Dialect:

@@ -136,9 +136,6 @@ class Defaults(Protocol):
     def timeout_s(self) -> float: ...
 
     @property
-    def profile(self) -> str: ...
-
-    @property
     def confirm(self) -> Confirm: ...
 
     @property
@@ -158,7 +155,7 @@ class TaskMaker:
         self._defaults = defaults
         self._find = find
 
-    async def make(self, new: NewTask, task_id: str, owner: str) -> TaskRecord:
+    async def make(self, new: NewTask, task_id: str, owner: str, profile: str) -> TaskRecord:
         """Create the task. Raises DeviceError if no phone fits, InputError if it cannot follow."""
         followed = await self._followed(new)
         device = await self._device(followed.device if followed else new.device)
@@ -173,7 +170,7 @@ class TaskMaker:
             max_steps=new.max_steps or defaults.max_steps,
             timeout_s=new.timeout_s or defaults.timeout_s,
             lang=new.lang or (followed.lang if followed else defaults.lang),
-            profile=defaults.profile,
+            profile=profile,
             confirm=new.confirm or defaults.confirm,
             allowed_apps=new.allowed_apps or [],
             mode=new.mode,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import IO
 
 from app.agent.dialects.base import Dialect
@@ -23,9 +23,12 @@ TOLD_AGAIN = 10**12
 
 
 class Reading:
-    """`runs` are the open tasks, owned by the runner. Every call raises TaskNotFound."""
+    """`runs` are the open tasks, owned by the runner; `dialect` returns the one in use. Every call
+    raises TaskNotFound."""
 
-    def __init__(self, store: Store, runs: Mapping[str, Run], dialect: Dialect) -> None:
+    def __init__(
+        self, store: Store, runs: Mapping[str, Run], dialect: Callable[[], Dialect]
+    ) -> None:
         self._store = store
         self._runs = runs
         self._dialect = dialect
@@ -60,7 +63,7 @@ class Reading:
         paths = {step.number: self._store.screenshot_path(record.id, step.number) for step in steps}
         kept = {number: path for number, path in paths.items() if path.is_file()}
         task = record.told()
-        await asyncio.to_thread(write_export, target, task, steps, kept, self._dialect)
+        await asyncio.to_thread(write_export, target, task, steps, kept, self._dialect())
         return record
 
     async def _written(self, task_id: str) -> None:

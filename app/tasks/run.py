@@ -14,6 +14,7 @@ from app.agent.loop import MAY_COME_BACK, run_loop
 from app.agent.outcome import Limits, Outcome
 from app.events import Topic
 from app.tasks.equipment import Equipment
+from app.tasks.gate import Gate
 from app.tasks.metrics import TaskMetrics
 from app.tasks.models import OPEN, OpenQuestion, Status, TaskError
 from app.tasks.person import Person
@@ -37,11 +38,12 @@ _STATUS: dict[str, Status] = {
 """The status by the reason of an end; every other reason is a failure."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Surroundings:
     """What all runs of one service share.
 
-    `reply_s` and `return_s` are how long to wait for a person and for a phone, in seconds.
+    `equipment` is replaced with the model, while the `gate` is closed. `reply_s` and `return_s` are
+    how long to wait for a person and for a phone, in seconds.
     """
 
     fleet: Fleet
@@ -51,6 +53,7 @@ class Surroundings:
     webhooks: Webhooks
     retention: Retention
     secrets: Secrets = field(default_factory=Secrets)
+    gate: Gate = field(default_factory=Gate)
     reply_s: float = 300.0
     return_s: float = 45.0
     keep_screenshots: bool = True
@@ -108,17 +111,17 @@ class Run:
         AppNotFound for an allowed app that it lacks, ConfigError for a missing prompt, DiskFull.
         """
         around, record = self._around, self.record
+        equipment = around.equipment
         await self.change(
             status="running",
             device=grant.serial,
+            profile=equipment.name,
             started_at=record.started_at or datetime.now(UTC),
         )
         goes_on = record.steps > 0
         device = self._discreet(await self._phone(grant), goes_on=goes_on)
-        policy = around.equipment.policy(record, earlier, grant.phone, goes_on=goes_on)
-        conduct = await around.equipment.conduct(
-            record, grant.phone, device, self.person, self.control
-        )
+        policy = equipment.policy(record, earlier, grant.phone, goes_on=goes_on)
+        conduct = await equipment.conduct(record, grant.phone, device, self.person, self.control)
         if goes_on:
             conduct.opening = "The service was restarted; see what the last action did."
         keep = around.keep_screenshots and not around.retention.is_tight

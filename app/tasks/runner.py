@@ -45,7 +45,7 @@ class Runner:
         self._defaults = defaults
         self._queue = queue
         self._runs: dict[str, Run] = {}
-        self.reading = Reading(around.store, self._runs, around.equipment.dialect)
+        self.reading = Reading(around.store, self._runs, lambda: around.equipment.dialect)
         self._maker = TaskMaker(around.fleet, defaults, self.find)
         self._keys = Keys(around.store)
         self._closing = False
@@ -68,8 +68,8 @@ class Runner:
         """Queue a task for its phone; a `key` that was used before returns its task.
 
         A cancelled call leaves nothing behind. Raises DeviceError if no phone fits, InputError for
-        a task that cannot be followed, KeyReused for a key that came with another request,
-        DiskFull, ConfigError.
+        a task that cannot be followed or has no prompt in its language, KeyReused for a key that
+        came with another request, ModelBlind, DiskFull.
         """
         async with self._keys.claim(key, new) as (task_id, is_new):
             if not is_new:
@@ -79,8 +79,8 @@ class Runner:
                 self._around.webhooks.check(new.callback_url)
             given = {name: value.get_secret_value() for name, value in new.secrets.items()}
             self._around.secrets.check(new.goal, given)
-            record = await self._maker.make(new, task_id, owner)
-            self._around.equipment.policy(record)  # a missing prompt is reported now
+            record = await self._maker.make(new, task_id, owner, self._around.equipment.name)
+            self._around.equipment.check(record)
             writing = asyncio.ensure_future(self._store.save_task(record))
             try:
                 await asyncio.shield(writing)
@@ -110,13 +110,15 @@ class Runner:
             await self._end(run, outcome)
 
     async def _outcome(self, run: Run) -> Outcome:
-        record = run.record
-        scope = self._around.equipment.scope
-        if not scope.knows(record.goal):
-            return Outcome("out_of_scope", scope.told())
+        record, around = run.record, self._around
+        if unknown := around.equipment.unknown(record.goal):
+            return unknown
         try:
             ticket = Ticket(record.id, record.device, record.priority)
-            async with self._queue.take(ticket) as grant:
+            async with self._queue.take(ticket) as grant, around.gate.passing():
+                # The model may be another one than when the task began to wait.
+                if unknown := around.equipment.unknown(record.goal):
+                    return unknown
                 return await run.work(grant, await self._conversation(record))
         except AppError as exc:
             return Outcome.of(exc)

@@ -50,9 +50,10 @@ class World:
 @pytest.fixture
 async def scene() -> AsyncIterator[tuple[World, TaskMetrics, httpx.AsyncClient]]:
     world, registry = World(), CollectorRegistry()
+    calls = Calls(2)
     parts: Any = world  # no more of each than is asked about
     app = FastAPI()
-    app.include_router(operation_routes(Operations(parts, parts, parts, Calls(2), registry)))
+    app.include_router(operation_routes(Operations(parts, parts, parts, lambda: calls, registry)))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield world, TaskMetrics(registry), http

@@ -39,7 +39,7 @@ PROFILE = SimpleNamespace(
     reads=False, grammar="off", max_thought=0, max_tokens=100,
 )  # fmt: skip
 DEFAULTS = SimpleNamespace(
-    lang="en", max_steps=5, timeout_s=60.0, profile="test", confirm="deny", reply_timeout_s=1.0,
+    lang="en", max_steps=5, timeout_s=60.0, confirm="deny", reply_timeout_s=1.0,
     resume_within_s=0.0,
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ async def api(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Store]]:
     phones = Phones()
     around = Surroundings(
         phones,  # type: ignore[arg-type]
-        Equipment(lambda phone: ScriptedChat(), PROFILE),
+        Equipment(lambda phone: ScriptedChat(), PROFILE, name="test"),
         store,
         TaskMetrics(CollectorRegistry()),
         Webhooks(database, "whsec_c2VjcmV0", ()),

@@ -144,7 +144,6 @@ async def test_the_engines_answer_is_the_same_directly_and_through_us(
     url = await engine.ensure_ready()
     async with service(engine) as http:
         for path, body in (
-            ("/v1/embeddings", b'{"input": "x"}'),
             (CHAT, b'{"messages": 5}'),
             (CHAT, b'{"messages":[{"role":"user","content":"x"}],"grammar":"root ::= ("}'),
         ):

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.agent.step import Question
-from app.errors import ConfigError, DeviceOffline, KeyReused, NoOpenQuestion
+from app.errors import DeviceOffline, InputError, KeyReused, NoOpenQuestion
 from app.tasks.database import Database, deliveries, keys
 from app.tasks.equipment import Equipment
 from app.tasks.metrics import TaskMetrics
@@ -40,7 +40,7 @@ PROFILE = SimpleNamespace(
     reads=False, grammar="off", max_thought=0, max_tokens=100,
 )  # fmt: skip
 DEFAULTS = SimpleNamespace(
-    lang="en", max_steps=5, timeout_s=60.0, profile="test", confirm="deny", reply_timeout_s=1.0,
+    lang="en", max_steps=5, timeout_s=60.0, confirm="deny", reply_timeout_s=1.0,
     resume_within_s=60.0,
 )  # fmt: skip
 
@@ -99,7 +99,7 @@ def runner_of(scene_parts: tuple[Phones, Store, Database, Path], chat: ScriptedC
     phones, store, database, folder = scene_parts
     around = Surroundings(
         phones,  # type: ignore[arg-type]
-        Equipment(lambda phone: chat, PROFILE),
+        Equipment(lambda phone: chat, PROFILE, name="test"),
         store,
         TaskMetrics(CollectorRegistry()),
         Webhooks(database, "whsec_c2VjcmV0", ()),
@@ -244,7 +244,7 @@ async def test_no_secret_stays_of_a_task_that_could_not_be_made(
     new = NewTask.model_validate(
         {"goal": "Sign in with {{secret:bank}}", "secrets": {"bank": "hunter2"}}
     )
-    with pytest.raises(ConfigError):
+    with pytest.raises(InputError):
         await scene.runner.submit(new)
     assert scene.runner.open_tasks() == {}
 
