@@ -29,9 +29,12 @@ from app.data_folder import owner_of
 from app.errors import AppError, ConfigError, DeviceNotFound
 from app.http_client import IDENTITY, read_whole
 from app.llm import launch
+from app.llm.address import api_base
 from app.llm.describe import SCREEN
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
+from app.llm.gpu import find_gpus
 from app.llm.memory import image_tokens
+from app.llm.offload import listed_devices
 from app.llm.parts import first_part, model_size, read_model
 from app.llm.readiness import check_remote
 from app.llm.status import EngineKind
@@ -167,15 +170,14 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
     try:
         kind = launch.choose_kind(settings)
         if kind is EngineKind.REMOTE:
-            await check_remote(
-                settings.url.rstrip("/").removesuffix("/v1"), settings.api_key.get_secret_value()
-            )
+            key = settings.api_key.get_secret_value()
+            await check_remote(api_base(settings.url), key, settings.alias)
             return [Check("engine", "ok", f"remote, answers at {settings.url}")]
     except AppError as exc:
         return [_problem("engine", exc)]
-    find: Callable[[EngineSettings], Awaitable[Check]]
+    find: Callable[[EngineSettings], Awaitable[list[Check]]]
     find = _check_llama_server if kind is EngineKind.LLAMA_SERVER else _check_embedded
-    checks = [await find(settings), *await asyncio.to_thread(check_models, settings)]
+    checks = [*await find(settings), *await asyncio.to_thread(check_models, settings)]
     checks += check_slots(settings)
     if settings.port:
         try:
@@ -185,28 +187,44 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
     return checks
 
 
-async def _check_llama_server(settings: EngineSettings) -> Check:
+async def _check_llama_server(settings: EngineSettings) -> list[Check]:
     binary = launch.find_binary(settings)
     assert binary is not None  # choose_kind() ensures it
     code, output = await _run(binary, "--version")
     if code != 0:
         hint = "Install llama.cpp again, or use engine.kind = 'embedded'."
-        return Check("engine", "problem", f"{binary} does not run: {_last_line(output)}", hint)
+        return [Check("engine", "problem", f"{binary} does not run: {_last_line(output)}", hint)]
     version = next((line for line in output.splitlines() if "version" in line), "")
-    return Check("engine", "ok", f"{binary} {version}".rstrip())
+    return [Check("engine", "ok", f"{binary} {version}".rstrip()), *await _check_gpus(binary)]
 
 
-async def _check_embedded(settings: EngineSettings) -> Check:
+async def _check_gpus(binary: str) -> list[Check]:
+    """Check that a llama-server sees the GPUs of this computer."""
+    _, output = await _run(binary, "--list-devices")
+    devices = listed_devices(output)
+    if devices is None:
+        return []
+    if devices:
+        seen = ", ".join(f"{d.name} ({d.description}, {d.free_mib} MiB free)" for d in devices)
+        return [Check("gpu", "ok", seen)]
+    if unused := await find_gpus():
+        said = f"this llama-server does not see {', '.join(gpu.name for gpu in unused)}"
+        hint = "Its model would run on the CPU: install a build of llama.cpp with CUDA or Vulkan."
+        return [Check("gpu", "warning", said, hint)]
+    return [Check("gpu", "ok", "none: the model runs on the CPU")]
+
+
+async def _check_embedded(settings: EngineSettings) -> list[Check]:
     if importlib.util.find_spec("xllamacpp") is None:
         hint = "Install it with `pip install xllamacpp`, or install llama.cpp's llama-server."
-        return Check("engine", "problem", "the wheel xllamacpp is not installed", hint)
+        return [Check("engine", "problem", "the wheel xllamacpp is not installed", hint)]
     # In a separate process: a wheel for another processor crashes the process that imports it.
     code, output = await _run(sys.executable, "-P", "-c", "import xllamacpp")
     if code != 0:
         hint = "Read the message: on Linux it is often a missing library, e.g. libgomp1."
         said = f"xllamacpp cannot be loaded: {_last_line(output) or f'exit code {code}'}"
-        return Check("engine", "problem", said, hint)
-    return Check("engine", "ok", "embedded: llama.cpp in the wheel xllamacpp, on the CPU")
+        return [Check("engine", "problem", said, hint)]
+    return [Check("engine", "ok", "embedded: llama.cpp in the wheel xllamacpp, on the CPU")]
 
 
 async def _run(*argv: str) -> tuple[int, str]:

@@ -23,7 +23,11 @@ AppError(code, message, hint)
 │  └ ScreenshotUnavailable · SecureScreen · SecretUnguarded
 ├ EngineError
 │  ├ EngineStartFailed(exit_code, log_tail)
-│  ├ EngineNotReady(retry_after) · EngineBusy · EngineUnreachable · EngineRequestFailed
+│  ├ EngineNotReady(retry_after) · EngineBusy · EngineUnreachable
+│  ├ EngineRequestFailed
+│  │  ├ EngineKeyRefused · EngineUnpaid · EngineForbidden · EngineModelUnknown    the operator
+│  │  ├ EngineContentRefused · EngineRequestTooLarge                              the caller
+│  │  └ EngineRateLimited · EngineOverloaded · EngineServerError    asked again after a while
 │  ├ EngineTimeout
 │  │  └ EngineHung
 │  └ ContextOverflow · ReplyTruncated
@@ -305,11 +309,17 @@ class SecretUnguarded(DeviceError):
 
 
 class EngineError(AppError):
-    """`reason` is a stable word for the cause if it is known, such as "out_of_memory"."""
+    """`reason` is a stable word for the cause if it is known, such as "out_of_memory".
+
+    `passing` says that the same request may succeed later, `wait_s` how many seconds the engine
+    asks to wait for that; None if it does not say.
+    """
 
     code = "engine_error"
     status = 502
     reason: str = ""
+    passing: ClassVar[bool] = False
+    wait_s: float | None = None
 
 
 class EngineStartFailed(EngineError):
@@ -362,6 +372,7 @@ class EngineBusy(EngineNotReady):
 
 
 class EngineUnreachable(EngineError):
+    passing = True
     code = "engine_unreachable"
     status = 502
     default_hint = "Check the engine's URL and its log (GET /engine/log)."
@@ -370,12 +381,14 @@ class EngineUnreachable(EngineError):
 class EngineBrokeOff(EngineError):
     """The response ended without a sign that the reply is complete."""
 
+    passing = True
     code = "engine_broke_off"
     status = 502
     default_hint = "Check the engine's log, and a proxy in front of it."
 
 
 class EngineTimeout(EngineError):
+    passing = True
     code = "engine_timeout"
     status = 504
     default_hint = "The engine sent nothing for too long; look at GET /engine/log."
@@ -388,6 +401,69 @@ class EngineHung(EngineTimeout):
 
 class EngineRequestFailed(EngineError):
     code = "engine_request_failed"
+
+
+class EngineKeyRefused(EngineRequestFailed):
+    code = "engine_key_refused"
+    default_hint = (
+        "Set engine.api_key_env to the NAME of the variable that holds the key of this host."
+    )
+
+
+class EngineUnpaid(EngineRequestFailed):
+    """The account at the host has no money or no quota left. The key is not the problem."""
+
+    code = "engine_unpaid"
+    default_hint = "Top up the account at the host of engine.url, or use another engine."
+
+
+class EngineForbidden(EngineRequestFailed):
+    """The host knows the key, and does not allow its account what was asked for."""
+
+    code = "engine_forbidden"
+    default_hint = (
+        "Look at the account at the host: the model may have to be enabled for it, or the account "
+        "may be locked."
+    )
+
+
+class EngineModelUnknown(EngineRequestFailed):
+    code = "engine_model_unknown"
+    default_hint = "Set engine.alias to a model that this host has; GET /v1/models lists them."
+
+
+class EngineContentRefused(EngineRequestFailed):
+    """The host's moderation refused the screen, the goal or the reply."""
+
+    code = "engine_content_refused"
+    default_hint = (
+        "The host does not accept what is on the screen or in the goal; do this part by hand, or "
+        "use a local engine."
+    )
+
+
+class EngineRequestTooLarge(EngineRequestFailed):
+    code = "engine_request_too_large"
+    default_hint = "Lower engine.image_max_mib, or profile.images_kept."
+
+
+class EngineRateLimited(EngineRequestFailed):
+    passing = True
+    code = "engine_rate_limited"
+    default_hint = "Wait a little, lower engine.max_calls, or ask the host for a higher limit."
+
+
+class EngineOverloaded(EngineRequestFailed):
+    passing = True
+    code = "engine_overloaded"
+    status = 503
+    default_hint = "Wait a little; the host serves too many others, or is still loading the model."
+
+
+class EngineServerError(EngineRequestFailed):
+    passing = True
+    code = "engine_server_error"
+    default_hint = "The fault is inside the engine; look at its log, or at the host's status page."
 
 
 class ContextOverflow(EngineError):

@@ -26,6 +26,7 @@ from app.api.devices import device_routes
 from app.api.document import describe
 from app.api.engine import engine_routes
 from app.api.errors import install_error_handlers
+from app.api.goals import goal_routes
 from app.api.guard import LOOPBACK, HostGuard
 from app.api.limits import BodyLimit, Rate
 from app.api.live_screen import LiveScreens
@@ -138,7 +139,7 @@ async def _start_parts(
     agent = settings.agent
     around = Surroundings(
         fleet,
-        equipment_of(settings, models.client, models.calls, lambda: models.engine.image_max_tokens),
+        equipment_of(settings, models.client, models.calls, lambda: models.engine.settings),
         records.store,
         metrics,
         records.webhooks,
@@ -167,6 +168,7 @@ async def _start_parts(
     for router in (
         models.passthrough.router(),  # first, because its callers count in milliseconds
         task_routes(runner),
+        goal_routes(around.equipment.scope.kinds),
         control_routes(runner),
         record_routes(runner.reading),
         schedule_routes(schedules),

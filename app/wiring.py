@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 
 from app.agent.guard import Category
 from app.agent.ports import Message, ReplyStream
+from app.agent.scope import GoalKind, Scope
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
+from app.llm.request_fields import RequestFields
 from app.llm.slots import Calls
-from app.settings import Settings, load_guard
+from app.settings import EngineSettings, Settings, load_goals, load_guard
 from app.tasks.equipment import Equipment
 
 
@@ -62,6 +64,9 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
         engine.ensure_ready,
         local=_is_local(settings),
         model=settings.engine.alias,
+        fields=RequestFields(
+            settings.engine.rename_fields, settings.engine.omit_fields, settings.engine.extra_fields
+        ),
         api_key=engine.api_key,
         idle_timeout_s=settings.engine.request_timeout_s,
         on_hang=engine.hung,
@@ -81,15 +86,16 @@ def equipment_of(
     settings: Settings,
     client: ChatClient,
     calls: Calls | None = None,
-    image_max_tokens: Callable[[], int] | None = None,
+    running: Callable[[], EngineSettings] | None = None,
 ) -> Equipment:
-    """Return what tasks are built from, the way the service builds them; `image_max_tokens` is the
-    engine's current value, which may be less than configured after memory ran out."""
-    engine, profile = settings.engine, settings.profile
+    """Return what tasks are built from, the way the service builds them; `running` returns the
+    engine's current settings, which may be cheaper than configured after memory ran out."""
+    profile = settings.profile
+    engine = running or (lambda: settings.engine)
     sampling, grammar = sampling_of(settings), profile.grammar == "on" or _is_local(settings)
-    context = engine.context // engine.parallel
 
     def chat(phone: str) -> PhoneChat:
+        context = engine().context // engine().parallel
         return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
 
     return Equipment(
@@ -98,7 +104,15 @@ def equipment_of(
         categories_of(settings),
         settings.agent.second_look,
         settings.prompts_dir,
-        image_max_tokens or (lambda: engine.image_max_tokens),
+        lambda: engine().image_max_tokens,
+        scope_of(settings),
+    )
+
+
+def scope_of(settings: Settings) -> Scope:
+    """Return the goals that the configured model knows; raises ConfigError."""
+    return Scope(
+        [GoalKind(goal.title, goal.sentences, goal.things) for goal in load_goals(settings.profile)]
     )
 
 

@@ -171,6 +171,38 @@ async def test_a_llama_server_that_runs_is_shown_with_its_version(tmp_path: Path
     assert "version: 7090" in check.message
 
 
+@pytest.mark.parametrize(
+    ("devices", "nvidia", "status", "said"),
+    [
+        (
+            "  CUDA0: NVIDIA GeForce RTX 4060 (8188 MiB, 7099 MiB free)\n",
+            "NVIDIA GeForce RTX 4060, 8188, 7099",
+            "ok",
+            "CUDA0 (NVIDIA GeForce RTX 4060, 7099 MiB free)",
+        ),
+        ("  (none)\n", "NVIDIA GeForce RTX 4060, 8188, 7099", "warning", "does not see NVIDIA"),
+        ("  (none)\n", "", "ok", "none: the model runs on the CPU"),
+    ],
+)
+async def test_the_gpus_that_a_llama_server_sees(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    devices: str,
+    nvidia: str,
+    status: str,
+    said: str,
+) -> None:
+    script = f"case $1 in --list-devices) printf 'Available devices:\\n{devices}';; esac"
+    binary = program(tmp_path, script.replace("\n", "\\n"))
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\necho '{nvidia}'\n", encoding="utf-8")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    settings = EMBEDDED.model_copy(update={"kind": "llama-server", "binary": binary})
+    check = only(await doctor.check_engine(settings), "gpu")
+    assert (check.status, said in check.message) == (status, True)
+
+
 async def test_a_llama_server_that_lacks_a_library_is_a_problem(tmp_path: Path) -> None:
     binary = program(tmp_path, "echo 'libcudart.so.12: cannot open' >&2; exit 127")
     settings = EMBEDDED.model_copy(update={"kind": "llama-server", "binary": binary})

@@ -186,7 +186,11 @@ def test_only_the_dialects_know_how_a_model_writes() -> None:
     for module, names in MODULES.items():
         if not module.startswith("agent/dialects/"):
             inside = {n for n in names if n.startswith("app.agent.dialects.")}
-            open_to_all = ("app.agent.dialects.base.", "app.agent.dialects.dialect_named")
+            open_to_all = (
+                "app.agent.dialects.base.",
+                "app.agent.dialects.dialect_named",
+                "app.agent.dialects.thought_limit.",
+            )
             assert all(name.startswith(open_to_all) for name in inside), module
 
 

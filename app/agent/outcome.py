@@ -34,6 +34,7 @@ StopReason = Literal[
     "crashed",
     "disk_full",
     "dry_run",
+    "out_of_scope",
 ]
 
 Mode = Literal["auto", "step", "dry_run"]

@@ -153,6 +153,16 @@ ANSWERS: dict[str, Any] = {
     "POST /devices/connect": {"serial": _SERIAL},
     "GET /devices/{serial}/screen": _BYTES,
     "GET /devices/{serial}/stream": _BYTES,
+    "GET /goals": {
+        "any_goal": False,
+        "known": [
+            {
+                "title": "Turn on or off",
+                "things": ["Wi-Fi", "Bluetooth"],
+                "example": "Turn on Wi-Fi",
+            }
+        ],
+    },
     "GET /engine": _ENGINE,
     "POST /engine/restart": _ENGINE,
     "GET /engine/log": {"lines": ["main: server is listening on http://127.0.0.1:41231"]},

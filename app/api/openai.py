@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -22,10 +22,20 @@ from app.api.access import CALLER
 from app.api.media_urls import complaint_about
 from app.api.ports import Calls, Engine
 from app.api.relayed_headers import from_engine, to_engine
+from app.api.silence import Silence
 from app.api.usage import UsageReader
-from app.errors import AppError, EngineBusy, EngineNotReady, EngineTimeout, EngineUnreachable
+from app.errors import (
+    AppError,
+    EngineBusy,
+    EngineHung,
+    EngineNotReady,
+    EngineTimeout,
+    EngineUnreachable,
+)
 from app.http_client import send as send_kept
 
+PREFIX = "/v1"
+"""What our own paths begin with; what follows is appended to the base of the engine's API."""
 GET_ROUTES = ("/v1/models",)
 POST_ROUTES = (
     "/v1/chat/completions",
@@ -64,8 +74,8 @@ class Passthrough:
 
     `count` is called with a caller and its tokens by kind. `api_key` returns the key that replaces
     the client's own in each request. `start_wait_s` is how long a request waits for the engine to
-    start, and for its slot, before it is asked to retry; `idle_timeout_s` is how long the engine
-    may send no byte.
+    start, and for its slot, before it is asked to retry; `idle_timeout_s` is how long a remote
+    engine may send no byte. An engine of ours that is silent for so long has its pulse checked.
     """
 
     def __init__(
@@ -83,7 +93,7 @@ class Passthrough:
         self.count = count
         self.api_key = api_key
         self.start_wait_s = start_wait_s
-        self.timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S).as_dict()
+        self.idle_timeout_s = idle_timeout_s
         self._http: httpx.AsyncClient | None = None
         self._checking = asyncio.Lock()
 
@@ -119,6 +129,11 @@ class Passthrough:
             self._http = httpx.AsyncClient(limits=limits, trust_env=outside)
         return self._http
 
+    def timeout(self, *, local: bool) -> dict[str, float | None]:
+        """Return the limits of a request, in seconds, as httpx's extension takes them."""
+        timeout = httpx.Timeout(self.idle_timeout_s, connect=CONNECT_TIMEOUT_S).as_dict()
+        return timeout | {"read": None} if local else timeout
+
     async def close_streams(self) -> None:
         """Abort all requests to the engine, before it is stopped."""
         client, self._http = self._http, None
@@ -153,6 +168,8 @@ class _Relay(Response):
         self._sent_body = body
         self._started = False
         self._is_event_stream = False
+        self._silence = Silence()
+        self._hung = False
         self.background = None
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
@@ -175,7 +192,7 @@ class _Relay(Response):
         except httpx.TimeoutException as exc:
             refusal = EngineTimeout(f"the engine sent nothing for too long: {exc!r}")
         except httpx.HTTPError as exc:
-            refusal = EngineUnreachable(f"the connection to the engine broke: {exc!r}")
+            refusal = self._broken(exc)
         except AppError as exc:
             refusal = exc
         except _ClientTooSlow:
@@ -189,6 +206,12 @@ class _Relay(Response):
             data = b"data: " + bytes(response.body) + b"\n\n"
             await send({"type": "http.response.body", "body": data, "more_body": False})
         # Otherwise the body is left unterminated, which in HTTP means that it is incomplete.
+
+    def _broken(self, exc: httpx.HTTPError) -> AppError:
+        if self._hung:
+            silent_s = self._passthrough.idle_timeout_s
+            return EngineHung(f"the engine made no progress for {silent_s:g} s and was ended")
+        return EngineUnreachable(f"the connection to the engine broke: {exc!r}")
 
     async def _exchange(self, send: _Send) -> Response | None:
         """Pass on one request. Return a response if it was rejected before it reached the engine.
@@ -206,8 +229,27 @@ class _Relay(Response):
         async with AsyncExitStack() as turn:
             if request.method == "POST":
                 await self._take_turn(turn)
-            await self._answer(f"{base}{request.url.path}{query}", send)
+            if local:
+                await turn.enter_async_context(self._watched())
+            path = request.url.path.removeprefix(PREFIX)
+            await self._answer(f"{base}{path}{query}", send, local=local)
         return None
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Check the pulse of an engine of ours after each time of silence."""
+
+        async def watch() -> None:
+            while True:
+                await self._silence.lasts(self._passthrough.idle_timeout_s)
+                self._hung = not await self._passthrough.engine.check_pulse()
+
+        watcher = asyncio.create_task(watch(), name="silence")
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.wait({watcher})
 
     async def _take_turn(self, turn: AsyncExitStack) -> None:
         limit = self._passthrough.start_wait_s
@@ -222,7 +264,7 @@ class _Relay(Response):
     def _caller(self) -> str:
         return str(self._request.scope.get(CALLER, "local"))
 
-    async def _answer(self, url: str, send: _Send) -> None:
+    async def _answer(self, url: str, send: _Send, *, local: bool) -> None:
         request, client = self._request, self._passthrough.client()
         usage = UsageReader()
         # Built without the client, which would add its own address, headers and cookies.
@@ -232,7 +274,7 @@ class _Relay(Response):
             content=_Slices(self._sent_body) if self._sent_body else None,
             headers=to_engine(request.headers, self._passthrough.api_key())
             | ({"content-length": str(len(self._sent_body))} if self._sent_body else {}),
-            extensions={"timeout": self._passthrough.timeout},
+            extensions={"timeout": self._passthrough.timeout(local=local)},
         )
         async with aclosing(await send_kept(client, passed_on)) as answer:
             self._is_event_stream = "event-stream" in answer.headers.get("content-type", "")
@@ -247,6 +289,7 @@ class _Relay(Response):
             )
             try:
                 async for chunk in answer.aiter_raw():
+                    self._silence.heard(chunk)
                     usage.feed(chunk)
                     await _taken(
                         send, {"type": "http.response.body", "body": chunk, "more_body": True}

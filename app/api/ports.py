@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
@@ -54,14 +54,31 @@ class Engine(Protocol):
     """The supervisor of the engine."""
 
     async def ensure_ready(self) -> str:
-        """Return the base URL without `/v1`; raises an `AppError`."""
+        """Return the base of the engine's API, with its version; raises an `AppError`."""
 
     async def restart(self) -> str: ...
+
+    async def check_pulse(self) -> bool:
+        """Return False for an engine of ours that no longer computes: it is ended, and its
+        connections break."""
 
     def status(self) -> Any:
         """A dataclass; its `kind` is "remote" for an engine that is not managed here."""
 
     def log_lines(self, n: int | None = None) -> Sequence[str]: ...
+
+
+class GoalKind(Protocol):
+    """Goals of one kind that the model knows."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def things(self) -> Iterable[str]: ...
+
+    @property
+    def example(self) -> str: ...
 
 
 class Calls(Protocol):

@@ -29,11 +29,12 @@ from app.bench.taps import FIRST_SEED
 from app.bench.targets import targets
 from app.errors import EngineRequestFailed, EngineUnreachable, ModelError
 from app.http_client import bearer
+from app.llm.address import server_root
 from app.llm.checkpoint import Checkpoint
-from app.llm.client import refusal
 from app.llm.engine import Engine
 from app.llm.log import LogRing
 from app.llm.process import EngineProcess
+from app.llm.refusal import refusal
 from app.llm.tool import KILLED, LAST_LINES, Finished
 from app.settings import EngineSettings, Settings
 
@@ -207,7 +208,10 @@ async def _ask(
     try:
         url = await engine.ensure_ready()
         async with httpx.AsyncClient(
-            base_url=url, headers=bearer(engine.api_key()), timeout=REQUEST_S, trust_env=False
+            base_url=server_root(url),
+            headers=bearer(engine.api_key()),
+            timeout=REQUEST_S,
+            trust_env=False,
         ) as http:
             props = await _json(http, "GET", "/props")
             marker = str(props.get("media_marker") or "")

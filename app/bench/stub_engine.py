@@ -16,7 +16,7 @@ _PIECE = 40
 
 @dataclass
 class StubEngine:
-    """Answers every chat request at `url` with the next reply; `worked_s` is the sum of its own
+    """Answers every chat request under `url` with the next reply; `worked_s` is the sum of its own
     time, `asked` the body of the last request."""
 
     url: str

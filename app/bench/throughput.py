@@ -206,7 +206,7 @@ async def _raw(http: httpx.AsyncClient, url: str, body: bytes) -> Pace:
     begun, first, chunks = time.perf_counter(), 0.0, list[bytes]()
     request = http.build_request(
         "POST",
-        f"{url}/v1/chat/completions",
+        f"{url}/chat/completions",
         content=body,
         headers={"Content-Type": "application/json"},
     )

@@ -18,6 +18,8 @@ from rich.logging import RichHandler
 from app import __version__
 from app.cli.bench import bench_app
 from app.cli.engine import engine_app
+from app.cli.goals import EXAMPLES as GOAL_EXAMPLES
+from app.cli.goals import goals
 from app.cli.models import models_app
 from app.cli.options import MARKS, SERVICE_URL, Config, Json, Url, run_to_end
 from app.cli.phones import devices_app
@@ -51,6 +53,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(schedules_app, name="schedules")
 app.command(epilog=EXAMPLES)(run)
+app.command(epilog=GOAL_EXAMPLES)(goals)
 
 
 def main() -> None:

@@ -28,6 +28,9 @@ export const health = () => getJson('/healthz');
 /** @returns {Promise<Engine>} */
 export const engine = () => getJson('/engine');
 
+/** @returns {Promise<import('./types.js').Goals>} */
+export const goals = () => getJson('/goals');
+
 /** @returns {Promise<Device[]>} */
 export const devices = async () => (await getJson('/devices')).devices;
 

@@ -24,6 +24,16 @@ export class Composer {
     byId('examples').append(...EXAMPLES.map((goal) => this._chip(goal)));
   }
 
+  /** List the goals that the model knows, if it knows only some. @param {import('./types.js').Goals} goals */
+  setKnown({ any_goal, known }) {
+    const list = byId('known-goals');
+    list.hidden = any_goal;
+    list.replaceChildren(
+      el('p', {}, 'This model knows only these goals:'),
+      el('ul', {}, ...known.map(({ title, things }) => el('li', {}, el('b', {}, title), ` ${things.join(', ')}`))),
+    );
+  }
+
   focus() {
     this._goal.focus();
     this._goal.select();

@@ -54,6 +54,7 @@ class Dashboard {
     byId('device').addEventListener('change', (/** @type {any} */ event) => this.chooseDevice(event.target.value));
     document.addEventListener('visibilitychange', () => document.hidden || this.refresh());
     api.health().then(({ version }) => setText(byId('version'), version), () => {});
+    api.goals().then((goals) => this.composer.setKnown(goals), () => {});
     this.route();
     this.deviceStream.open();
     await this.refresh();

@@ -87,6 +87,11 @@
  *   | {kind: 'text', text: string}
  *   | {kind: 'key', key: string}} Input
  *
+ * What a task may ask for; with `any_goal` nothing is listed.
+ * @typedef {object} Goals
+ * @property {boolean} any_goal
+ * @property {{title: string, things: string[], example: string}[]} known
+ *
  * @typedef {object} Engine
  * @property {'stopped'|'starting'|'ready'|'sleeping'|'stopping'|'failed'} state
  * @property {string|null} kind

@@ -31,6 +31,7 @@ const STOP_REASONS = {
   crashed: 'phonepilot ran into an error of its own.',
   disk_full: 'The disk is full.',
   dry_run: 'A dry run: the model decided, and the phone was not touched.',
+  out_of_scope: 'The model was not made for this goal, so the phone was not touched.',
 };
 
 /**

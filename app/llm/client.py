@@ -14,36 +14,35 @@ from typing import Any
 import httpx
 
 from app.errors import (
-    ContextOverflow,
     EngineBrokeOff,
-    EngineError,
     EngineHung,
-    EngineNotReady,
     EngineRequestFailed,
     EngineTimeout,
     EngineUnreachable,
 )
 from app.http_client import IDENTITY, bearer, is_compressed, read_start, read_whole, send
+from app.llm.refusal import (
+    ERROR_S,
+    MAX_ERROR_BYTES,
+    Refusal,
+    error_of,
+    finish_error,
+    retry_after,
+    stream_error,
+)
 from app.llm.reply import Completion, Piece, from_engine, whole_characters
+from app.llm.request_fields import RequestFields
 from app.llm.sse import SseParser
 
 CONNECT_TIMEOUT_S = 5.0
 DRAIN_S = 0.5
-RETRY_AFTER_S = 2
-MAX_ERROR_BYTES = 65_536
-ERROR_S = 5.0
-"""What is read of an answer that is no reply."""
 MAX_DOCUMENT = 2**20
 """Bytes of a reply that does not come as a stream."""
-MAX_MESSAGE = 2_000
-"""Characters of an engine's own words in an error."""
 CHARACTERS_A_TOKEN = 16
 MIN_CHARACTERS = 4_096
 """A reply may have so many characters for each of its tokens, and these in any case."""
 MAX_SILENT_EVENTS = 100_000
 """Events in a row that bring no text. llama.cpp tells its progress in the prompt by a few."""
-OVERFLOW_CODES = {"exceed_context_size_error", "context_length_exceeded"}
-"""llama.cpp's error type, and the error code of OpenAI and vLLM."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,9 @@ class ReplyStream:
                 last = loop.time()
             for data in events:
                 if data.strip() == "[DONE]":
+                    for piece in self._allowed(self.completion.rest()):
+                        self.completion.keep(piece)
+                        yield piece
                     await _drain(chunks)
                     return
                 for piece in self._allowed(self._pieces(data)):
@@ -118,6 +120,8 @@ class ReplyStream:
             raise EngineRequestFailed(
                 f"the engine's stream is not a chat completion: {exc}: {_shown(data)}"
             ) from exc
+        if error := finish_error(self.completion.finish_reason):
+            raise error
         self._silent_events = 0 if pieces else self._silent_events + 1
         if self._silent_events > MAX_SILENT_EVENTS:
             raise EngineRequestFailed("the engine streams events without any text")
@@ -151,9 +155,10 @@ async def _nothing() -> None:
 class ChatClient:
     """Talks to one engine.
 
-    `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts.
-    `local` says that the engine is a llama.cpp, which takes fields beyond OpenAI's. `model` is the
-    name to ask for, `api_key` is called for the key that a request carries. `idle_timeout_s` is how
+    `base_url` is awaited for each request (`Engine.ensure_ready`), so a stopped engine starts; it
+    returns the base of the API, such as `http://host:8000/v1`. `local` says that the engine is a
+    llama.cpp, which takes fields beyond OpenAI's. `model` is the name to ask for, `fields` the form
+    of its requests; `api_key` is called for the key that a request carries. `idle_timeout_s` is how
     long the engine may send no token and no progress before `on_hang` is called. `on_break` is
     awaited after a connection broke and before the error is raised (`Engine.verdict`), so that a
     request that follows finds the engine's true state.
@@ -165,6 +170,7 @@ class ChatClient:
         *,
         local: bool,
         model: str = "",
+        fields: RequestFields | None = None,
         api_key: Callable[[], str] = lambda: "",
         idle_timeout_s: float = 120.0,
         on_hang: Callable[[], None] = lambda: None,
@@ -173,6 +179,7 @@ class ChatClient:
         self._base_url = base_url
         self._local = local
         self._model = model
+        self._fields = fields or RequestFields()
         self._api_key = api_key
         self._idle_timeout_s = idle_timeout_s
         self._on_hang = on_hang
@@ -199,15 +206,10 @@ class ChatClient:
         the request to a slot of a local engine, whose prompt cache then fits; `extra` is merged
         into the request body. Raises an `EngineError`.
         """
-        url = f"{await self._base_url()}/v1/chat/completions"
+        url = f"{await self._base_url()}/chat/completions"
         body = self._body(messages, sampling, slot) | dict(extra or {})
         try:
-            client = self._client()
-            request = client.build_request("POST", url, json=body, headers=self._access())
-            async with aclosing(await send(client, request)) as response:
-                if not response.is_success:
-                    said = await read_start(response, MAX_ERROR_BYTES, ERROR_S)
-                    raise refusal(response.status_code, said)
+            async with aclosing(await self._answer(url, body)) as response:
                 if is_compressed(response):
                     raise EngineRequestFailed(
                         "the engine compressed its reply without being asked to"
@@ -228,6 +230,25 @@ class ChatClient:
             await self._on_break()
             raise EngineUnreachable(f"the connection to the engine broke: {exc!r}") from exc
 
+    async def _answer(self, url: str, body: Mapping[str, Any]) -> httpx.Response:
+        """Return the answer to a request, of which nothing is read. A field that a remote engine
+        refuses is changed, and the request repeated. Raises EngineError, and httpx's errors."""
+        while True:
+            client = self._client()
+            sent = self._fields.applied(body)
+            request = client.build_request("POST", url, json=sent, headers=self._access())
+            response = await send(client, request)
+            if response.is_success:
+                return response
+            async with aclosing(response):
+                said = await read_start(response, MAX_ERROR_BYTES, ERROR_S)
+            refused = Refusal.parse(response.status_code, said)
+            error = error_of(refused, retry_after(response.headers))
+            # A refusal with a meaning of its own is not about the field that it may mention.
+            plain = type(error) is EngineRequestFailed and not self._local
+            if not (plain and self._fields.learn(refused, sent)):
+                raise error
+
     async def warm(self, messages: Sequence[Mapping[str, Any]], *, slot: int | None = None) -> None:
         """Have a local engine read a prompt ahead of the request that begins with it.
 
@@ -245,11 +266,11 @@ class ChatClient:
     async def count(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Tokens of a prompt, its image included, without reading it; 0 where it is not told.
 
-        llama.cpp's `/v1/chat/completions/input_tokens`. Raises EngineUnreachable, EngineTimeout.
+        llama.cpp's `chat/completions/input_tokens`. Raises EngineUnreachable, EngineTimeout.
         """
         if not self._local:
             return 0
-        url = f"{await self._base_url()}/v1/chat/completions/input_tokens"
+        url = f"{await self._base_url()}/chat/completions/input_tokens"
         try:
             client = self._client()
             body = {"messages": list(messages)}
@@ -301,7 +322,7 @@ class ChatClient:
             "frequency_penalty": sampling.frequency_penalty,
             "max_tokens": sampling.max_tokens,
         }
-        if self._model or not self._local:
+        if self._model:
             body["model"] = self._model
         if self._local:
             # llama-server's own top_k 40 and min_p 0.05 are not what the model was published with.
@@ -311,30 +332,6 @@ class ChatClient:
             if slot is not None:
                 body["id_slot"] = slot
         return body
-
-
-def refusal(status: int, body: bytes) -> EngineError:
-    """The error that an engine's answer `{"error": {"code", "message", "type"}}` stands for.
-
-    llama.cpp's types tell more than its statuses: an image without projector is a 500.
-    """
-    try:
-        error = from_engine(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        error = {}
-    return _error(status, error if isinstance(error, dict) else {"message": str(error)})
-
-
-def _error(status: int, error: Mapping[str, Any]) -> EngineError:
-    said = str(error.get("message") or f"the engine answers {status}")
-    message = whole_characters(said[:MAX_MESSAGE])
-    if OVERFLOW_CODES & {str(error.get("type")), str(error.get("code"))}:
-        return ContextOverflow(message)
-    if status == httpx.codes.SERVICE_UNAVAILABLE:
-        return EngineNotReady(message, retry_after=RETRY_AFTER_S)
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        return EngineRequestFailed(message, "Check the variable named by engine.api_key_env.")
-    return EngineRequestFailed(message, "The engine's answer says what it did not like.")
 
 
 async def _whole(start: bytes, chunks: AsyncIterator[bytes]) -> str:
@@ -374,10 +371,6 @@ def _event(data: str) -> Mapping[str, Any]:
         raise EngineRequestFailed(f"the engine's stream is not JSON: {_shown(data)}") from exc
     if not isinstance(chunk, dict):
         raise EngineRequestFailed(f"the engine's stream is not a chat completion: {_shown(data)}")
-    if error := chunk.get("error"):
-        code = error.get("code") if isinstance(error, dict) else None
-        raise _error(
-            code if isinstance(code, int) else 500,
-            error if isinstance(error, dict) else {"message": str(error)},
-        )
+    if error := stream_error(chunk):
+        raise error
     return chunk

@@ -152,6 +152,8 @@ def _flags(settings: EngineSettings, port: int, threads: int) -> Iterator[tuple[
     yield "--threads", str(threads)
     if settings.gpu_layers != "auto":  # unset lets --fit choose; a number switches that off
         yield "--gpu-layers", str(settings.gpu_layers)
+    elif settings.fit_target:
+        yield "--fit-target", str(settings.fit_target)
     yield "--flash-attn", settings.flash_attention
     yield "--cache-type-k", settings.cache_type_k
     yield "--cache-type-v", settings.cache_type_v

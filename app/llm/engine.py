@@ -10,8 +10,8 @@
                                         +--ensure_ready--> starting
 
 An engine that ends by itself is started again at the next request, after a pause that doubles from
-crash to crash. One that runs out of GPU memory is started again at once with the next cheaper
-settings (app/llm/fallback.py), which the log and the status say aloud.
+crash to crash. One that runs out of GPU memory is started again at once with cheaper settings
+(app/llm/cheaper.py), which the log and the status say aloud.
 
 All mutable state belongs to the owner task; the public methods send it messages, and the processes
 report to it by message too. So nobody ever checks the state and then acts on it: callers use
@@ -23,16 +23,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
+from app.llm.address import api_base
+from app.llm.cheaper import MOST_LOADS, CheaperSettings
 from app.llm.failure import OUT_OF_MEMORY, diagnose
-from app.llm.fallback import MemoryFallback
 from app.llm.launch import Running, bring_up, choose_kind
 from app.llm.log import LogRing
+from app.llm.offload import Offload
+from app.llm.pulse import has_pulse
 from app.llm.stage import stage_of
 from app.llm.status import EngineFault, EngineKind, EngineState, EngineStatus
 from app.settings import EngineSettings
@@ -99,12 +103,28 @@ class _Ended:
 _Message = _Ensure | _Stop | _Hung | _Doubt | _Judged | _Asleep | _Ended
 
 
+@dataclass(frozen=True)
+class _Pause:
+    """Before a start after `crashes` in a row; `until` is by the monotonic clock."""
+
+    crashes: int
+    until: float
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.until - time.monotonic())
+
+
 @dataclass
 class _Run:
     """One life of the engine, from the start on. Messages of an older run are ignored."""
 
     number: int
     starting: asyncio.Task[Running]
+    offload: Offload
+    loads: int
+    """Loads of the model in a row up to this one; the others ended for want of memory."""
+    paused: _Pause | None
     running: Running | None = None
     watch: asyncio.Task[int] | None = None
     ready_at: float = 0.0
@@ -115,8 +135,11 @@ class Engine:
     """Supervises one inference engine; belongs to one event loop."""
 
     def __init__(self, settings: EngineSettings) -> None:
+        """Raises ConfigError for an `engine.url` that is no address."""
+        if settings.url:
+            api_base(settings.url)
         self._settings = settings
-        self._fallback = MemoryFallback(settings)
+        self._affordable = CheaperSettings(settings)
         self._crashes = 0
         self._log = LogRing()
         self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
@@ -133,7 +156,8 @@ class Engine:
         self._verdicts: set[asyncio.Task[None]] = set()
 
     async def ensure_ready(self) -> str:
-        """Start the engine unless it is ready, and return its base URL without `/v1`.
+        """Start the engine unless it is ready, and return the base of its API, such as
+        `http://127.0.0.1:8080/v1`.
 
         Raises an `EngineError`: `EngineStartFailed` with the end of the log, `EngineUnreachable`
         for a remote engine, `EngineNotReady` when it was stopped meanwhile.
@@ -149,10 +173,9 @@ class Engine:
         return running.key if running else ""
 
     @property
-    def image_max_tokens(self) -> int:
-        """Where the engine shrinks a picture, by the settings it runs with; 0 where the model says
-        so itself."""
-        return self._fallback.settings.image_max_tokens
+    def settings(self) -> EngineSettings:
+        """What it runs with or would start with: cheaper than configured once memory ran out."""
+        return self._affordable.settings
 
     async def stop(self) -> None:
         """Stop the engine, or its start; returns when the process is gone. The next start is one
@@ -171,6 +194,22 @@ class Engine:
         that hangs in a computation ignores SIGTERM. The next request starts it again."""
         if self._owner is not None:
             self._inbox.put_nowait(_Hung())
+
+    async def check_pulse(self) -> bool:
+        """Return whether the engine still computes, for a caller to whom it says nothing; end one
+        that does not.
+
+        Takes up to `engine.request_timeout_s`, which is as long as one batch may take.
+        """
+        run = self._run
+        running = run.running if run else None
+        if running is None or running.process is None:
+            return True
+        limit = self._settings.request_timeout_s
+        if await has_pulse(running.url, running.key, limit) or self._run is not run:
+            return True
+        self.hung()
+        return False
 
     async def verdict(self) -> None:
         """Wait until it is known whether the engine has ended, after a connection to it broke.
@@ -206,9 +245,9 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """A snapshot of the state; never waits for the engine."""
-        running = self._run.running if self._run else None
+        run, settings, error = self._run, self._affordable.settings, self._error
+        running = run.running if run else None
         process = running.process if running else None
-        error = self._error
         return EngineStatus(
             state=self._state,
             kind=self._kind,
@@ -216,16 +255,25 @@ class Engine:
             url=running.url if running else None,
             model=str(self._settings.model or ""),
             mmproj=str(self._settings.mmproj or ""),
-            context=self._settings.context,
-            parallel=self._settings.parallel,
+            context=settings.context,
+            parallel=settings.parallel,
             since=self._since,
             error=_fault(error) if error else None,
-            stage=stage_of(self._log.lines()) if self._state is EngineState.STARTING else "",
-            devices=running.offload.devices if running else (),
-            layers=running.offload.layers if running else None,
-            adjusted=self._fallback.changes,
+            stage=self._stage(),
+            devices=run.offload.devices if run else (),
+            layers=run.offload.layers if run else None,
+            adjusted=self._affordable.changes,
             log_tail=self._log.lines(STATUS_LOG_LINES),
         )
+
+    def _stage(self) -> str:
+        if self._run is None or self._state is not EngineState.STARTING:
+            return ""
+        pause = self._run.paused
+        if pause is not None and pause.left_s > 0:
+            crashes = "a crash" if pause.crashes == 1 else f"{pause.crashes} crashes in a row"
+            return f"starts in {math.ceil(pause.left_s)} s, after {crashes}"
+        return stage_of(self._log.lines())
 
     def log_lines(self, count: int | None = None) -> tuple[str, ...]:
         """The last `count` lines that the engine wrote, oldest first; all kept ones without."""
@@ -316,7 +364,9 @@ class Engine:
         elif not reply.done():
             reply.set_result(self._run.running.url)
 
-    def _begin(self, kind: EngineKind, waiters: Sequence[asyncio.Future[str]] = ()) -> None:
+    def _begin(
+        self, kind: EngineKind, waiters: Sequence[asyncio.Future[str]] = (), loads: int = 1
+    ) -> None:
         self._log.clear()
         self._error = None
         self._runs += 1
@@ -326,20 +376,24 @@ class Engine:
             if _FELL_ASLEEP in line or _WOKE_UP in line:
                 self._inbox.put_nowait(_Asleep(number, _FELL_ASLEEP in line))
 
-        for change in self._fallback.changes:
+        for change in self._affordable.changes:
             self._log.note(f"out of memory before; started with {change}")
-        start = self._start(kind, watch_for_sleep)
-        task = asyncio.create_task(start, name="engine-start")
-        self._run = _Run(self._runs, task, waiters=[*waiters])
-        self._report_end(self._runs, task)
-        self._enter(EngineState.STARTING)
-
-    async def _start(self, kind: EngineKind, on_line: Callable[[str], None]) -> Running:
+        offload, pause_s = Offload(), 0.0
+        paused: _Pause | None = None
         if self._crashes:
-            pause = min(FIRST_PAUSE_S * 2 ** (self._crashes - 1), LONGEST_PAUSE_S)
-            self._log.note(f"{self._crashes} crashes in a row, waiting {pause:g} s")
-            await asyncio.sleep(pause)
-        return await bring_up(self._fallback.settings, kind, self._log, on_line)
+            pause_s = min(FIRST_PAUSE_S * 2 ** (self._crashes - 1), LONGEST_PAUSE_S)
+            paused = _Pause(self._crashes, time.monotonic() + pause_s)
+            self._log.note(f"{self._crashes} crashes in a row, waiting {pause_s:g} s")
+
+        async def start() -> Running:
+            await asyncio.sleep(pause_s)
+            settings = self._affordable.settings
+            return await bring_up(settings, kind, self._log, watch_for_sleep, offload)
+
+        task = asyncio.create_task(start(), name="engine-start")
+        self._run = _Run(number, task, offload, loads, paused, waiters=[*waiters])
+        self._report_end(number, task)
+        self._enter(EngineState.STARTING)
 
     def _report_end(self, number: int, task: asyncio.Task[Running] | asyncio.Task[int]) -> None:
         message = _Ended(number, task)
@@ -350,10 +404,12 @@ class Engine:
             running = run.starting.result()
         except EngineError as exc:
             self._run = None
-            if exc.reason == OUT_OF_MEMORY and self._fallback.take_less():
-                assert self._kind is not None
-                self._begin(self._kind, run.waiters)
-                return
+            if exc.reason == OUT_OF_MEMORY and run.loads < MOST_LOADS:
+                last = run.loads + 1 == MOST_LOADS
+                if self._affordable.take_less(run.offload, last_load=last):
+                    assert self._kind is not None
+                    self._begin(self._kind, run.waiters, run.loads + 1)
+                    return
             self._fail(exc)
             _settle(run.waiters, exc)
             return
@@ -375,7 +431,7 @@ class Engine:
         self._run = None
         healthy = time.monotonic() - run.ready_at >= HEALTHY_S
         self._crashes = 1 if healthy else self._crashes + 1
-        less = failure.reason == OUT_OF_MEMORY and self._fallback.take_less()
+        less = failure.reason == OUT_OF_MEMORY and self._affordable.take_less(run.offload)
         if less:
             self._crashes = 0  # what it died of is put right
         error = EngineUnreachable(
@@ -396,7 +452,7 @@ class Engine:
 
     async def _stop(self) -> None:
         self._crashes = 0
-        self._fallback.forget()
+        self._affordable.forget()
         if self._run is not None:
             self._enter(EngineState.STOPPING)
             await self._end_run()

@@ -25,8 +25,16 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (reason, re.compile(pattern), hint)
     for reason, pattern, hint in (
         (
+            "host_memory",
+            r"bad_alloc|(failed|unable) to allocate (CPU\w*|\w+_Host) buffer|ErrorOutOfHostMemory|"
+            r"insufficient memory \(attempted to allocate|Cannot allocate memory",
+            "Out of main memory (not the GPU's). Lower engine.context or engine.cache_ram, close "
+            "other programs, or take a smaller quantisation.",
+        ),
+        (
             "out_of_memory",
-            r"out of memory|failed to allocate \w+ buffer",
+            r"out of memory|(failed|unable) to allocate \w+ buffer|ErrorOutOfDeviceMemory|"
+            r"resource allocation failed|CUBLAS_STATUS_ALLOC_FAILED",
             "Out of GPU memory. Set cache_type_k/v = 'q8_0', image_max_tokens = 1024, fewer "
             "gpu_layers or mmproj_offload = false; configs/rtx-4060-8gb.toml shows a set that fits "
             "8 GB.",
@@ -37,9 +45,25 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
             "Check engine.model and engine.mmproj in your configuration.",
         ),
         (
+            "gguf_version",
+            r"this GGUF file is version \d+ but",
+            "The file is of a newer GGUF version than this llama.cpp reads; use a newer "
+            "llama-server.",
+        ),
+        (
+            "gguf_version",
+            r"GGUFv\d+ is no longer supported",
+            "The file is of an old GGUF version; download or convert it again.",
+        ),
+        (
+            "big_endian",
+            r"mismatch between the host and model endianness",
+            "The file was made for the other byte order; download or convert it again.",
+        ),
+        (
             "file_truncated",
             r"not within the file bounds|corrupted or incomplete|"
-            r"failed to read (header|key|tensor)",
+            r"failed to (read (header|key|tensor)|seek for tensor)",
             "The file is truncated; download or convert it again.",
         ),
         (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import EngineStartFailed
+from app.llm.address import api_base
 from app.llm.command import (
     KEY_VARIABLE,
     LOOPBACK,
@@ -45,13 +46,12 @@ _help_texts: dict[tuple[str, int], str] = {}
 
 @dataclass(frozen=True)
 class Running:
-    """An engine that is ready. `process` is None for a remote one; `key` is what it asks for,
-    `offload` what it has reported about its devices."""
+    """An engine that is ready. `url` is the base of its API, `process` is None for a remote one;
+    `key` is what it asks for."""
 
     url: str
     process: EngineProcess | None
     key: str = field(repr=False)
-    offload: Offload
 
 
 def find_binary(settings: EngineSettings) -> str | None:
@@ -92,29 +92,29 @@ async def bring_up(
     settings: EngineSettings,
     kind: EngineKind,
     log: LogRing,
-    on_line: Callable[[str], None] = lambda line: None,
+    on_line: Callable[[str], None],
+    offload: Offload,
 ) -> Running:
-    """Start an engine of `kind` and wait until it is ready; `on_line` gets each line that it logs.
+    """Start an engine of `kind` and wait until it is ready; `on_line` gets each line that it logs,
+    and so does `offload`.
 
     Raises an `EngineError`; whatever was started is stopped before that, and on cancellation too.
     """
     if kind is EngineKind.REMOTE:
-        remote = settings.url.rstrip("/").removesuffix("/v1")
+        remote = api_base(settings.url)
         key = settings.api_key.get_secret_value()
-        await check_remote(remote, key)
-        return Running(remote, None, key, Offload())
+        await check_remote(remote, key, settings.alias)
+        return Running(remote, None, key)
     await asyncio.to_thread(check_files, settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:
         port = claim_port(settings.port)
         command = await _llama_server(settings, port)
-        url.set_result(f"http://{LOOPBACK}:{port}")
+        url.set_result(api_base(f"http://{LOOPBACK}:{port}"))
     else:
         command = embedded_command(settings, threads=engine_threads(settings.threads))
     for warning in command.warnings:
         log.note(warning)
-
-    offload = Offload()
 
     def watch_for_url(line: str) -> None:
         on_line(line)
@@ -122,7 +122,7 @@ async def bring_up(
         # Not always at the start of a line: the engine's own log goes to the same pipe.
         _, found, address = line.partition(URL_LINE)
         if found and not url.done():
-            url.set_result(address)
+            url.set_result(api_base(address))
 
     # Each start has a key of its own, so that no other program on this machine can use the engine.
     key = secrets.token_hex(32)
@@ -130,7 +130,7 @@ async def bring_up(
     process = await EngineProcess.start(command.argv, log, watch_for_url, access)
     try:
         address = await _ready_url(settings, process, url, key, log, offload)
-        return Running(address, process, key, offload)
+        return Running(address, process, key)
     except BaseException:  # cancellation included: no process may stay behind
         await process.stop(settings.stop_timeout_s)
         raise

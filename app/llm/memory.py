@@ -10,13 +10,12 @@ the first task; the plan counts the screenshot.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.errors import ConfigError
-from app.llm.gguf import Header, Tensor, read_header
-from app.llm.parts import read_model
+from app.llm.gguf import Header, Tensor
 from app.llm.tensor_types import BY_NAME, TENSOR_TYPES, TensorType
-from app.settings import EngineSettings, ModelMemory
+from app.settings import ModelMemory
 
 MIB = 1 << 20
 CUDA_CONTEXT = 400 * MIB
@@ -29,6 +28,11 @@ UBATCH = 512
 IQ4_XS_SHARE = 0.9215
 """Of a Q4_K_S file without its embedding of tokens: 4745 of 5150 MiB for AutoGLM-Phone-9B, by dry
 runs of llama-quantize."""
+FIT_TARGET = 1024 * MIB
+"""What llama-server's `--fit` leaves free of a device when nothing else is set (common.h)."""
+TIGHT_FIT_TARGET = 256 * MIB
+"""For a card that a plan fills: its figures already hold the screenshot, which `--fit` does not
+know of, and what a desktop takes."""
 VISION_BYTES = 166
 """Of the projector's compute buffer, for each image token and unit of its width: 515 MiB at 2116
 tokens and 816 at 3354 with a width of 1536."""
@@ -108,6 +112,12 @@ class Plan:
     def usable(self) -> int:
         return usable(self.vram, self.free)
 
+    @property
+    def fit_target(self) -> int:
+        """`engine.fit_target` in MiB: llama-server would otherwise put layers on the CPU until its
+        own target is left free, which a plan that fits does not need."""
+        return 0 if self.usable - self.total >= FIT_TARGET else TIGHT_FIT_TARGET // MIB
+
     def settings(self) -> list[str]:
         """The choice as lines of a configuration's [engine]."""
         lines = [
@@ -116,6 +126,8 @@ class Plan:
             f"image_max_tokens = {self.choice.image_max_tokens}",
             f"mmproj_offload = {str(self.choice.mmproj_offload).lower()}",
         ]
+        if self.fit_target:
+            lines.append(f"fit_target = {self.fit_target}")
         # llama.cpp quantises V only with flash attention.
         return lines if self.choice.cache_type == "f16" else [*lines, 'flash_attention = "on"']
 
@@ -202,6 +214,23 @@ def image_tokens(width: int, height: int, cap: int = 0) -> int:
     return int(width * scale / CELL) * int(height * scale / CELL)
 
 
+def cache_bytes(kind: str) -> float:
+    """Bytes of a cached value, by a name as of `engine.cache_type_k`."""
+    return _CACHE_BYTES[kind]
+
+
+def screenshot_bytes(shapes: Shapes, screen: tuple[int, int], cap: int) -> int:
+    """What the projector allocates for a screenshot of `screen` pixels of at most `cap` tokens."""
+    if not shapes.vision_width:
+        return 0
+    return image_tokens(*screen, cap) * shapes.vision_width * VISION_BYTES
+
+
+def compute_bytes(ubatch: int) -> int:
+    """The text model's compute buffer for `engine.ubatch` tokens at once, 0 for llama.cpp's own."""
+    return COMPUTE * (ubatch or UBATCH) // UBATCH
+
+
 def plan(
     shapes: Shapes,
     choice: Choice,
@@ -220,9 +249,13 @@ def plan(
     parts = {
         "weights": shapes.weights_iq4_xs if choice.iq4_xs else shapes.weights,
         "projector": projector if choice.mmproj_offload else 0,
-        "KV cache": int(shapes.kv_values * context * _CACHE_BYTES[choice.cache_type]),
-        "screenshot": (tokens * shapes.vision_width * VISION_BYTES if choice.mmproj_offload else 0),
-        "compute": COMPUTE * (ubatch or UBATCH) // UBATCH,
+        "KV cache": int(shapes.kv_values * context * cache_bytes(choice.cache_type)),
+        "screenshot": (
+            screenshot_bytes(shapes, screen, choice.image_max_tokens)
+            if choice.mmproj_offload
+            else 0
+        ),
+        "compute": compute_bytes(ubatch),
         "CUDA": CUDA_CONTEXT,
     }
     return Plan(choice, parts, vram, tokens, free)
@@ -284,47 +317,3 @@ def best(found: Sequence[Plan]) -> Plan:
         f"{least.vram // MIB}, of which {least.usable // MIB} may be used",
         hint,
     )
-
-
-def next_cheaper(settings: EngineSettings) -> EngineSettings | None:
-    """The settings with the next cheaper choice for an engine that ran out of memory, None when
-    nothing cheaper is left. Raises EngineStartFailed when the files cannot be read, which are those
-    of an engine that was just started: their headers are still kept."""
-    if settings.model is None:
-        return None
-    projector = read_header(settings.mmproj) if settings.mmproj else None
-    try:
-        shapes = shapes_of(read_model(settings.model), projector)
-    except ConfigError:
-        return None
-    kind = "f16" if settings.cache_type_k in ("f32", "f16", "bf16") else "q8_0"
-    now = Choice(kind, settings.image_max_tokens, shapes.projector_kind, settings.mmproj_offload)
-    less = cheaper(shapes, now)
-    if less is None:
-        return None
-    changes: dict[str, object] = {
-        "cache_type_k": less.cache_type,
-        "cache_type_v": less.cache_type,
-        "image_max_tokens": less.image_max_tokens,
-        "mmproj_offload": less.mmproj_offload,
-    }
-    if less.cache_type != "f16":
-        changes["flash_attention"] = "on"
-    return settings.model_copy(update=changes)
-
-
-def cheaper(shapes: Shapes, choice: Choice) -> Choice | None:
-    """The next choice that takes less than `choice` and needs no other file, for an engine that
-    has just run out of memory; None when there is none."""
-    here = replace(choice, projector_kind=shapes.projector_kind)
-    rest = [
-        other
-        for other in choices(shapes)
-        if other.projector_kind == shapes.projector_kind and not other.iq4_xs
-    ]
-
-    def cost(candidate: Choice) -> int:
-        return plan(shapes, candidate, vram=0, context=16384, screen=(1080, 2400)).total
-
-    less = [candidate for candidate in rest if cost(candidate) < cost(here)]
-    return less[0] if less else None

@@ -1,4 +1,4 @@
-"""Reads from llama.cpp's log which devices it uses and how many layers are on them.
+"""Reads what llama.cpp says of its devices, and of the layers that are on them.
 
 llama-server writes these lines from verbosity 4 ("trace") on; see `command.traces`.
 """
@@ -12,6 +12,10 @@ _DEVICE = re.compile(r"using device (\S{1,40}) \((.{1,300})\) - (\d{1,9}) MiB fr
 """src/llama.cpp: name, description, bus id (since 2025), free memory."""
 _LAYERS = re.compile(r"offloaded (\d{1,6})/(\d{1,6}) layers to GPU")
 """load_tensors in src/llama-model.cpp."""
+_LISTED = re.compile(
+    r"^ {2}(\S{1,40}): (.{1,300}) \(\d{1,9} MiB, (\d{1,9}) MiB free\)", re.MULTILINE
+)
+"""A line of `llama-server --list-devices` (common/arg.cpp)."""
 _MOST_DEVICES = 64
 
 
@@ -54,6 +58,17 @@ class Offload:
             device = Device(_shown(found[1]), _shown(description), int(found[3]))
             if device.name not in {each.name for each in self.devices}:
                 self.devices += (device,)
+
+
+def listed_devices(text: str) -> tuple[Device, ...] | None:
+    """The GPUs in the output of `llama-server --list-devices`; None if it is something else, as of
+    a build that does not know this option."""
+    if "Available devices:" not in text:
+        return None
+    return tuple(
+        Device(_shown(name), _shown(description), int(free))
+        for name, description, free in _LISTED.findall(text)[:_MOST_DEVICES]
+    )
 
 
 def _shown(text: str) -> str:

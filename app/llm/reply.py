@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from app.llm.tool_calls import ToolCalls
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -36,6 +38,7 @@ class Completion:
     timings: dict[str, float] = field(default_factory=dict)
     model: str = ""
     _pieces: list[Piece] = field(default_factory=list, repr=False)
+    _calls: ToolCalls = field(default_factory=ToolCalls, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -68,7 +71,15 @@ class Completion:
         # vLLM names the field `reasoning` in newer versions.
         thought = _content(delta, "reasoning_content") or _content(delta, "reasoning")
         pieces = [Piece(piece.text, reasoning=True) for piece in thought]
-        return pieces + _content(delta, "content")
+        pieces += _content(delta, "content")
+        if calls := delta.get("tool_calls"):
+            self._calls.take(calls)
+        return pieces + self.rest() if self.finish_reason else pieces
+
+    def rest(self) -> list[Piece]:
+        """The text that was kept back until the end: tool calls, whose pieces may come by turns."""
+        text = self._calls.text()
+        return [Piece(text)] if text else []
 
     def keep(self, piece: Piece) -> None:
         self._pieces.append(piece)

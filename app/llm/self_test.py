@@ -15,7 +15,7 @@ import httpx
 
 from app.errors import EngineStartFailed
 from app.http_client import IDENTITY, bearer, read_start
-from app.llm.client import ERROR_S, MAX_ERROR_BYTES, refusal
+from app.llm.refusal import ERROR_S, MAX_ERROR_BYTES, refusal
 from app.settings import EngineSettings
 
 SIZE = (1080, 2400)
@@ -52,7 +52,7 @@ async def self_test(base: str, key: str, timeout_s: float) -> None:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                http.stream("POST", f"{base}/v1/chat/completions", json=body) as answer,
+                http.stream("POST", f"{base}/chat/completions", json=body) as answer,
             ):
                 status = answer.status_code
                 said = await read_start(answer, MAX_ERROR_BYTES, ERROR_S)

@@ -11,6 +11,7 @@ from app.settings.entries import (
     load_pulled,
 )
 from app.settings.files import configs_folder
+from app.settings.goal_lists import GoalList, load_goals
 from app.settings.guard_lists import GuardCategory, load_guard
 from app.settings.layers import ENV_PREFIX, load_settings
 from app.settings.sections import (
@@ -28,6 +29,7 @@ __all__ = [
     "AppsSettings",
     "ENV_PREFIX",
     "EngineSettings",
+    "GoalList",
     "GuardCategory",
     "GuardSettings",
     "ModelEntry",
@@ -40,6 +42,7 @@ __all__ = [
     "Settings",
     "configs_folder",
     "load_apps",
+    "load_goals",
     "load_guard",
     "load_models",
     "load_pulled",

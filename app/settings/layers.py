@@ -8,11 +8,12 @@ Every value remembers its origin, so that a `ConfigError` can name the file or t
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
@@ -41,6 +42,7 @@ _PATH_KEYS = {
     ("engine", "mmproj"),
     ("apps", "file"),
     ("guard", "file"),
+    ("profile", "goals"),
     ("models", "file"),
 }
 _BINARY_KEYS = {("adb", "binary"), ("engine", "binary")}  # a bare name is looked up in PATH
@@ -180,8 +182,10 @@ def _from_text(annotation: Any, text: str) -> object:
     """Parse an environment value as the type of its key. What does not fit stays a string and is
     rejected by the model, whose message names the rule."""
     try:
-        if annotation == tuple[str, ...]:
+        if get_origin(annotation) is tuple:
             return shlex.split(text)
+        if get_origin(annotation) is dict:
+            return json.loads(text)
         return TypeAdapter(annotation).validate_strings(text)
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, RecursionError):
         return text

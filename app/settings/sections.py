@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_dir
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 def _optional_path(raw: object) -> object:
@@ -15,6 +15,12 @@ def _optional_path(raw: object) -> object:
 
 def _words(raw: object) -> object:
     return tuple(raw) if isinstance(raw, list) else raw
+
+
+def _not_ours(fields: dict[str, Any]) -> dict[str, Any]:
+    if ours := fields.keys() & {"messages", "model", "stream"}:
+        raise ValueError(f"{', '.join(sorted(ours))} cannot be replaced")
+    return fields
 
 
 def platform_data_dir() -> Path:
@@ -31,6 +37,9 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_optional_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+SentField = Literal["temperature", "top_p", "frequency_penalty", "max_tokens", "stream_options"]
+"""The fields of a request that some hosts refuse or know by another name."""
+FieldName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"]
 
 
@@ -71,8 +80,13 @@ class EngineSettings(Section):
     model: OptionalPath = None
     mmproj: OptionalPath = None
     alias: str = ""
+    rename_fields: dict[SentField, FieldName] = {}
+    omit_fields: Annotated[tuple[SentField, ...], BeforeValidator(_words)] = ()
+    extra_fields: Annotated[dict[FieldName, Any], AfterValidator(_not_ours)] = {}
+    image_max_mib: Annotated[float, Field(ge=0)] = 4.0
     context: Annotated[int, Field(ge=256)] = 16384
     gpu_layers: Annotated[int, Field(ge=0)] | Literal["auto", "all"] = "auto"
+    fit_target: Count = 0
     parallel: Annotated[int, Field(ge=1)] = 1
     max_calls: Count = 0
     threads: Count = 0
@@ -127,6 +141,7 @@ class ProfileSettings(Section):
         "step-gui",
     ] = "autoglm"
     prompt: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""
+    goals: OptionalPath = None
     image_width: Count = 0
     image_height: Count = 0
     coordinates: Literal["auto", "thousandths", "pixels"] = "auto"

@@ -18,6 +18,7 @@ from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
 from app.agent.prompt import load_prompt
 from app.agent.reader import Reader
+from app.agent.scope import Scope
 from app.agent.second_look import FreshLook, JudgeLook, SecondLook
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
@@ -69,7 +70,7 @@ class Profile(Protocol):
 class Equipment:
     """Builds the parts of a task. `chat` returns the engine for a phone; `categories` need consent,
     unless a task allows them all; `image_max_tokens` is the limit above which the engine shrinks a
-    picture."""
+    picture; `scope` has the goals that the model knows."""
 
     chat: Callable[[str], Chat]
     profile: Profile
@@ -77,6 +78,7 @@ class Equipment:
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
     image_max_tokens: Callable[[], int] = lambda: 0
+    scope: Scope = Scope()
 
     @property
     def dialect(self) -> Dialect:

@@ -111,6 +111,9 @@ class Runner:
 
     async def _outcome(self, run: Run) -> Outcome:
         record = run.record
+        scope = self._around.equipment.scope
+        if not scope.knows(record.goal):
+            return Outcome("out_of_scope", scope.told())
         try:
             ticket = Ticket(record.id, record.device, record.priority)
             async with self._queue.take(ticket) as grant:

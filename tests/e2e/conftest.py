@@ -61,14 +61,19 @@ def service_environment(folder: Path, kind: str = "embedded") -> dict[str, str]:
     """Settings of a service that shares nothing with the person's own."""
     folder.mkdir(parents=True, exist_ok=True)
     own = {key: value for key, value in os.environ.items() if not key.startswith("PHONEPILOT_")}
-    return own | {
-        "PHONEPILOT_SERVICE__DATA_DIR": str(folder),
-        "TMPDIR": str(folder),  # what a killed process cannot clean up goes with the test
-        "PHONEPILOT_SERVICE__PORT": "0",
-        "PHONEPILOT_ADB__PRIVATE": "true",
-        "PHONEPILOT_ENGINE__KIND": kind,
-        "PHONEPILOT_AGENT__CONFIRM": "deny",  # nobody answers, unless a test says it will
-    }
+    scripted = {"PHONEPILOT_PROFILE__GOALS": ""} if kind == "remote" else {}  # it knows any goal
+    return (
+        own
+        | scripted
+        | {
+            "PHONEPILOT_SERVICE__DATA_DIR": str(folder),
+            "TMPDIR": str(folder),  # what a killed process cannot clean up goes with the test
+            "PHONEPILOT_SERVICE__PORT": "0",
+            "PHONEPILOT_ADB__PRIVATE": "true",
+            "PHONEPILOT_ENGINE__KIND": kind,
+            "PHONEPILOT_AGENT__CONFIRM": "deny",  # nobody answers, unless a test says it will
+        }
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Locator, Request, expect
 
+from tests.e2e.layout import boxes
 from tests.e2e.test_dashboard import Visit, answer, fault, visiting
 from tests.e2e.test_questions import (
     BLUETOOTH,
@@ -72,8 +73,7 @@ class Hand:
 
     async def move(self, place: list[int], **options: Any) -> None:
         """To a place on the picture, in thousandths."""
-        box = await self.visit.phone.locator(".screen").bounding_box()
-        assert box
+        [box] = await boxes(self.visit.phone.locator(".screen"))
         right, down = place
         x, y = box["x"] + box["width"] * right / 1000, box["y"] + box["height"] * down / 1000
         await self.page.mouse.move(x, y, **options)
@@ -326,10 +326,8 @@ async def test_on_a_narrow_page_the_buttons_lie_between_phone_and_question(hand:
     await expect(hand.page.get_by_role("heading", name="Please log in.")).to_be_focused()
     await expect(hand.text).to_be_in_viewport()
     await hand.sees_the_phone()
-    phone = await hand.visit.phone.locator(".bezel").bounding_box()
-    row = await hand.text.bounding_box()
-    card = await hand.page.get_by_label("Question").bounding_box()
-    assert phone and row and card
+    bezel, question = hand.visit.phone.locator(".bezel"), hand.page.get_by_label("Question")
+    phone, row, card = await boxes(bezel, hand.text, question)
     assert phone["y"] >= 0
     assert phone["y"] + phone["height"] <= row["y"]
     assert row["y"] + row["height"] <= card["y"]

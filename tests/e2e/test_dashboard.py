@@ -23,6 +23,7 @@ from playwright.async_api import (
 )
 
 from tests.e2e.conftest import Stack
+from tests.e2e.layout import boxes
 from tests.e2e.test_questions import (
     BLUETOOTH,
     DONE,
@@ -179,9 +180,7 @@ async def the_marks_lie_where_the_tap_went(visit: Visit, steps: list[dict[str, A
     await expect(screen).to_be_visible()
     for picture, scope in ((screen, visit.phone), (card.locator("img"), card)):
         await expect(scope.locator(".mark")).to_have_attribute("data-kind", "tap")
-        frame = await picture.bounding_box()
-        dot = await scope.locator(".mark .dot").bounding_box()
-        assert frame and dot
+        frame, dot = await boxes(picture, scope.locator(".mark .dot"))
         x = (dot["x"] + dot["width"] / 2 - frame["x"]) / frame["width"] * 1000
         y = (dot["y"] + dot["height"] / 2 - frame["y"]) / frame["height"] * 1000
         assert (x, y) == pytest.approx(step["action"]["element"], abs=6)
@@ -388,8 +387,7 @@ async def the_mark_lies_at(visit: Visit, place: list[int]) -> None:
     await expect(frame).to_be_visible()
     dot = visit.phone.locator(".mark .dot")
     await expect(dot).to_have_count(1)
-    box, spot = await frame.bounding_box(), await dot.bounding_box()
-    assert box and spot
+    box, spot = await boxes(frame, dot)
     x = (spot["x"] + spot["width"] / 2 - box["x"]) / box["width"] * 1000
     y = (spot["y"] + spot["height"] / 2 - box["y"]) / box["height"] * 1000
     assert (x, y) == pytest.approx(place, abs=6)
@@ -550,8 +548,7 @@ async def test_on_a_narrow_page_the_question_leaves_the_phone_in_sight(
     await expect(card.get_by_role("heading")).to_be_focused()
     dot = asked.phone.locator(".mark .dot")
     await expect(dot).to_be_in_viewport()
-    spot, sheet = await dot.bounding_box(), await card.bounding_box()
-    assert spot and sheet
+    spot, sheet = await boxes(dot, card)
     assert spot["y"] + spot["height"] < sheet["y"]
     assert sheet["y"] + sheet["height"] == pytest.approx(844, abs=1)
     scene.say(task, "cancel")

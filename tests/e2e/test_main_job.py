@@ -44,7 +44,7 @@ def test_an_app_is_opened(stack: Stack) -> None:
 def test_what_the_demo_model_was_not_taught_is_not_called_a_success(stack: Stack) -> None:
     before = stack.phone.state()
     task = stack.run("Order a pizza")
-    assert (task["status"], task["stop_reason"]) == ("failed", "gave_up")
+    assert (task["status"], task["stop_reason"]) == ("failed", "out_of_scope")
     assert lasting(stack.phone.state()) == lasting(before)
 
 

@@ -83,7 +83,7 @@ def test_the_demo_gives_no_verdict_on_what_it_cannot_judge(tmp_path: Path) -> No
 def test_a_demo_without_a_terminal_does_not_wait_for_an_answer(tmp_path: Path) -> None:
     done = phonepilot(tmp_path, "demo", "--goal", "Order a pizza", PHONEPILOT_AGENT__CONFIRM="ask")
     assert done.returncode == 2
-    assert "Task failed after 1 step and" in done.stdout
+    assert "Task failed after 0 steps and" in done.stdout
     assert "nobody answered" not in done.stdout
 
 

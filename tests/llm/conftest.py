@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import EngineSettings
+from tests.llm.hollow_pair import write_hollow_pair
 from tests.llm.supervised import Supervised
 from tests.llm.tiny_glm4v import ModelPair, write_pair
 
@@ -19,6 +20,11 @@ FAKE_SERVER = Path(__file__).with_name("fake_llama_server.py")
 @pytest.fixture(scope="session")
 def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> ModelPair:
     return write_pair(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def hollow_pair(tmp_path_factory: pytest.TempPathFactory) -> ModelPair:
+    return write_hollow_pair(tmp_path_factory.mktemp("hollow"))
 
 
 KINDS = ["embedded", *(["llama-server"] if os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER") else [])]
@@ -67,6 +73,19 @@ def fake(tiny_pair: ModelPair, fake_binary: Path) -> Callable[..., EngineSetting
             "start_timeout_s": 20.0,
         }
         return EngineSettings.model_validate(fields | changes)
+
+    return settings
+
+
+@pytest.fixture
+def large_fake(
+    fake: Callable[..., EngineSettings], hollow_pair: ModelPair
+) -> Callable[..., EngineSettings]:
+    """The same, with a model whose settings can be made cheaper."""
+
+    def settings(*arguments: str, **changes: object) -> EngineSettings:
+        files = {"model": hollow_pair.model, "mmproj": hollow_pair.mmproj}
+        return fake(*arguments, **(files | changes))
 
     return settings
 

@@ -11,8 +11,12 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 HELP = """----- common params -----
 
@@ -48,6 +52,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--fake-gpu", action="store_true", help="says that it uses one")
     parser.add_argument("--fake-no-screenshots", action="store_true", help="dies of an image")
     parser.add_argument("--fake-refuses-screenshots", action="store_true", help="and lives on")
+    parser.add_argument("--fake-hang", action="store_true", help="pings, but computes no more")
+    parser.add_argument("--fake-slow", type=float, default=0.0, help="seconds for a reply")
     parser.add_argument("--fake-exit", type=int, default=1)
     parser.add_argument("--fake-ignore-sigterm", action="store_true")
     parser.add_argument("--fake-blind", action="store_true", help="serves without a projector")
@@ -71,48 +77,67 @@ def end_early(options: argparse.Namespace) -> int | None:
     return None
 
 
-def handler(options: argparse.Namespace) -> type[BaseHTTPRequestHandler]:
-    loading = iter(range(options.fake_loading))
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    options: ClassVar[argparse.Namespace]
+    loading: ClassVar[Iterator[int]]
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def do_GET(self) -> None:
+        if self.path == "/health" and next(self.loading, None) is not None:
+            message = {"message": "Loading model", "type": "unavailable_error", "code": 503}
+            self.answer(503, {"error": message})
+        elif self.path == "/health":
+            self.answer(200, {"status": "ok"})
+            if self.options.fake_sleep_log:
+                print("0.00.003.000 I srv: server is entering sleeping state", flush=True)
+        elif self.path == "/v1/models":
+            self.answer(200, {"object": "list", "data": [{"id": "fake"}]})
+        elif self.path == "/props":
+            self.answer(200, {"modalities": {"vision": not self.options.fake_blind}})
+        elif self.path == "/slots":
+            if self.options.fake_hang:
+                threading.Event().wait()
+            self.answer(200, [])
+        else:
+            self.answer(404, {"error": {"message": "File Not Found", "code": 404}})
 
-        def do_GET(self) -> None:
-            if self.path == "/health" and next(loading, None) is not None:
-                message = {"message": "Loading model", "type": "unavailable_error", "code": 503}
-                self.answer(503, {"error": message})
-            elif self.path == "/health":
-                self.answer(200, {"status": "ok"})
-                if options.fake_sleep_log:
-                    print("0.00.003.000 I srv: server is entering sleeping state", flush=True)
-            elif self.path == "/props":
-                self.answer(200, {"modalities": {"vision": not options.fake_blind}})
-            else:
-                self.answer(404, {"error": {"message": "File Not Found", "code": 404}})
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            if options.fake_no_screenshots and options.cache_type_k == "f16":
-                print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
-                os._exit(1)
-            if options.fake_refuses_screenshots and options.cache_type_k == "f16":
-                print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
-                self.answer(500, {"error": {"message": "failed to process image", "code": 500}})
-                return
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.options.fake_no_screenshots and self.options.cache_type_k == "f16":
+            print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
+            os._exit(1)
+        if self.options.fake_refuses_screenshots and self.options.cache_type_k == "f16":
+            print("0.00.009.000 E ggml_cuda: cudaMalloc failed: out of memory", flush=True)
+            self.answer(500, {"error": {"message": "failed to process image", "code": 500}})
+            return
+        if self.options.fake_hang or self.options.fake_slow:
+            self.ping()
+        else:
             self.answer(200, {"choices": []})
 
-        def answer(self, status: int, document: object) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def ping(self) -> None:
+        """Stream comments, for ever or as long as a slow reply takes."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        end = time.monotonic() + self.options.fake_slow
+        while self.options.fake_hang or time.monotonic() < end:
+            self.wfile.write(b":\n\n")
+            time.sleep(0.05)
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+    def answer(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def main() -> int:
@@ -129,7 +154,9 @@ def main() -> int:
         print("0.00.001.000 I load_tensors: offloaded 41/41 layers to GPU", flush=True)
     if options.fake_ignore_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with ThreadingHTTPServer((options.host, options.port), handler(options)) as server:
+    Handler.options = options
+    Handler.loading = iter(range(options.fake_loading))
+    with ThreadingHTTPServer((options.host, options.port), Handler) as server:
         print("fake: listening", flush=True)
         server.serve_forever()
     return 0

@@ -38,7 +38,7 @@ class Script:
     url: str = ""
 
     async def base_url(self) -> str:
-        return self.url
+        return f"{self.url}/v1"
 
 
 @asynccontextmanager

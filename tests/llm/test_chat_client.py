@@ -20,6 +20,7 @@ from app.errors import (
     EngineError,
     EngineHung,
     EngineNotReady,
+    EngineOverloaded,
     EngineRequestFailed,
     EngineUnreachable,
 )
@@ -29,8 +30,8 @@ from app.llm.client import (
     ChatClient,
     ReplyStream,
     Sampling,
-    refusal,
 )
+from app.llm.refusal import refusal
 from app.llm.reply import Completion, Piece, from_engine
 from app.llm.sse import LONGEST_EVENT, SseParser
 from tests.llm.scripted_server import Script, serve
@@ -233,7 +234,7 @@ async def test_close_streams_breaks_a_reader_off() -> None:
                 [b'{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'],
                 status="503 Service Unavailable",
             ),
-            EngineNotReady,
+            EngineOverloaded,
             "Loading model",
         ),
         (

@@ -16,6 +16,7 @@ import pytest
 import app.llm.engine as engine_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.http_client import bearer
+from app.llm.address import server_root
 from app.llm.client import ChatClient, Sampling
 from app.llm.offload import Device, Layers
 from app.llm.status import EngineKind, EngineState
@@ -76,7 +77,7 @@ async def test_status_tells_what_runs(supervise: Supervise, real: EngineSettings
     assert (status.context, status.parallel, status.error) == (32768, 1, None)
     async with httpx.AsyncClient() as http:
         access = bearer(supervised.engine.api_key())
-        props = (await http.get(f"{url}/props", headers=access)).json()
+        props = (await http.get(f"{server_root(url)}/props", headers=access)).json()
     assert props["modalities"]["vision"] is True
     assert props["total_slots"] == 1
     assert any("listening" in line for line in supervised.engine.log_lines())
@@ -90,7 +91,7 @@ async def test_the_engines_port_demands_the_key_of_this_start(
     engine, keys = supervised.engine, list[str]()
     for _ in range(2):
         url, key = await engine.ensure_ready(), engine.api_key()
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=server_root(url), trust_env=False) as http:
             for access in ({}, bearer("wrong"), bearer(keys[0] if keys else "")):
                 for method, path in (
                     ("POST", "/v1/chat/completions"),
@@ -293,22 +294,35 @@ async def test_garbage_is_refused_before_the_start(
         await engine.ensure_ready()
 
 
-async def test_a_truncated_model_is_explained_by_the_engines_own_line(
+async def test_a_model_without_one_of_its_tensors_is_explained_by_the_engines_own_line(
+    supervise: Supervise, real: EngineSettings, tmp_path: Path
+) -> None:
+    assert real.model is not None
+    damaged = tmp_path / "damaged.gguf"
+    data = real.model.read_bytes()
+    damaged.write_bytes(data.replace(b"output_norm.weight", b"output_morn.weight"))
+    engine = supervise(real.model_copy(update={"model": damaged})).engine
+    with pytest.raises(EngineStartFailed, match="output_norm.weight") as caught:
+        await engine.ensure_ready()
+    error = caught.value
+    assert error.exit_code == 1
+    assert any("failed to load model" in line for line in error.log_tail)
+    fault = engine.status().error
+    assert fault is not None
+    assert (fault.code, fault.message) == ("engine_start_failed", error.message)
+
+
+async def test_a_truncated_model_starts_no_engine(
     supervise: Supervise, real: EngineSettings, tmp_path: Path
 ) -> None:
     assert real.model is not None
     truncated = tmp_path / "truncated.gguf"
     truncated.write_bytes(real.model.read_bytes()[:100_000])
     engine = supervise(real.model_copy(update={"model": truncated})).engine
-    with pytest.raises(EngineStartFailed, match="not within the file bounds") as caught:
+    with pytest.raises(EngineStartFailed, match="bytes after the file") as caught:
         await engine.ensure_ready()
-    error = caught.value
-    assert error.exit_code == 1
-    assert "truncated" in error.hint
-    assert any("failed to load model" in line for line in error.log_tail)
-    fault = engine.status().error
-    assert fault is not None
-    assert (fault.code, fault.message) == ("engine_start_failed", error.message)
+    assert (caught.value.reason, caught.value.exit_code) == ("file_truncated", None)
+    assert engine.status().pid is None
 
 
 async def test_model_and_projector_of_different_sizes(
@@ -338,7 +352,7 @@ async def test_llama_server_is_ready_when_it_has_loaded(
     engine = supervise(settings).engine
     url = await engine.ensure_ready()
     argv = json.loads(written.read_text(encoding="utf-8"))
-    assert argv[argv.index("--port") + 1] == url.rpartition(":")[2]
+    assert argv[argv.index("--port") + 1] == str(httpx.URL(url).port)
     assert argv[argv.index("--ctx-size") + 1] == "4096"
     assert "--no-ui" not in argv  # its help does not know that one
     assert any("does not know --no-ui" in line for line in engine.log_lines())
@@ -363,9 +377,9 @@ async def test_a_death_at_start_shows_the_first_error_not_the_last(
 
 
 async def test_out_of_memory_takes_the_next_cheaper_settings_and_says_so(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-oom-above", "q8_0"))
+    supervised = supervise(large_fake("--fake-oom-above", "q8_0"))
     await supervised.engine.ensure_ready()
     status = supervised.engine.status()
     assert supervised.states == ["starting", "starting", "ready"]
@@ -375,9 +389,9 @@ async def test_out_of_memory_takes_the_next_cheaper_settings_and_says_so(
 
 
 async def test_kills_after_an_out_of_memory_change_no_more_settings(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-oom-above", "q8_0"))
+    supervised = supervise(large_fake("--fake-oom-above", "q8_0"))
     await supervised.engine.ensure_ready()
     adjusted = supervised.engine.status().adjusted
     for _ in range(2):
@@ -388,15 +402,18 @@ async def test_kills_after_an_out_of_memory_change_no_more_settings(
     assert len(adjusted) == 1
 
 
-async def test_out_of_memory_with_nothing_cheaper_left_fails_with_the_reason(
-    supervise: Supervise, fake: Fake
+async def test_out_of_memory_is_given_up_after_three_loads_with_the_reason(
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-oom-above", "no such type"))
+    supervised = supervise(large_fake("--fake-oom-above", "no such type"))
     with pytest.raises(EngineStartFailed) as caught:
         await supervised.engine.ensure_ready()
     assert caught.value.reason == "out_of_memory"
     assert "image_max_tokens" in caught.value.hint
-    assert len(supervised.engine.status().adjusted) >= 3
+    assert supervised.states == ["starting"] * 3 + ["failed"]
+    status = supervised.engine.status()
+    assert len(status.adjusted) == 2
+    assert "gpu_layers = 10" in status.adjusted[-1]
     await supervised.engine.stop()
     assert supervised.engine.status().adjusted == ()
 
@@ -412,28 +429,28 @@ async def test_the_devices_and_layers_of_a_gpu_are_shown(supervise: Supervise, f
 
 
 async def test_memory_that_only_a_real_screenshot_takes_is_found_before_ready(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-gpu", "--fake-no-screenshots"))
+    supervised = supervise(large_fake("--fake-gpu", "--fake-no-screenshots"))
     await supervised.engine.ensure_ready()
     assert supervised.states == ["starting", "starting", "ready"]
     assert supervised.engine.status().adjusted
 
 
 async def test_a_screenshot_that_is_refused_for_want_of_memory_takes_the_next_settings_too(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    supervised = supervise(fake("--fake-gpu", "--fake-refuses-screenshots"))
+    supervised = supervise(large_fake("--fake-gpu", "--fake-refuses-screenshots"))
     await supervised.engine.ensure_ready()
     assert supervised.states == ["starting", "starting", "ready"]
     assert "cache_type_k = q8_0" in supervised.engine.status().adjusted[0]
 
 
 async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
-    supervise: Supervise, fake: Fake
+    supervise: Supervise, large_fake: Fake
 ) -> None:
-    await supervise(fake("--fake-no-screenshots")).engine.ensure_ready()
-    wished = supervise(fake("--fake-no-screenshots", self_test="on"))
+    await supervise(large_fake("--fake-no-screenshots")).engine.ensure_ready()
+    wished = supervise(large_fake("--fake-no-screenshots", self_test="on"))
     await wished.engine.ensure_ready()
     assert wished.engine.status().adjusted
 
@@ -441,12 +458,16 @@ async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
 async def test_an_engine_that_crashes_again_and_again_is_given_time(
     supervise: Supervise, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.05)  # shown in whole seconds
     supervised = supervise(fake())
     for crashes in range(3):
         await supervised.engine.ensure_ready()
         paused = [line for line in supervised.engine.log_lines() if "crashes in a row" in line]
         assert bool(paused) is (crashes > 0)
+        if crashes:
+            begun = [status for status in supervised.seen if status.state is EngineState.STARTING]
+            times = "a crash" if crashes == 1 else f"{crashes} crashes in a row"
+            assert begun[-1].stage == f"starts in 1 s, after {times}"
         engine_process(supervised.engine.status()).kill()
         await supervised.reached(EngineState.FAILED)
     fault = supervised.engine.status().error
@@ -471,7 +492,7 @@ async def test_a_model_that_was_let_go_of_is_told(supervise: Supervise, fake: Fa
     supervised = supervise(fake("--fake-sleep-log"))
     url = await supervised.engine.ensure_ready()
     async with httpx.AsyncClient(trust_env=False) as http:
-        await http.get(f"{url}/health")
+        await http.get(f"{server_root(url)}/health")
     await supervised.reached(EngineState.SLEEPING)
     assert await supervised.engine.ensure_ready() == url
 
@@ -527,7 +548,7 @@ async def test_an_engine_without_its_projector_is_not_ready(
 
 async def test_a_port_in_use(supervise: Supervise, fake: Fake) -> None:
     taken = supervise(fake()).engine
-    port = int((await taken.ensure_ready()).rpartition(":")[2])
+    port = httpx.URL(await taken.ensure_ready()).port
     engine = supervise(fake(port=port)).engine
     with pytest.raises(EngineStartFailed, match=f"port {port} is in use"):
         await engine.ensure_ready()
@@ -542,7 +563,7 @@ async def test_a_configured_binary_that_is_not_there(supervise: Supervise, fake:
 async def test_remote_is_ready_when_it_answers(supervise: Supervise, fake: Fake) -> None:
     local = supervise(fake())
     url = await local.engine.ensure_ready()
-    remote = supervise(EngineSettings(url=f"{url}/v1/"))
+    remote = supervise(EngineSettings(url=f"{url}/"))
     assert await remote.engine.ensure_ready() == url
     assert remote.engine.status().kind is EngineKind.REMOTE
     assert remote.engine.status().pid is None

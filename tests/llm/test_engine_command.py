@@ -60,6 +60,7 @@ def test_the_whole_default_command_line() -> None:
         ({"speculation": "ngram"}, "--spec-type", "ngram-simple"),
         ({"speculation": "ngram"}, "--spec-ngram-simple-size-m", "4"),
         ({"gpu_layers": "all"}, "--gpu-layers", "all"),
+        ({"fit_target": 256}, "--fit-target", "256"),
         ({"alias": "mine"}, "--alias", "mine"),
         ({"image_min_tokens": 64}, "--image-min-tokens", "64"),
         ({"image_max_tokens": 1024}, "--image-max-tokens", "1024"),

@@ -63,6 +63,48 @@ GENERIC = "0.00.006.980 E srv  llama_server: exiting due to model loading error"
             "rtx-4060-8gb.toml",
         ),
         (
+            "0.00.005.811 E gguf_init_from_reader: this GGUF file is version 4 but this software"
+            " only supports up to version 3",
+            "is version 4",
+            "newer llama-server",
+        ),
+        (
+            "0.00.003.159 E gguf_init_from_reader: GGUFv1 is no longer supported, please use a more"
+            " up-to-date version",
+            "GGUFv1",
+            "old GGUF version",
+        ),
+        (
+            "0.00.085.909 E clip_init: failed to load model 'p.gguf': load_tensors: failed to seek"
+            " for tensor v.patch_embd.bias",
+            "failed to seek for tensor",
+            "truncated",
+        ),
+        (
+            "0.00.263.169 E ggml_aligned_malloc: insufficient memory (attempted to allocate 7812.50"
+            " MB)",
+            "insufficient memory",
+            "main memory",
+        ),
+        (
+            "0.00.263.206 E ggml_backend_buft_alloc_buffer_n_default: failed to allocate CPU buffer"
+            " of size 8192000000",
+            "CPU buffer",
+            "main memory",
+        ),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", "bad_alloc", "main"),
+        (
+            "0.00.263.206 E alloc_tensor_range: failed to allocate CUDA0 buffer of size 8192000000",
+            "CUDA0 buffer",
+            "GPU memory",
+        ),
+        (
+            "0.00.100.000 E ggml_vulkan: Device memory allocation of size 419430400 failed."
+            " vk::Device::allocateMemory: ErrorOutOfDeviceMemory",
+            "ErrorOutOfDeviceMemory",
+            "GPU memory",
+        ),
+        (
             "/src/models/glm4.cpp:70: This GGUF does not support multimodal. Please reconvert it.",
             "does not support multimodal",
             "convert it again",

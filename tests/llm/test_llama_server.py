@@ -12,6 +12,7 @@ import pytest
 
 from app.errors import EngineStartFailed
 from app.http_client import bearer
+from app.llm.address import server_root
 from app.llm.engine import Engine
 from app.llm.status import EngineKind, EngineState
 from app.settings import EngineSettings, load_settings
@@ -34,8 +35,10 @@ async def test_it_starts_sees_images_and_stops_without_a_trace() -> None:
     status = engine.status()
     assert (status.state, status.kind) == (EngineState.READY, EngineKind.LLAMA_SERVER)
     async with httpx.AsyncClient(trust_env=False) as http:
-        assert (await http.get(f"{url}/props")).status_code == 401
-        props = (await http.get(f"{url}/props", headers=bearer(engine.api_key()))).json()
+        assert (await http.get(f"{server_root(url)}/props")).status_code == 401
+        props = (
+            await http.get(f"{server_root(url)}/props", headers=bearer(engine.api_key()))
+        ).json()
     assert props["modalities"]["vision"] is True
     assert status.pid is not None
     processes = [psutil.Process(status.pid), *psutil.Process(status.pid).children(recursive=True)]

@@ -25,8 +25,10 @@ from app.api.openai import Passthrough
 from app.api.ports import Engine as EnginePort
 from app.errors import EngineStartFailed
 from app.http_client import bearer
+from app.llm.address import server_root
 from app.llm.engine import Engine
 from app.llm.slots import Calls
+from app.llm.status import EngineState
 from app.settings import EngineSettings
 from tests.llm.scripted_server import Script, serve
 from tests.llm.supervised import Supervised, image_message
@@ -57,6 +59,9 @@ class FixedEngine:
 
     async def restart(self) -> str:
         return await self.ensure_ready()
+
+    async def check_pulse(self) -> bool:
+        return True
 
     def log_lines(self, n: int | None = None) -> list[str]:
         return []
@@ -146,7 +151,7 @@ async def test_the_engines_answer_is_the_same_directly_and_through_us(
             ours = await http.post(path, content=body)
             async with httpx.AsyncClient() as direct:
                 theirs = await direct.post(
-                    url + path, content=body, headers=bearer(engine.api_key())
+                    server_root(url) + path, content=body, headers=bearer(engine.api_key())
                 )
             assert theirs.status_code >= 400
             assert ours.status_code == theirs.status_code
@@ -158,7 +163,7 @@ async def test_bodies_are_untouched_both_ways() -> None:
     body = b'{ "messages" : [ ] ,\n "x": 1.50, "a": "\xe6\x89\x93" }'
     async with (
         serve(Script([SSE[:9], SSE[9:41], SSE[41:]])) as engine,
-        service(FixedEngine(engine.url)) as http,
+        service(FixedEngine(f"{engine.url}/v1")) as http,
     ):
         answer = await http.post(f"{CHAT}?a=b%20c", content=body)
     assert answer.content == SSE
@@ -170,7 +175,7 @@ async def test_bodies_are_untouched_both_ways() -> None:
 async def test_a_kept_connection_that_ended_meanwhile_is_replaced() -> None:
     async with (
         serve(Script([SSE], vanish=[2])) as engine,
-        service(FixedEngine(engine.url)) as http,
+        service(FixedEngine(f"{engine.url}/v1")) as http,
     ):
         for _ in range(2):
             answer = await http.post("/v1/chat/completions", json={"messages": []})
@@ -182,7 +187,7 @@ async def test_chunks_come_as_they_are_written_and_leaving_ends_the_work() -> No
     counted = list[tuple[str, Mapping[str, int]]]()
     async with (
         serve(Script([SSE[:24]], hang=True)) as engine,
-        service(FixedEngine(engine.url), count=lambda *told: counted.append(told)) as http,
+        service(FixedEngine(f"{engine.url}/v1"), count=lambda *told: counted.append(told)) as http,
     ):
         async with http.stream("POST", CHAT, content=b"{}") as answer:
             first = await anext(answer.aiter_raw())
@@ -200,7 +205,7 @@ async def test_a_revoked_token_ends_the_work_and_the_stream(
     headers = {"Authorization": f"Bearer {tokens.create('me', ['run'])}"}
     async with (
         serve(Script([SSE[:24]], hang=True)) as engine,
-        service(FixedEngine(engine.url), tokens=tokens) as http,
+        service(FixedEngine(f"{engine.url}/v1"), tokens=tokens) as http,
         http.stream("POST", CHAT, content=b"{}", headers=headers) as answer,
         asyncio.timeout(10),
     ):
@@ -218,7 +223,7 @@ async def test_a_token_that_is_revoked_before_the_first_byte_is_refused(tmp_path
     headers = {"Authorization": f"Bearer {tokens.create('me', ['run'])}"}
     async with (
         serve(Script(silent=True)) as engine,
-        service(FixedEngine(engine.url), tokens=tokens) as http,
+        service(FixedEngine(f"{engine.url}/v1"), tokens=tokens) as http,
         asyncio.timeout(10),
     ):
         call = asyncio.create_task(http.post(CHAT, content=b"{}", headers=headers, timeout=30))
@@ -230,7 +235,10 @@ async def test_a_token_that_is_revoked_before_the_first_byte_is_refused(tmp_path
 
 
 async def test_leaving_before_the_first_byte_ends_the_work_too() -> None:
-    async with serve(Script(silent=True)) as engine, service(FixedEngine(engine.url)) as http:
+    async with (
+        serve(Script(silent=True)) as engine,
+        service(FixedEngine(f"{engine.url}/v1")) as http,
+    ):
         call = asyncio.create_task(http.post(CHAT, content=b"{}", timeout=30))
         await engine.asked.wait()
         call.cancel()
@@ -244,7 +252,7 @@ async def test_a_client_that_takes_nothing_holds_up_nobody(
     monkeypatch.setattr(passthrough_module, "TAKE_S", 0.2)
     calls = Calls(1)
     async with serve(Script([bytes(2**16)] * 400)) as engine:
-        fixed = FixedEngine(engine.url)
+        fixed = FixedEngine(f"{engine.url}/v1")
         async with (
             service(fixed, Passthrough(fixed, calls)) as http,
             http.stream("POST", CHAT, content=b"{}"),
@@ -270,7 +278,9 @@ async def test_headers_that_are_nobody_elses_business() -> None:
     extra = "Access-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\nX-Request-Id: 7\r\nServer: x\r\n"
     async with (
         serve(Script([b"{}"], content_type="application/json", headers=extra)) as engine,
-        service(FixedEngine(engine.url, kind="remote"), api_key=lambda: "sk-engine") as http,
+        service(
+            FixedEngine(f"{engine.url}/v1", kind="remote"), api_key=lambda: "sk-engine"
+        ) as http,
     ):
         headers = {
             "authorization": "Bearer ours",
@@ -302,7 +312,7 @@ async def test_headers_that_are_nobody_elses_business() -> None:
     ],
 )
 async def test_other_routes_are_closed(method: str, path: str) -> None:
-    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(f"{engine.url}/v1")) as http:
         answer = await http.request(method, path)
     assert answer.status_code in (404, 405)
     assert engine.requests == []
@@ -335,18 +345,18 @@ async def test_an_unknown_route_is_refused_in_openais_shape() -> None:
 )
 async def test_a_local_engine_is_not_made_to_fetch_addresses(content: dict[str, object]) -> None:
     async with serve(Script([b"{}"])) as engine:
-        async with service(FixedEngine(engine.url)) as http:
+        async with service(FixedEngine(f"{engine.url}/v1")) as http:
             answer = await http.post(CHAT, json=content)
         assert answer.status_code == 400
         assert "data: URLs" in answer.json()["error"]["message"]
         assert engine.requests == []
-        async with service(FixedEngine(engine.url, kind="remote")) as http:
+        async with service(FixedEngine(f"{engine.url}/v1", kind="remote")) as http:
             assert (await http.post(CHAT, json=content)).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000])
 async def test_what_cannot_be_read_goes_no_further(body: bytes) -> None:
-    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(f"{engine.url}/v1")) as http:
         answer = await http.post(CHAT, content=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_request"
@@ -367,7 +377,7 @@ async def test_a_large_body_is_checked_beside_everything_else_and_one_at_a_time(
 
     monkeypatch.setattr(passthrough_module, "complaint_about", check)
     large = [json.dumps({"prompt": letter * 2**20}).encode() for letter in "ab"]
-    async with serve(Script([b"{}"])) as engine, service(FixedEngine(engine.url)) as http:
+    async with serve(Script([b"{}"])) as engine, service(FixedEngine(f"{engine.url}/v1")) as http:
         waiting = [asyncio.create_task(http.post(CHAT, content=body)) for body in large]
         async with asyncio.timeout(20):
             assert await asyncio.to_thread(begun.wait, 20)
@@ -384,7 +394,7 @@ async def test_a_large_body_is_sent_again_when_the_kept_connection_had_ended() -
     body = json.dumps({"prompt": "a" * 2**21}).encode()
     async with (
         serve(Script([b"{}"], vanish=[2])) as engine,
-        service(FixedEngine(engine.url)) as http,
+        service(FixedEngine(f"{engine.url}/v1")) as http,
     ):
         for _ in range(2):
             assert (await http.post(CHAT, content=body)).status_code == 200
@@ -433,16 +443,41 @@ async def test_an_engine_that_takes_longer_to_start_than_a_request_waits() -> No
 async def test_nobody_at_the_engines_address() -> None:
     async with serve(Script()) as engine:
         pass
-    async with service(FixedEngine(engine.url)) as http:
+    async with service(FixedEngine(f"{engine.url}/v1")) as http:
         answer = await http.post(CHAT, content=b"{}")
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "engine_unreachable"
 
 
+async def test_an_engine_of_ours_that_only_pings_and_computes_no_more_is_ended(
+    supervise: Callable[[EngineSettings], Supervised], fake: Callable[..., EngineSettings]
+) -> None:
+    supervised = supervise(fake("--fake-hang", request_timeout_s=0.5))
+    engine = supervised.engine
+    passthrough = Passthrough(engine, Calls(0), api_key=engine.api_key, idle_timeout_s=0.5)
+    engine.before_stop(passthrough.close_streams)
+    async with service(engine, passthrough) as http:
+        answer = await http.post(CHAT, json={"stream": True})
+    assert b'"code":"engine_hung"' in answer.content
+    status = await supervised.reached(EngineState.FAILED)
+    assert status.error is not None
+    assert status.error.message == "the engine hung"
+
+
+async def test_an_engine_of_ours_that_only_pings_but_computes_is_given_its_time(
+    supervise: Callable[[EngineSettings], Supervised], fake: Callable[..., EngineSettings]
+) -> None:
+    engine = supervise(fake("--fake-slow", "1.0", request_timeout_s=5.0)).engine
+    async with service(engine, idle_timeout_s=0.2) as http:
+        answer = await http.post(CHAT, json={"stream": True})
+    assert answer.content.endswith(b"data: [DONE]\n\n")
+    assert engine.status().state is EngineState.READY
+
+
 async def test_a_silent_engine() -> None:
     async with (
         serve(Script(silent=True)) as engine,
-        service(FixedEngine(engine.url), idle_timeout_s=0.1) as http,
+        service(FixedEngine(f"{engine.url}/v1", kind="remote"), idle_timeout_s=0.1) as http,
     ):
         answer = await http.post(CHAT, content=b"{}")
     assert answer.status_code == 504
@@ -452,7 +487,7 @@ async def test_a_silent_engine() -> None:
 async def test_a_broken_stream_ends_with_an_error_event() -> None:
     async with (
         serve(Script([SSE[:24]], broken=True)) as engine,
-        service(FixedEngine(engine.url)) as http,
+        service(FixedEngine(f"{engine.url}/v1")) as http,
     ):
         answer = await http.post(CHAT, content=b"{}")
     assert answer.content.startswith(SSE[:24])
@@ -465,7 +500,7 @@ async def test_a_broken_stream_ends_with_an_error_event() -> None:
 async def test_a_broken_document_is_visibly_not_whole() -> None:
     async with (
         serve(Script([b'{"a":'], broken=True, content_type="application/json")) as engine,
-        service(FixedEngine(engine.url)) as http,
+        service(FixedEngine(f"{engine.url}/v1")) as http,
     ):
         with pytest.raises(httpx.RemoteProtocolError):
             await http.post(CHAT, content=b"{}")

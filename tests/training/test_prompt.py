@@ -12,6 +12,7 @@ from PIL import Image
 from app.agent.dialects.autoglm import AUTOGLM
 from app.agent.history import History
 from app.http_client import bearer
+from app.llm.address import server_root
 from app.llm.engine import Engine
 from app.settings import load_settings
 from training.prompt import prompt_text
@@ -25,7 +26,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     settings = load_settings(("demo",), {"engine.kind": "embedded", "engine.threads": 1})
     engine = Engine(settings.engine)
     url, access = await engine.ensure_ready(), bearer(engine.api_key())
-    async with httpx.AsyncClient(base_url=url, headers=access, trust_env=False, timeout=60) as http:
+    async with httpx.AsyncClient(
+        base_url=server_root(url), headers=access, trust_env=False, timeout=60
+    ) as http:
         yield http
     await engine.aclose()
 
