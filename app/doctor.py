@@ -30,8 +30,10 @@ from app.errors import AppError, ConfigError, DeviceNotFound
 from app.http_client import IDENTITY, read_whole
 from app.llm import launch
 from app.llm.address import api_base
+from app.llm.describe import SCREEN
 from app.llm.gguf import PROJECTOR, check_gguf, read_header
 from app.llm.gpu import find_gpus
+from app.llm.memory import image_tokens
 from app.llm.offload import listed_devices
 from app.llm.parts import first_part, model_size, read_model
 from app.llm.readiness import check_remote
@@ -48,6 +50,8 @@ PROGRAM_S = 20.0
 HTTP_S = 2.0
 MAX_HEALTH_BYTES = MAX_OUTPUT_BYTES = 65_536
 GIB = 1024**3
+STEP_TOKENS = 2000
+"""Of a step besides its picture: the longest system prompt has about 1500, a reply about 150."""
 FREE_WANTED = 1 * GIB
 FREE_NEEDED = GIB // 10
 
@@ -174,6 +178,7 @@ async def check_engine(settings: EngineSettings) -> list[Check]:
     find: Callable[[EngineSettings], Awaitable[list[Check]]]
     find = _check_llama_server if kind is EngineKind.LLAMA_SERVER else _check_embedded
     checks = [*await find(settings), *await asyncio.to_thread(check_models, settings)]
+    checks += check_slots(settings)
     if settings.port:
         try:
             launch.claim_port(settings.port)
@@ -258,6 +263,22 @@ async def _said(process: asyncio.subprocess.Process) -> bytes:
 def _last_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1][:200] if lines else ""
+
+
+def check_slots(settings: EngineSettings) -> list[Check]:
+    """Check that a step fits into the part of the context that each of several slots has."""
+    if settings.parallel == 1:
+        return []
+    part = settings.context // settings.parallel
+    picture = image_tokens(*SCREEN, settings.image_max_tokens)
+    said = f"{settings.parallel} slots of {part} tokens each"
+    if part >= picture + STEP_TOKENS:
+        return [Check("slots", "ok", said)]
+    hint = (
+        f"A screenshot of {SCREEN[0]}x{SCREEN[1]} takes {picture} tokens, the text of a step up to "
+        f"{STEP_TOKENS}. Raise engine.context, or lower engine.parallel or engine.image_max_tokens."
+    )
+    return [Check("slots", "warning", f"{said} are too few for a step", hint)]
 
 
 def check_models(settings: EngineSettings) -> list[Check]:

@@ -420,3 +420,21 @@ def test_a_service_that_others_can_reach_needs_a_token(tmp_path: Path) -> None:
     assert (check.status, "phonepilot tokens create" in check.hint) == ("problem", True)
     Tokens(settings.tokens_file).create("me", ["read"])
     assert doctor.check_tokens(settings).message == "1 tokens"
+
+
+@pytest.mark.parametrize(
+    ("context", "parallel", "cap", "status"),
+    [
+        (16384, 1, 0, None),
+        (16384, 4, 0, "warning"),
+        (16384, 2, 0, "ok"),
+        (16384, 4, 1024, "ok"),
+    ],
+)
+def test_a_part_of_the_context_that_is_too_small_for_a_step_is_told(
+    context: int, parallel: int, cap: int, status: str | None
+) -> None:
+    settings = EngineSettings(context=context, parallel=parallel, image_max_tokens=cap)
+    checks = doctor.check_slots(settings)
+    assert [check.status for check in checks] == ([status] if status else [])
+    assert all(str(context // parallel) in check.message for check in checks)

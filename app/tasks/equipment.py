@@ -12,7 +12,6 @@ from app.agent.conduct import Conduct
 from app.agent.control import Control
 from app.agent.dialects import dialect_named
 from app.agent.dialects.base import Dialect, Exchange
-from app.agent.dialects.thought_limit import with_limit
 from app.agent.guard import Category, Guard
 from app.agent.history import History
 from app.agent.outcome import Outcome
@@ -166,7 +165,7 @@ class Equipment:
     def _grammar(self) -> str:
         if self.profile.grammar == "off":
             return ""
-        return with_limit(self.dialect.grammar(), self.profile.max_thought)
+        return self.dialect.grammar(self.profile.max_thought)
 
 
 def dialect_of(profile: Profile, image_max_tokens: int = 0) -> Dialect:

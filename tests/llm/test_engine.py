@@ -294,7 +294,25 @@ async def test_garbage_is_refused_before_the_start(
         await engine.ensure_ready()
 
 
-async def test_a_truncated_model_is_found_before_the_engine_starts(
+async def test_a_model_without_one_of_its_tensors_is_explained_by_the_engines_own_line(
+    supervise: Supervise, real: EngineSettings, tmp_path: Path
+) -> None:
+    assert real.model is not None
+    damaged = tmp_path / "damaged.gguf"
+    data = real.model.read_bytes()
+    damaged.write_bytes(data.replace(b"output_norm.weight", b"output_morn.weight"))
+    engine = supervise(real.model_copy(update={"model": damaged})).engine
+    with pytest.raises(EngineStartFailed, match="output_norm.weight") as caught:
+        await engine.ensure_ready()
+    error = caught.value
+    assert error.exit_code == 1
+    assert any("failed to load model" in line for line in error.log_tail)
+    fault = engine.status().error
+    assert fault is not None
+    assert (fault.code, fault.message) == ("engine_start_failed", error.message)
+
+
+async def test_a_truncated_model_starts_no_engine(
     supervise: Supervise, real: EngineSettings, tmp_path: Path
 ) -> None:
     assert real.model is not None
@@ -303,11 +321,8 @@ async def test_a_truncated_model_is_found_before_the_engine_starts(
     engine = supervise(real.model_copy(update={"model": truncated})).engine
     with pytest.raises(EngineStartFailed, match="bytes after the file") as caught:
         await engine.ensure_ready()
-    error = caught.value
-    assert error.reason == "file_truncated"
-    fault = engine.status().error
-    assert fault is not None
-    assert (fault.code, fault.message) == ("engine_start_failed", error.message)
+    assert (caught.value.reason, caught.value.exit_code) == ("file_truncated", None)
+    assert engine.status().pid is None
 
 
 async def test_model_and_projector_of_different_sizes(

@@ -26,6 +26,7 @@ from app.agent.dialects.base import Conversation, Part
 from app.agent.dialects.space import PictureRule, Size, Space, pixels_of
 from app.agent.dialects.syntax import CallError
 from app.agent.dialects.thought import ThoughtStream
+from app.agent.dialects.thought_limit import with_limit
 from app.agent.ports import Message
 from app.agent.step import Decision
 from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
@@ -109,9 +110,9 @@ class AutoGlm:
             "Answer with exactly one do(...) or finish(...)."
         )
 
-    def grammar(self) -> str:
+    def grammar(self, max_thought: int = 0) -> str:
         path = resources.files("app.agent") / "dialects" / "autoglm.gbnf"
-        return path.read_text(encoding="utf-8")
+        return with_limit(path.read_text(encoding="utf-8"), max_thought)
 
     def image_tokens(self, width: int, height: int) -> int:
         """1080x2400 gives 3354."""

@@ -130,8 +130,11 @@ class Dialect(Protocol):
     def misread(self, reason: str) -> str:
         """What the model is told after an unusable reply."""
 
-    def grammar(self) -> str:
-        """A GBNF grammar that admits only replies of this dialect; "" if there is none."""
+    def grammar(self, max_thought: int = 0) -> str:
+        """A GBNF grammar that admits only replies of this dialect; "" if there is none.
+
+        `max_thought` is the most characters of thought that it admits, 0 for any number.
+        """
 
     def sent_size(self, width: int, height: int) -> Size:
         """The size, in pixels, at which a screen of this size is sent."""

@@ -18,6 +18,7 @@ from app.agent.dialects.base import Conversation, Exchange, Part
 from app.agent.dialects.reading import WholeReading
 from app.agent.dialects.scan import plain, readable
 from app.agent.dialects.space import PictureRule, Size, Space, pixels_of
+from app.agent.dialects.thought_limit import with_limit
 from app.agent.ports import Message
 from app.agent.step import Decision
 from app.errors import PolicyError, ReplyTruncated, ReplyUnparseable
@@ -85,11 +86,11 @@ class Family(ABC):
             "Answer in the form that was described, with exactly one action."
         )
 
-    def grammar(self) -> str:
+    def grammar(self, max_thought: int = 0) -> str:
         if not self.form:
             return ""
         path = resources.files("app.agent") / "dialects" / f"{self.form}.gbnf"
-        return path.read_text(encoding="utf-8")
+        return with_limit(path.read_text(encoding="utf-8"), max_thought)
 
     def sent_size(self, width: int, height: int) -> Size:
         return self.cells.size(width, height)

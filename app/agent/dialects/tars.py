@@ -86,9 +86,9 @@ class Tars(Family):
             messages.append({"role": "assistant", "content": exchange.assistant})
         return messages + user(told(text, conversation.goal), picture)
 
-    def grammar(self) -> str:
+    def grammar(self, max_thought: int = 0) -> str:
         """Thousandths have at most three digits."""
-        grammar = super().grammar()
+        grammar = super().grammar(max_thought)
         return grammar if self.pixels else grammar.replace("[0-9]? [0-9]? [0-9]?", "[0-9]? [0-9]?")
 
     def decision(self, text: str, space: Space) -> Decision:

@@ -18,11 +18,11 @@ _THOUGHT = re.compile(r"^thought ::= (?P<unit>\(.+\))(?P<times>[*+])$", re.MULTI
 
 
 def with_limit(grammar: str, characters: int) -> str:
-    """The grammar with at most `characters` of thought; unchanged for 0 or without a grammar.
+    """The grammar with at most `characters` of thought; unchanged for 0.
 
     Where the grammar joins a character such as `<` with what follows it, these count as one.
     """
-    if not characters or not grammar:
+    if not characters:
         return grammar
     found = _THOUGHT.search(grammar)
     if found is None:
