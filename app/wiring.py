@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from app.agent.guard import Category
 from app.agent.ports import Message, ReplyStream
+from app.agent.retry import AT_ONCE, BACK_OFF_S, Retry
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.request_fields import RequestFields
@@ -103,6 +104,7 @@ def equipment_of(
         settings.agent.second_look,
         settings.prompts_dir,
         image_max_tokens or (lambda: engine.image_max_tokens),
+        Retry(AT_ONCE if _is_local(settings) else BACK_OFF_S),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +11,15 @@ from app.agent.dialects.base import Reading, Size
 from app.agent.history import NEXT_TURN, ContextBudget, History
 from app.agent.picture import picture, sent_size
 from app.agent.ports import Chat, Completion
+from app.agent.retry import Retry
 from app.agent.step import Attempt, Observation
 from app.errors import (
     ContextOverflow,
     EngineBrokeOff,
-    EngineHung,
     EngineUnreachable,
     PolicyError,
     ReplyTruncated,
 )
-
-log = logging.getLogger(__name__)
 
 KEPT_UNREADABLE = 500
 """Characters of an unusable reply that stay in the conversation, for the model to repair."""
@@ -48,7 +45,9 @@ class VisionPolicy:
         feedback: bool = True,
         grammar: str = "",
         max_reply: int = 3000,
+        retry: Retry | None = None,
     ) -> None:
+        self._retry = retry or Retry()
         self._feedback = feedback
         self._chat = chat
         self._dialect = history.dialect
@@ -64,7 +63,8 @@ class VisionPolicy:
     async def decide(
         self, observation: Observation, told: str, on_thought: Callable[[str], None]
     ) -> Attempt:
-        """Make one request. Raises EngineError; an unusable reply is reported in the attempt.
+        """Make one request, repeated after errors that pass. Raises EngineError; an unusable reply
+        is reported in the attempt.
 
         If the context still overflows, before or during the reply, it is shrunk once and the
         request is repeated.
@@ -78,20 +78,20 @@ class VisionPolicy:
         text = self._history.pending_text(observation.app, told if self._feedback else "")
         request = _Request(text, png, size, self._dialect.image_tokens(*size))
         self._make_room(request.tokens)
-        try:
+
+        async def ask() -> tuple[Completion, Reading]:
             await self._foresee(text, png)
-            completion, reading = await self._ask(attempt, request, on_thought)
-        except (EngineUnreachable, EngineBrokeOff, EngineHung) as exc:
-            # Asking twice is harmless, and a supervised engine is restarted for it.
-            log.warning("the engine was lost, asking again: %s", exc.message)
-            completion, reading = await self._ask(attempt, request, on_thought)
+            return await self._ask(attempt, request, on_thought)
+
+        try:
+            completion, reading = await self._retry(ask)
         except ContextOverflow:
             if not self._shrunk():
                 raise
-            completion, reading = await self._ask(attempt, request, on_thought)
+            completion, reading = await self._retry(ask)
         else:
             if self._cut_by_the_context(completion) and self._shrunk():
-                completion, reading = await self._ask(attempt, request, on_thought)
+                completion, reading = await self._retry(ask)
         self._read(attempt, completion, reading)
         self._remember(attempt, request)
         return attempt
@@ -122,17 +122,17 @@ class VisionPolicy:
         begun, first = time.perf_counter(), 0.0
         reading = self._dialect.reading(request.size)
         messages = self._history.messages(request.text, request.png)
-        async with self._chat.ask(messages, grammar=self._grammar) as reply:
-            try:
+        try:
+            async with self._chat.ask(messages, grammar=self._grammar) as reply:
                 async for piece in reply:
                     first = first or time.perf_counter()
                     if new := reading.feed(piece.text, reasoning=piece.reasoning):
                         on_thought(new)
                     if _is_over(reading, reply.completion):
                         break  # leaving the block closes the stream, and the engine stops
-            except EngineBrokeOff:
-                if not reading.closed:
-                    raise
+        except (EngineBrokeOff, EngineUnreachable):
+            if not reading.closed:
+                raise
         done = time.perf_counter()
         attempt.timings_ms["first_token"] = ((first or done) - begun) * 1000
         attempt.timings_ms["request"] = (done - begun) * 1000

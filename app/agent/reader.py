@@ -16,6 +16,7 @@ from typing import Literal
 from app.agent.dialects.base import Dialect, image_part
 from app.agent.picture import picture, sent_size
 from app.agent.ports import Chat
+from app.agent.retry import Retry
 from app.agent.screen import Frame
 
 _YES = re.compile(r"\W*(?:yes\b|是)", re.IGNORECASE)
@@ -41,7 +42,10 @@ class Reader:
         goal: str,
         lang: Literal["en", "zh"],
         image_size: tuple[int, int] | None,
+        *,
+        retry: Retry | None = None,
     ) -> None:
+        self._retry = retry or Retry()
         self._dialect = dialect
         self._chat = chat
         self._goal = goal
@@ -68,10 +72,14 @@ class Reader:
         size = sent_size(self._dialect, self._image_size, frame.width, frame.height)
         png = await asyncio.to_thread(picture, frame, size)
         content = [image_part(png), {"type": "text", "text": text}]
-        async with self._chat.ask([{"role": "user", "content": content}]) as reply:
-            async for _ in reply:
-                pass
-        return self._dialect.words(reply.completion.text)
+
+        async def ask() -> str:
+            async with self._chat.ask([{"role": "user", "content": content}]) as reply:
+                async for _ in reply:
+                    pass
+            return reply.completion.text
+
+        return self._dialect.words(await self._retry(ask))
 
 
 def _load(prompt: str, lang: str) -> str:

@@ -18,6 +18,7 @@ from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
 from app.agent.prompt import load_prompt
 from app.agent.reader import Reader
+from app.agent.retry import Retry
 from app.agent.second_look import FreshLook, JudgeLook, SecondLook
 from app.errors import PolicyError, ReplyTruncated
 from app.tasks.models import Step, Task
@@ -66,7 +67,7 @@ class Profile(Protocol):
 class Equipment:
     """Builds the parts of a task. `chat` returns the engine for a phone; `categories` need consent,
     unless a task allows them all; `image_max_tokens` is the limit above which the engine shrinks a
-    picture."""
+    picture; `retry` is how requests to the engine are repeated."""
 
     chat: Callable[[str], Chat]
     profile: Profile
@@ -74,6 +75,7 @@ class Equipment:
     second_look: SecondLookKind = "off"
     prompts_dir: Path | None = None
     image_max_tokens: Callable[[], int] = lambda: 0
+    retry: Retry = Retry()
 
     @property
     def dialect(self) -> Dialect:
@@ -87,8 +89,10 @@ class Equipment:
         phone: str = "",
         *,
         goes_on: bool = False,
+        retry: Retry | None = None,
     ) -> VisionPolicy:
-        """Build the task's policy. Raises ConfigError if there is no prompt in its language."""
+        """Build the task's policy; `retry` replaces the general one. Raises ConfigError if there is
+        no prompt in its language."""
         return VisionPolicy(
             self.chat(phone),
             History(self.dialect, self._system(task), task.goal, earlier, goes_on=goes_on),
@@ -96,35 +100,45 @@ class Equipment:
             feedback=self.profile.feedback,
             grammar=self._grammar,
             max_reply=self.profile.max_tokens,
+            retry=retry or self.retry,
         )
 
     async def conduct(
-        self, task: Task, phone: str, device: Device, person: Person, control: Control
+        self,
+        task: Task,
+        phone: str,
+        device: Device,
+        person: Person,
+        control: Control,
+        retry: Retry | None = None,
     ) -> Conduct:
-        """Build the task's conduct. Raises DeviceError, AppNotFound for a missing allowed app."""
+        """Build the task's conduct; `retry` as in `policy`. Raises DeviceError, AppNotFound for a
+        missing allowed app."""
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         categories = () if task.confirm == "allow" else self.categories
-        chat = self.chat(phone)
-        reader = Reader(self.dialect, chat, task.goal, task.lang, self._image_size)
+        chat, retry = self.chat(phone), retry or self.retry
+        reader = Reader(self.dialect, chat, task.goal, task.lang, self._image_size, retry=retry)
         return Conduct(
             person=person if task.confirm == "ask" else Nobody(allows=task.confirm == "allow"),
             control=control,
             guard=Guard(categories, allowed),
             reader=reader if self.profile.reads else None,
-            second_look=self._second_look(task, chat),
+            second_look=self._second_look(task, chat, reader, retry),
             mode=task.mode,
         )
 
-    def _second_look(self, task: Task, chat: Chat) -> SecondLook | None:
+    def _second_look(
+        self, task: Task, chat: Chat, reader: Reader, retry: Retry
+    ) -> SecondLook | None:
         if self.second_look == "off":
             return None
         if self.second_look == "judge":
-            return JudgeLook(Reader(self.dialect, chat, task.goal, task.lang, self._image_size))
+            return JudgeLook(reader)
         system = self._system(task)  # before the task starts, so that a missing prompt fails early
 
         def fresh() -> VisionPolicy:
             history = History(self.dialect, system, task.goal)
-            return VisionPolicy(chat, history, self._image_size, grammar=self._grammar)
+            return VisionPolicy(chat, history, self._image_size, grammar=self._grammar, retry=retry)
 
         return FreshLook(fresh)
 
