@@ -43,6 +43,7 @@ from app.llm.client import ChatClient
 from app.llm.engine import Engine
 from app.llm.slots import Calls
 from app.log import log_no_urls
+from app.proxies import Proxies
 from app.settings import ServiceSettings, Settings, load_apps
 from app.tasks.database import Database
 from app.tasks.heartbeat import Heartbeat
@@ -222,6 +223,7 @@ def _start_models(settings: Settings, metrics: TaskMetrics, stack: AsyncExitStac
         count=metrics.passed,
         api_key=engine.api_key,
         idle_timeout_s=settings.engine.request_timeout_s,
+        proxies=Proxies.from_environment(),
     )
     stack.push_async_callback(passthrough.aclose)
     engine.before_stop(client.close_streams)

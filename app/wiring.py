@@ -12,6 +12,7 @@ from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.request_fields import RequestFields
 from app.llm.slots import Calls
+from app.proxies import Proxies
 from app.settings import Settings, load_guard
 from app.tasks.equipment import Equipment
 
@@ -59,7 +60,7 @@ class PhoneChat:
 
 
 def client_of(settings: Settings, engine: Engine) -> ChatClient:
-    """Return the client of the configured engine."""
+    """Return the client of the configured engine. Raises ConfigError for a bad proxy."""
     return ChatClient(
         engine.ensure_ready,
         local=_is_local(settings),
@@ -71,6 +72,7 @@ def client_of(settings: Settings, engine: Engine) -> ChatClient:
         idle_timeout_s=settings.engine.request_timeout_s,
         on_hang=engine.hung,
         on_break=engine.verdict,
+        proxies=Proxies.from_environment(),
     )
 
 

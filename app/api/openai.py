@@ -25,6 +25,7 @@ from app.api.relayed_headers import from_engine, to_engine
 from app.api.usage import UsageReader
 from app.errors import AppError, EngineBusy, EngineNotReady, EngineTimeout, EngineUnreachable
 from app.http_client import send as send_kept
+from app.proxies import Proxies, ProxyTransport
 
 PREFIX = "/v1"
 """What our own paths begin with; what follows is appended to the base of the engine's API."""
@@ -67,7 +68,7 @@ class Passthrough:
     `count` is called with a caller and its tokens by kind. `api_key` returns the key that replaces
     the client's own in each request. `start_wait_s` is how long a request waits for the engine to
     start, and for its slot, before it is asked to retry; `idle_timeout_s` is how long the engine
-    may send no byte.
+    may send no byte; `proxies` are those on the way to it.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Passthrough:
         api_key: Callable[[], str] = lambda: "",
         start_wait_s: float = 60.0,
         idle_timeout_s: float = 120.0,
+        proxies: Proxies | None = None,
     ) -> None:
+        self.proxies = proxies or Proxies()
         self.engine = engine
         self.calls = calls
         self.count = count
@@ -116,9 +119,8 @@ class Passthrough:
         """The connection pool; `close_streams` drops it."""
         if self._http is None:
             limits = httpx.Limits(max_connections=None)
-            # A proxy from the environment is for external hosts, not for the loopback address.
-            outside = self.engine.status().kind == "remote"
-            self._http = httpx.AsyncClient(limits=limits, trust_env=outside)
+            transport = ProxyTransport(self.proxies, limits)
+            self._http = httpx.AsyncClient(transport=transport, trust_env=False)
         return self._http
 
     async def close_streams(self) -> None:
