@@ -107,6 +107,7 @@ def equipment_of(
         settings.prompts_dir,
         image_max_tokens or (lambda: engine.image_max_tokens),
         Retry(AT_ONCE if _is_local(settings) else BACK_OFF_S),
+        0 if _is_local(settings) else int(engine.image_max_mib * 2**20),
     )
 
 

@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Literal
 
 from app.agent.dialects.base import Dialect, image_part
-from app.agent.picture import picture, sent_size
+from app.agent.picture import encoded, sent_size
 from app.agent.ports import Chat
 from app.agent.retry import Retry
 from app.agent.screen import Frame
@@ -33,7 +33,8 @@ class Verdict:
 
 
 class Reader:
-    """Reads screens for one task; `image_size` as in the policy. Raises EngineError."""
+    """Reads screens for one task; `image_size` and `image_max_bytes` as in the policy. Raises
+    EngineError."""
 
     def __init__(
         self,
@@ -44,7 +45,9 @@ class Reader:
         image_size: tuple[int, int] | None,
         *,
         retry: Retry | None = None,
+        image_max_bytes: int = 0,
     ) -> None:
+        self._image_max_bytes = image_max_bytes
         self._retry = retry or Retry()
         self._dialect = dialect
         self._chat = chat
@@ -70,8 +73,8 @@ class Reader:
     async def _ask(self, prompt: str, frame: Frame, **fields: str) -> str:
         text = _filled(_load(prompt, self._lang), {"goal": self._goal, **fields})
         size = sent_size(self._dialect, self._image_size, frame.width, frame.height)
-        png = await asyncio.to_thread(picture, frame, size)
-        content = [image_part(png), {"type": "text", "text": text}]
+        picture = await asyncio.to_thread(encoded, frame, size, self._image_max_bytes)
+        content = [image_part(picture), {"type": "text", "text": text}]
 
         async def ask() -> str:
             async with self._chat.ask([{"role": "user", "content": content}]) as reply:

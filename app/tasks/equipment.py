@@ -67,7 +67,8 @@ class Profile(Protocol):
 class Equipment:
     """Builds the parts of a task. `chat` returns the engine for a phone; `categories` need consent,
     unless a task allows them all; `image_max_tokens` is the limit above which the engine shrinks a
-    picture; `retry` is how requests to the engine are repeated."""
+    picture; `retry` is how requests to the engine are repeated. A picture of more than
+    `image_max_bytes` as PNG is sent as JPEG; 0 means no limit."""
 
     chat: Callable[[str], Chat]
     profile: Profile
@@ -76,6 +77,7 @@ class Equipment:
     prompts_dir: Path | None = None
     image_max_tokens: Callable[[], int] = lambda: 0
     retry: Retry = Retry()
+    image_max_bytes: int = 0
 
     @property
     def dialect(self) -> Dialect:
@@ -101,6 +103,7 @@ class Equipment:
             grammar=self._grammar,
             max_reply=self.profile.max_tokens,
             retry=retry or self.retry,
+            image_max_bytes=self.image_max_bytes,
         )
 
     async def conduct(
@@ -117,7 +120,15 @@ class Equipment:
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         categories = () if task.confirm == "allow" else self.categories
         chat, retry = self.chat(phone), retry or self.retry
-        reader = Reader(self.dialect, chat, task.goal, task.lang, self._image_size, retry=retry)
+        reader = Reader(
+            self.dialect,
+            chat,
+            task.goal,
+            task.lang,
+            self._image_size,
+            retry=retry,
+            image_max_bytes=self.image_max_bytes,
+        )
         return Conduct(
             person=person if task.confirm == "ask" else Nobody(allows=task.confirm == "allow"),
             control=control,
@@ -138,7 +149,14 @@ class Equipment:
 
         def fresh() -> VisionPolicy:
             history = History(self.dialect, system, task.goal)
-            return VisionPolicy(chat, history, self._image_size, grammar=self._grammar, retry=retry)
+            return VisionPolicy(
+                chat,
+                history,
+                self._image_size,
+                grammar=self._grammar,
+                retry=retry,
+                image_max_bytes=self.image_max_bytes,
+            )
 
         return FreshLook(fresh)
 

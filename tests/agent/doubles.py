@@ -33,6 +33,9 @@ class PlainFrame:
     def scaled_png(self, width: int, height: int) -> bytes:
         return f"png {width}x{height} ".encode() + self.content
 
+    def scaled_jpeg(self, width: int, height: int, quality: int) -> bytes:
+        return b"\xff\xd8\xff jpeg " + self.content
+
     def jpeg(self, max_side: int, quality: int = 80) -> bytes:
         return b"jpeg " + self.content
 
