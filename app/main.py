@@ -39,7 +39,7 @@ from app.api.task_records import record_routes
 from app.api.tasks import task_routes
 from app.data_folder import owned
 from app.errors import ConfigError, EngineError
-from app.llm.client import ChatClient
+from app.llm.alternatives import Alternatives
 from app.llm.engine import Engine
 from app.llm.slots import Calls
 from app.log import log_no_urls
@@ -57,7 +57,7 @@ from app.tasks.schedules import Schedules
 from app.tasks.secrets import Secrets
 from app.tasks.store import Store
 from app.tasks.webhooks import Webhooks
-from app.wiring import calls_of, client_of, equipment_of
+from app.wiring import engines_of, equipment_of
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class _Models:
     """The engine, and the ways to it."""
 
     engine: Engine
-    client: ChatClient
+    engines: Alternatives
     calls: Calls
     passthrough: Passthrough
 
@@ -139,7 +139,7 @@ async def _start_parts(
     agent = settings.agent
     around = Surroundings(
         fleet,
-        equipment_of(settings, models.client, models.calls, lambda: models.engine.image_max_tokens),
+        equipment_of(settings, models.engines, lambda: models.engine.image_max_tokens),
         records.store,
         metrics,
         records.webhooks,
@@ -172,7 +172,7 @@ async def _start_parts(
         record_routes(runner.reading),
         schedule_routes(schedules),
         device_routes(fleet, runner, screens),
-        engine_routes(models.engine),
+        engine_routes(models.engine, models.engines.shown),
         operation_routes(Operations(models.engine, fleet, runner, models.calls, registry)),
     ):
         app.include_router(router)
@@ -214,9 +214,9 @@ async def _start_phones(settings: Settings, table: AppTable, stack: AsyncExitSta
 def _start_models(settings: Settings, metrics: TaskMetrics, stack: AsyncExitStack) -> _Models:
     engine = Engine(settings.engine)
     stack.push_async_callback(engine.aclose)
-    client = client_of(settings, engine)
-    stack.push_async_callback(client.aclose)
-    calls = calls_of(settings)
+    engines = engines_of(settings, engine)
+    stack.push_async_callback(engines.aclose)
+    calls = engines.members[0].calls
     passthrough = Passthrough(
         engine,
         calls,
@@ -226,9 +226,8 @@ def _start_models(settings: Settings, metrics: TaskMetrics, stack: AsyncExitStac
         proxies=Proxies.from_environment(),
     )
     stack.push_async_callback(passthrough.aclose)
-    engine.before_stop(client.close_streams)
     engine.before_stop(passthrough.close_streams)
-    return _Models(engine, client, calls, passthrough)
+    return _Models(engine, engines, calls, passthrough)
 
 
 async def _warm_up(engine: Engine) -> None:

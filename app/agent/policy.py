@@ -87,14 +87,14 @@ class VisionPolicy:
             return await self._ask(attempt, request, on_thought)
 
         try:
-            completion, reading = await self._retry(ask)
+            completion, reading = await self._retry(self._chat, ask)
         except ContextOverflow:
             if not self._shrunk():
                 raise
-            completion, reading = await self._retry(ask)
+            completion, reading = await self._retry(self._chat, ask)
         else:
             if self._cut_by_the_context(completion) and self._shrunk():
-                completion, reading = await self._retry(ask)
+                completion, reading = await self._retry(self._chat, ask)
         self._read(attempt, completion, reading)
         self._remember(attempt, request)
         return attempt

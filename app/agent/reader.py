@@ -82,7 +82,7 @@ class Reader:
                     pass
             return reply.completion.text
 
-        return self._dialect.words(await self._retry(ask))
+        return self._dialect.words(await self._retry(self._chat, ask))
 
 
 def _load(prompt: str, lang: str) -> str:

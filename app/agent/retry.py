@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from app.agent.ports import Chat
 from app.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -29,15 +30,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Wait:
-    """A wait of that many seconds after an error, before the request is repeated."""
+    """A wait of that many seconds after an error, before the request is repeated; at another
+    engine, if `engine` names one."""
 
     seconds: float
     error: EngineError
+    engine: str = ""
 
     @property
     def text(self) -> str:
         """What happens, for the person."""
         said = self.error.message
+        if self.engine:
+            return f"The engine {self.engine} is asked instead: {said}"
         if self.error.wait_s:
             return f"The engine asks to wait {self.seconds:g} s: {said}"
         when = f"in {self.seconds:g} s" if self.seconds else "now"
@@ -50,24 +55,38 @@ def _unseen(wait: Wait) -> None:
 
 @dataclass(frozen=True)
 class Retry:
-    """How often and when to repeat a request: after each of `pauses`, in seconds, unless the host
-    names another time. `on_wait` is called before each wait and must not block; `sleep` waits."""
+    """Repeats requests: after each of the chat's pauses, unless the host names another time, and
+    then at another engine if there is one. `on_wait` is called before each wait and must not block;
+    `sleep` waits."""
 
-    pauses: Sequence[float] = AT_ONCE
     on_wait: Callable[[Wait], None] = _unseen
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
-    async def __call__(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return what `ask` returns. Raises EngineError: one that does not pass at once, one that
-        does after the last repetition."""
-        for pause in self.pauses:
+    async def __call__(self, chat: Chat, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what `ask`, which uses `chat`, returns. Raises EngineError: one that does not pass
+        at once, one that does after the last repetition."""
+        while True:
+            try:
+                return await self._patiently(chat.pauses, ask)
+            except EngineError as exc:
+                other = chat.switch(exc)
+                if not other:
+                    raise
+                wait = Wait(0.0, exc, other)
+            self._tell(wait)
+
+    async def _patiently(self, pauses: Sequence[float], ask: Callable[[], Awaitable[T]]) -> T:
+        for pause in pauses:
             try:
                 return await ask()
             except EngineError as exc:
                 wait = Wait(exc.wait_s or pause, exc)
                 if not exc.passing or wait.seconds > LONGEST_S:
                     raise
-            log.warning("%s", wait.text)
-            self.on_wait(wait)
+            self._tell(wait)
             await self.sleep(wait.seconds)
         return await ask()
+
+    def _tell(self, wait: Wait) -> None:
+        log.warning("%s", wait.text)
+        self.on_wait(wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,20 +11,26 @@ from fastapi import APIRouter, Query
 from app.api.ports import Engine
 
 
-def engine_routes(engine: Engine) -> APIRouter:
+def engine_routes(engine: Engine, alternatives: Callable[[], list[dict[str, Any]]]) -> APIRouter:
+    """`alternatives` returns the state of every engine that tasks may use."""
+
+    def shown() -> dict[str, Any]:
+        return asdict(engine.status()) | {"alternatives": alternatives()}
+
     router = APIRouter(prefix="/engine", tags=["engine"])
 
     @router.get("")
     async def engine_status() -> dict[str, Any]:
         """State, kind, model, context, devices and layers and, after a failure, the reason with its
-        hint."""
-        return asdict(engine.status())
+        hint. `alternatives` are the engines that tasks may use: this one, and those of
+        engine.fallback."""
+        return shown()
 
     @router.post("/restart")
     async def restart_engine() -> dict[str, Any]:
         """Stop and start again; returns when it is ready."""
         await engine.restart()
-        return asdict(engine.status())
+        return shown()
 
     @router.get("/log")
     async def engine_log(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,7 +13,7 @@ from app.agent.history import History
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
-from app.agent.retry import BACK_OFF_S, LONGEST_S, Retry, Wait
+from app.agent.retry import AT_ONCE, BACK_OFF_S, LONGEST_S, Retry, Wait
 from app.errors import (
     EngineBrokeOff,
     EngineError,
@@ -36,15 +37,19 @@ def limited(seconds: float | None) -> EngineRateLimited:
     return error
 
 
-class Asked:
+class Asked(ScriptedChat):
     """Fails with the errors in order, then answers; keeps the waits instead of waiting."""
 
-    def __init__(self, *errors: EngineError) -> None:
+    def __init__(self, *errors: EngineError, pauses: Sequence[float] = BACK_OFF_S) -> None:
+        super().__init__()
         self.errors = list(errors)
+        self.pauses = pauses
+        self.others: list[str] = []
+        """The engines that can be asked instead."""
         self.slept: list[float] = []
         self.told: list[Wait] = []
 
-    async def ask(self) -> str:
+    async def ask_once(self) -> str:
         if self.errors:
             raise self.errors.pop(0)
         return "answer"
@@ -52,13 +57,20 @@ class Asked:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    def retry(self, pauses: tuple[float, ...] = BACK_OFF_S) -> Retry:
-        return Retry(pauses, self.told.append, self.sleep)
+    def switch(self, error: EngineError) -> str:
+        return self.others.pop(0) if self.others else ""
+
+    async def answer(self) -> str:
+        """What a task gets that asks."""
+        return await self.retry()(self, self.ask_once)
+
+    def retry(self) -> Retry:
+        return Retry(self.told.append, self.sleep)
 
 
 async def test_the_pauses_double() -> None:
     asked = Asked(limited(None), EngineOverloaded("x"), EngineServerError("x"), EngineBrokeOff("x"))
-    assert await asked.retry()(asked.ask) == "answer"
+    assert await asked.answer() == "answer"
     assert asked.slept == [2.0, 4.0, 8.0, 16.0]
     assert [wait.error.code for wait in asked.told][:2] == [
         "engine_rate_limited",
@@ -68,7 +80,7 @@ async def test_the_pauses_double() -> None:
 
 async def test_the_host_names_the_pause_and_the_person_reads_it() -> None:
     asked = Asked(limited(20.0), limited(0.0))
-    await asked.retry()(asked.ask)
+    await asked.answer()
     assert asked.slept == [20.0, 4.0]  # "at once" is answered with our own pause
     assert asked.told[0].text == "The engine asks to wait 20 s: rate limited"
     assert asked.told[1].text == "The engine is asked again in 4 s: rate limited"
@@ -77,7 +89,7 @@ async def test_the_host_names_the_pause_and_the_person_reads_it() -> None:
 async def test_an_error_that_stays_is_raised_after_the_last_pause() -> None:
     asked = Asked(*(EngineUnreachable(str(n)) for n in range(9)))
     with pytest.raises(EngineUnreachable, match="4"):
-        await asked.retry()(asked.ask)
+        await asked.answer()
     assert len(asked.slept) == len(BACK_OFF_S)
 
 
@@ -94,14 +106,25 @@ async def test_an_error_that_stays_is_raised_after_the_last_pause() -> None:
 async def test_what_does_not_pass_is_raised_at_once(error: EngineError) -> None:
     asked = Asked(error)
     with pytest.raises(type(error)):
-        await asked.retry()(asked.ask)
+        await asked.answer()
     assert asked.slept == []
 
 
 async def test_an_engine_of_our_own_is_asked_again_without_a_pause() -> None:
-    asked = Asked(EngineUnreachable("gone"))
-    assert await Retry(on_wait=asked.told.append, sleep=asked.sleep)(asked.ask) == "answer"
+    asked = Asked(EngineUnreachable("gone"), pauses=AT_ONCE)
+    assert await asked.answer() == "answer"
     assert asked.slept == [0.0]
+
+
+async def test_another_engine_is_asked_when_the_first_is_lost_and_the_person_is_told() -> None:
+    asked = Asked(EngineUnpaid("no money"), EngineKeyRefused("no"))
+    asked.others = ["second", "third"]
+    assert await asked.answer() == "answer"
+    assert asked.slept == []
+    assert [wait.text for wait in asked.told] == [
+        "The engine second is asked instead: no money",
+        "The engine third is asked instead: no",
+    ]
 
 
 def running(chat: ScriptedChat, retry: Retry, timeout_s: float) -> asyncio.Task[Outcome]:
@@ -130,6 +153,7 @@ async def test_a_cancellation_ends_a_wait_at_once() -> None:
 async def test_a_task_goes_on_after_a_wait() -> None:
     asked = Asked()
     chat = ScriptedChat(limited(20.0), EngineServerError("x"), DONE)
+    chat.pauses = BACK_OFF_S
     outcome = await running(chat, asked.retry(), 60.0)
     assert outcome.reason == "finished"
     assert asked.slept == [20.0, 4.0]

@@ -6,11 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,12 +20,12 @@ from app.agent.conduct import Conduct
 from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.retry import Wait
-from app.errors import EngineError, EngineKeyRefused, EngineRequestFailed
+from app.errors import ConfigError, EngineError, EngineKeyRefused, EngineRequestFailed
 from app.llm.engine import Engine
 from app.llm.readiness import check_remote
 from app.settings import configs_folder, load_settings
 from app.tasks.models import Task
-from app.wiring import client_of, equipment_of
+from app.wiring import engines_of, equipment_of
 from tests.agent.doubles import Notebook, RememberingDevice
 from tests.e2e.conftest import Stack, service_process
 from tests.e2e.test_dialect_tasks import SPEAKERS
@@ -41,7 +42,7 @@ CODES = {
 }
 
 
-def preset(name: str) -> dict[str, dict[str, object]]:
+def preset(name: str) -> dict[str, dict[str, Any]]:
     return tomllib.loads((configs_folder() / f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -54,12 +55,18 @@ class Job:
     device: RememberingDevice
     waits: list[Wait]
     slept: list[float]
+    engines: list[dict[str, Any]]
+    """What GET /engine says of the engines."""
 
 
-async def work(name: str, host: Imitation) -> Job:
+async def work(name: str, host: Imitation, fallback: Sequence[str] = ()) -> Job:
     """Do a task of two steps with a preset, without waiting for real."""
     variable = str(preset(name)["engine"].get("api_key_env", ""))
-    settings = load_settings((name,), {"engine.url": host.url}, {variable: KEY} if variable else {})
+    settings = load_settings(
+        (name,),
+        {"engine.url": host.url, "engine.fallback": tuple(fallback)},
+        {variable: KEY} if variable else {},
+    )
     speaker = SPEAKERS[settings.profile.dialect]
     if not host.replies:
         host.replies += [speaker.tap(500, 250), speaker.done]
@@ -73,13 +80,13 @@ async def work(name: str, host: Imitation) -> Job:
     async with AsyncExitStack() as stack:
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
-        client = client_of(settings, engine)
-        stack.push_async_callback(client.aclose)
-        equipment = equipment_of(settings, client)
+        engines = engines_of(settings, engine)
+        stack.push_async_callback(engines.aclose)
+        equipment = equipment_of(settings, engines)
         retry = replace(equipment.retry, on_wait=waits.append, sleep=sleep)
         policy = equipment.policy(task, retry=retry)
         outcome = await run_loop(device, policy, notebook, Limits(5, 60), Conduct())
-    return Job(host, outcome, device, waits, slept)
+    return Job(host, outcome, device, waits, slept, engines.shown())
 
 
 @asynccontextmanager
@@ -212,3 +219,54 @@ async def test_a_retry_after_that_is_a_date_is_kept() -> None:
         job = await work("host-openai", host)
     assert job.outcome.reason == "finished"
     assert 15 < job.slept[0] <= 21
+
+
+def fallback_file(folder: Path, name: str, host: Imitation, **more: Any) -> Path:
+    """A preset of a host, moved to its imitation, as a file of one's own."""
+    document = preset(name)
+    engine = document["engine"] | {"url": host.url, "api_key_env": "KEY_OF_THE_SECOND"} | more
+    lines = [
+        f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        for section, table in (document | {"engine": engine}).items()
+    ]
+    path = folder / "second.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("what", ["money", "rate"])
+async def test_another_host_takes_over_in_the_middle_of_a_task(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_OF_THE_SECOND", KEY)
+    speaker = SPEAKERS["autoglm"]
+    async with at_host("host-bigmodel") as first, at_host("host-novita") as second:
+        first.replies = [speaker.tap(500, 250)]
+        first.faults = ["", *[what] * 9]
+        second.replies = [speaker.done]
+        file = fallback_file(tmp_path, "host-novita", second)
+        job = await work("host-bigmodel", first, fallback=[str(file)])
+    assert (job.outcome.reason, first.wrong, second.wrong) == ("finished", [], [])
+    assert job.device.calls == [("tap", 540, 600)]
+    assert job.waits[-1].engine == str(file)
+    assert len(second.bodies) == 1
+    assert [row["used"] for row in job.engines] == [False, True]
+    assert job.engines[0]["error"]["code"] == CODES[what]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "why"),
+    [
+        ("host-siliconflow", {}, "speaks qwen, the first engine autoglm"),
+        ("host-novita", {"fallback": ["host-zai"]}, "a fallback of its own"),
+        ("host-novita", {"api_key_env": "NOBODY_SET_THIS"}, "NOBODY_SET_THIS is not set"),
+    ],
+)
+async def test_a_fallback_that_cannot_stand_in_is_refused_at_the_start(
+    name: str, more: dict[str, Any], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_OF_THE_SECOND", KEY)
+    async with at_host("host-bigmodel") as first:
+        file = fallback_file(tmp_path, name, first, **more)
+        with pytest.raises(ConfigError, match=f"engine.fallback: .*{why}"):
+            await work("host-bigmodel", first, fallback=[str(file)])

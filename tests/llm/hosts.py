@@ -213,8 +213,8 @@ async def _exchange(
         _document(writer, *host.host.error(host.lasting), host.retry_after)
         return True
     fault = host.faults.pop(0) if host.faults else ""
-    if fault == "rate":
-        _document(writer, *host.host.error("rate"), host.retry_after)
+    if fault in LASTING:
+        _document(writer, *host.host.error(fault), host.retry_after)
         return True
     if fault == "busy":
         _document(writer, 503, openai("no capacity"))
