@@ -168,7 +168,7 @@ async def _start_parts(
         record_routes(runner.reading),
         schedule_routes(schedules),
         device_routes(fleet, runner, screens),
-        engine_routes(models.engine, models.use),
+        engine_routes(models.engine, lambda: models.engines.shown(), models.use),
         operation_routes(Operations(models.engine, fleet, runner, lambda: models.calls, registry)),
     ):
         app.include_router(router)

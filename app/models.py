@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 
 from app.api.openai import Passthrough
 from app.errors import EngineError, InputError
+from app.llm.alternatives import Alternatives
 from app.llm.engine import Engine
+from app.llm.slots import Calls
+from app.proxies import Proxies
 from app.settings import Settings, with_model
 from app.tasks.equipment import Equipment
 from app.tasks.gate import Gate
 from app.tasks.metrics import TaskMetrics
-from app.wiring import calls_of, client_of, equipment_of, is_local
+from app.wiring import engines_of, equipment_of, is_local
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +31,25 @@ class Models:
         self._settings = settings
         self.engine = Engine(settings.engine)
         self.gate = Gate()
-        self.calls = calls_of(settings)
+        self.engines = engines_of(settings, self.engine)
         self.passthrough = Passthrough(
             self.engine,
             self.calls,
             count=metrics.passed,
             api_key=self.engine.api_key,
             idle_timeout_s=settings.engine.request_timeout_s,
+            proxies=Proxies.from_environment(),
         )
-        self._client = client_of(settings, self.engine)
         self.equipment = self._equipment(settings)
         self._changed: list[Callable[[Equipment], None]] = []
         self._one = asyncio.Lock()
-        self.engine.before_stop(self._close_client)
+        self.engine.before_stop(self._close_streams)
         self.engine.before_stop(self.passthrough.close_streams)
+
+    @property
+    def calls(self) -> Calls:
+        """The slots of the engine in use."""
+        return self.engines.members[0].calls
 
     def on_change(self, listener: Callable[[Equipment], None]) -> None:
         """Call `listener` with the equipment of each other model, before a task can use it."""
@@ -63,34 +70,32 @@ class Models:
         async with self._one:
             settings = await asyncio.to_thread(with_model, self._started_with, name)
             before = self._settings
+            engines = engines_of(settings, self.engine)  # raises before anything is changed
             async with self.gate.closed():
-                await self._exchange(settings)
+                await self._exchange(settings, engines)
                 try:
                     await self.engine.ensure_ready()
                 except EngineError:
                     log.warning("the engine does not start with %s, going back", name)
-                    await self._exchange(before)
+                    await self._exchange(before, engines_of(before, self.engine))
                     raise
 
     async def aclose(self) -> None:
-        """Stop the engine for good."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.engine.aclose)
-            stack.push_async_callback(self._close_client)
-            stack.push_async_callback(self.passthrough.aclose)
+        """Stop the engines for good."""
+        await self.passthrough.aclose()
+        await self.engines.aclose()
 
-    async def _exchange(self, settings: Settings) -> None:
+    async def _exchange(self, settings: Settings, engines: Alternatives) -> None:
         await self.engine.use(settings.engine)
-        await self._close_client()
-        self._settings = settings
-        self._client = client_of(settings, self.engine)
-        self.calls = self.passthrough.calls = calls_of(settings)
+        await self.engines.aclose(keep=self.engine)
+        self._settings, self.engines = settings, engines
+        self.passthrough.calls = self.calls
         self.equipment = self._equipment(settings)
         for listener in self._changed:
             listener(self.equipment)
 
-    async def _close_client(self) -> None:
-        await self._client.aclose()
+    async def _close_streams(self) -> None:
+        await self.engines.members[0].client.close_streams()
 
     def _equipment(self, settings: Settings) -> Equipment:
-        return equipment_of(settings, self._client, self.calls, lambda: self.engine.settings)
+        return equipment_of(settings, self.engines, lambda: self.engine.settings)

@@ -1,106 +1,154 @@
-"""The configured engine for tasks: the profile's sampling, and each phone's turn at a slot."""
+"""The configured engines for tasks: the profile's sampling, and each phone's turn at a slot."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from app.agent.guard import Category
 from app.agent.ports import Message, ReplyStream
+from app.agent.retry import AT_ONCE, BACK_OFF_S
 from app.agent.scope import GoalKind, Scope
+from app.errors import ConfigError, EngineError
+from app.llm.alternatives import Alternatives, Member
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.request_fields import RequestFields
 from app.llm.slots import Calls
-from app.settings import EngineSettings, Settings, load_goals, load_guard
+from app.proxies import Proxies
+from app.settings import (
+    ENV_PREFIX,
+    EngineSettings,
+    Settings,
+    load_goals,
+    load_guard,
+    load_settings,
+)
 from app.tasks.equipment import Equipment
 
 
 class PhoneChat:
     """The engine as the tasks of one phone use it: the loop's Chat."""
 
-    def __init__(
-        self,
-        client: ChatClient,
-        sampling: Sampling,
-        context: int,
-        *,
-        grammar: bool,
-        calls: Calls | None = None,
-        phone: str = "",
-    ) -> None:
-        """`context` is that of one sequence in tokens; `grammar`: the engine supports it."""
-        self.context = context
-        self._client = client
+    def __init__(self, engines: Alternatives, sampling: Sampling, phone: str = "") -> None:
+        self.context = engines.context
+        self._engines = engines
         self._sampling = sampling
-        self._knows_grammar = grammar
-        self._calls = calls or Calls(0)
         self._phone = phone
+        self._last = engines.choose()
+        """The engine of the last request."""
+
+    @property
+    def pauses(self) -> Sequence[float]:
+        return AT_ONCE if self._engines.choose().local else BACK_OFF_S
+
+    def switch(self, error: EngineError) -> str:
+        other = self._engines.lost(self._last, error)
+        return other.name if other else ""
 
     @asynccontextmanager
     async def ask(
         self, messages: Sequence[Message], *, grammar: str = ""
     ) -> AsyncIterator[ReplyStream]:
-        extra = {"grammar": grammar} if grammar and self._knows_grammar else None
+        member = self._last = self._engines.choose()
+        extra = {"grammar": grammar} if grammar and member.grammar else None
         async with (
-            self._calls.hold(self._phone) as slot,
-            self._client.stream(messages, sampling=self._sampling, slot=slot, extra=extra) as reply,
+            member.calls.hold(self._phone) as slot,
+            member.client.stream(
+                messages, sampling=self._sampling, slot=slot, extra=extra
+            ) as reply,
         ):
             yield reply
 
     async def count(self, messages: Sequence[Message]) -> int:
-        return await self._client.count(messages)
+        self._last = self._engines.choose()
+        return await self._last.client.count(messages)
 
     async def warm(self, messages: Sequence[Message]) -> None:
-        if self._calls.full:
+        member = self._engines.choose()
+        if member.calls.full:
             return  # reading ahead is not worth anyone's waiting
-        async with self._calls.hold(self._phone) as slot:
-            await self._client.warm(messages, slot=slot)
+        async with member.calls.hold(self._phone) as slot:
+            await member.client.warm(messages, slot=slot)
 
 
-def client_of(settings: Settings, engine: Engine) -> ChatClient:
-    """Return the client of the configured engine."""
-    return ChatClient(
+def engines_of(settings: Settings, engine: Engine) -> Alternatives:
+    """Return the configured engine and those of `engine.fallback`. The caller sees to it that the
+    client of the first one closes its streams before that engine stops. Raises ConfigError for a
+    fallback that is none, and for a bad proxy in the environment."""
+    others = [(name, _fallback(settings, name)) for name in settings.engine.fallback]
+    standing_in = [_member(name, other, Engine(other.engine)) for name, other in others]
+    for member in standing_in:
+        member.engine.before_stop(member.client.close_streams)
+    return Alternatives([_member("engine", settings, engine), *standing_in])
+
+
+def _member(name: str, settings: Settings, engine: Engine) -> Member:
+    own, local = settings.engine, is_local(settings)
+    client = ChatClient(
         engine.ensure_ready,
-        local=is_local(settings),
-        model=settings.engine.alias,
-        fields=RequestFields(
-            settings.engine.rename_fields, settings.engine.omit_fields, settings.engine.extra_fields
-        ),
+        local=local,
+        model=own.alias,
+        fields=RequestFields(own.rename_fields, own.omit_fields, own.extra_fields),
         api_key=engine.api_key,
-        idle_timeout_s=settings.engine.request_timeout_s,
+        idle_timeout_s=own.request_timeout_s,
         on_hang=engine.hung,
         on_break=engine.verdict,
+        proxies=Proxies.from_environment(),
+    )
+    # As many requests at once as the engine has slots, or as configured.
+    slots = own.parallel if local else 0
+    limit = own.max_calls or slots
+    return Member(
+        name,
+        engine,
+        client,
+        Calls(limit, pinned=local and limit == slots),
+        grammar=local or settings.profile.grammar == "on",
+        local=local,
     )
 
 
-def calls_of(settings: Settings) -> Calls:
-    """Allow as many requests at once as the engine has slots, or as configured."""
-    engine, local = settings.engine, is_local(settings)
-    slots = engine.parallel if local else 0
-    limit = engine.max_calls or slots
-    return Calls(limit, pinned=local and limit == slots)
+def _fallback(settings: Settings, name: str) -> Settings:
+    """Read a configuration for its engine, which must be asked in the same way as the first one."""
+    # Variables and arguments are about the first engine; keys have variables of other names.
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX)}
+    data_dir = {"service.data_dir": str(settings.service.data_dir)}
+    try:
+        other = load_settings((name,), data_dir, environ)
+    except ConfigError as exc:
+        raise ConfigError(f"engine.fallback: {name}: {exc.message}", exc.hint) from exc
+    asked, first = other.profile, settings.profile
+    if (asked.dialect, asked.coordinates) != (first.dialect, first.coordinates):
+        raise ConfigError(
+            f"engine.fallback: {name} speaks {asked.dialect}, the first engine {first.dialect}",
+            "Name configurations of models of the same family; only their [engine] is used.",
+        )
+    if other.engine.fallback:
+        raise ConfigError(
+            f"engine.fallback: {name} has a fallback of its own",
+            "List all of them in the first configuration.",
+        )
+    return other
 
 
 def equipment_of(
     settings: Settings,
-    client: ChatClient,
-    calls: Calls | None = None,
+    engines: Alternatives,
     running: Callable[[], EngineSettings] | None = None,
 ) -> Equipment:
     """Return what tasks are built from, the way the service builds them; `running` returns the
     engine's current settings, which may be cheaper than configured after memory ran out."""
-    profile = settings.profile
-    engine = running or (lambda: settings.engine)
-    sampling, grammar = sampling_of(settings), profile.grammar == "on" or is_local(settings)
+    engine, sampling = running or (lambda: settings.engine), sampling_of(settings)
+    remote = not all(member.local for member in engines.members)
 
     def chat(phone: str) -> PhoneChat:
-        context = engine().context // engine().parallel
-        return PhoneChat(client, sampling, context, grammar=grammar, calls=calls, phone=phone)
+        return PhoneChat(engines, sampling, phone)
 
     return Equipment(
         chat,
-        profile,
+        settings.profile,
         categories_of(settings),
         settings.agent.second_look,
         settings.prompts_dir,
@@ -110,6 +158,7 @@ def equipment_of(
         blind=is_local(settings)
         and settings.engine.model is not None
         and settings.engine.mmproj is None,
+        image_max_bytes=int(settings.engine.image_max_mib * 2**20) if remote else 0,
     )
 
 

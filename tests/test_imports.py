@@ -20,6 +20,7 @@ FOUNDATION = {
     "log",
     "orphan",
     "private",
+    "proxies",
     "request_body",
     "settings",
     "visible",

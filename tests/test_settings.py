@@ -69,7 +69,9 @@ def test_default_toml_has_every_key_and_explains_itself() -> None:
     ],
 )
 def test_shipped_configs_load_by_name(name: str) -> None:
-    settings = load(name)
+    shipped = tomllib.loads((configs_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+    variable = shipped["engine"].get("api_key_env", "")
+    settings = load(name, environ={variable: "sk-1"} if variable else {})
     assert settings.engine.context >= 16384
     for lang in ("en", "zh") if name != "demo" else ("en",):
         assert load_prompt(settings.profile.prompt or "autoglm", lang, date(2026, 11, 20))
@@ -374,3 +376,48 @@ def test_the_schema_refuses_what_the_settings_refuse(text: str, tmp_path: Path) 
     (tmp_path / "wrong.toml").write_text(text)
     with pytest.raises(ConfigError):
         load_settings([tmp_path / "wrong.toml"], environ={})
+
+
+def test_the_form_of_a_request_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "[engine]\n"
+        'rename_fields = {max_tokens = "max_completion_tokens"}\n'
+        'omit_fields = ["top_p"]\n'
+        'extra_fields = {thinking = {type = "disabled"}}\n',
+    )
+    engine = load(file).engine
+    assert engine.rename_fields == {"max_tokens": "max_completion_tokens"}
+    assert (engine.omit_fields, engine.extra_fields) == (
+        ("top_p",),
+        {"thinking": {"type": "disabled"}},
+    )
+    own = {
+        "PHONEPILOT_ENGINE__OMIT_FIELDS": "top_p temperature",
+        "PHONEPILOT_ENGINE__EXTRA_FIELDS": '{"enable_thinking": false}',
+    }
+    engine = load(file, environ=own).engine
+    assert engine.omit_fields == ("top_p", "temperature")
+    assert engine.extra_fields == {"enable_thinking": False}
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('rename_fields = {messages = "input"}', "rename_fields"),
+        ('rename_fields = {max_tokens = "a b"}', "rename_fields"),
+        ('omit_fields = ["messages"]', "omit_fields"),
+        ("extra_fields = {stream = false}", "extra_fields"),
+        ("extra_fields = 5", "extra_fields"),
+        ("image_max_mib = -1.0", "image_max_mib"),
+    ],
+)
+def test_a_request_keeps_what_it_needs(line: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"engine.{key}"):
+        load(write(tmp_path, f"[engine]\n{line}\n"))
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"a": ' * 5000, "null"])
+def test_a_table_in_the_environment_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="PHONEPILOT_ENGINE__EXTRA_FIELDS: engine.extra_fields"):
+        load(environ={"PHONEPILOT_ENGINE__EXTRA_FIELDS": text})

@@ -36,10 +36,9 @@ from app.agent.second_look import FreshLook
 from app.agent.step import StepRecord
 from app.demo.judge import Expected
 from app.demo.phone_process import PhoneControl, phone_process
-from app.llm.client import ChatClient
 from app.llm.engine import Engine
 from app.settings import load_apps, load_settings
-from app.wiring import PhoneChat, sampling_of
+from app.wiring import PhoneChat, engines_of, sampling_of
 from training.evaluate import choose_goal, plan, wilson
 
 
@@ -92,9 +91,10 @@ async def measure(count: int, first_seed: int) -> Looks:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
-        client = ChatClient(engine.ensure_ready, local=True, api_key=engine.api_key)
-        stack.push_async_callback(client.aclose)
-        chat = PhoneChat(client, sampling_of(settings), settings.engine.context, grammar=True)
+        engines = engines_of(settings, engine)
+        engine.before_stop(engines.members[0].client.close_streams)
+        stack.push_async_callback(engines.aclose)
+        chat = PhoneChat(engines, sampling_of(settings))
         phone = await stack.enter_async_context(phone_process(0))
         adb = AdbServer(private=True)
         stack.push_async_callback(adb.stop)

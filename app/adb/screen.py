@@ -96,6 +96,11 @@ class Frame:
     def scaled_png(self, width: int, height: int) -> bytes:
         return _encode_png(scale(self.image, width, height))
 
+    def scaled_jpeg(self, width: int, height: int, quality: int) -> bytes:
+        buffer = io.BytesIO()
+        scale(self.image, width, height).save(buffer, "JPEG", quality=quality)
+        return buffer.getvalue()
+
     def jpeg(self, max_side: int, quality: int = 80) -> bytes:
         """Encode a JPEG whose longer side is at most `max_side`."""
         ratio = min(1.0, max_side / max(self.width, self.height))

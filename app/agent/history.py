@@ -55,9 +55,9 @@ class History:
         """Return the text of the next turn; `told` as in `Dialect.user_text`."""
         return self.dialect.user_text(self._goal, app, told, first=not self._asked)
 
-    def messages(self, text: str, png: bytes) -> list[Message]:
+    def messages(self, text: str, picture: bytes) -> list[Message]:
         """Return the request: the conversation, then the turn with the screen and `text`."""
-        return self._messages(text, image_part(png))
+        return self._messages(text, image_part(picture))
 
     def prefix(self) -> list[Message]:
         """Return what the next request begins with, whatever the next screen shows."""
@@ -82,13 +82,13 @@ class History:
         assistant: str,
         summary: str = "",
         tokens: int = 0,
-        png: bytes | None = None,
+        picture: bytes | None = None,
     ) -> None:
-        """Record the answered turn; `png` is the picture that it was about."""
+        """Record the answered turn; `picture` is the picture that it was about."""
         keeps = self.dialect.pictures - 1
-        picture = image_part(png) if png is not None and keeps > 0 else None
+        part = image_part(picture) if picture is not None and keeps > 0 else None
         goal = not self._asked
-        self.exchanges.append(Exchange(user, assistant, summary, tokens, goal, picture))
+        self.exchanges.append(Exchange(user, assistant, summary, tokens, goal, part))
         for at in range(len(self.exchanges) - keeps):
             if self.exchanges[at].picture is not None:
                 self.exchanges[at] = replace(self.exchanges[at], picture=None)

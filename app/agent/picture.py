@@ -11,6 +11,14 @@ def sent_size(dialect: Dialect, fixed: Size | None, width: int, height: int) -> 
     return fixed or dialect.sent_size(width, height)
 
 
-def picture(frame: Frame, size: Size) -> bytes:
-    """Encode the frame as PNG of that size; a frame that already has it is not resized."""
-    return frame.png() if size == (frame.width, frame.height) else frame.scaled_png(*size)
+QUALITY = 90
+"""Of a JPEG: a noisy 1080x2400 screen is a third of its PNG, and small text stays sharp."""
+
+
+def encoded(frame: Frame, size: Size, max_bytes: int = 0) -> bytes:
+    """Encode the frame as PNG of that size, or as JPEG if the PNG has more than `max_bytes`, 0 for
+    any number; a frame that already has the size is not resized."""
+    png = frame.png() if size == (frame.width, frame.height) else frame.scaled_png(*size)
+    if not max_bytes or len(png) <= max_bytes:
+        return png
+    return frame.scaled_jpeg(*size, quality=QUALITY)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.agent.dialects.base import Reading, Size
 from app.agent.history import NEXT_TURN, ContextBudget, History
-from app.agent.picture import picture, sent_size
+from app.agent.picture import encoded, sent_size
 from app.agent.ports import Chat, Completion
+from app.agent.retry import Retry
 from app.agent.step import Attempt, Observation
 from app.errors import (
     ContextOverflow,
     EngineBrokeOff,
-    EngineHung,
     EngineUnreachable,
     PolicyError,
     ReplyTruncated,
 )
-
-log = logging.getLogger(__name__)
 
 KEPT_UNREADABLE = 500
 """Characters of an unusable reply that stay in the conversation, for the model to repair."""
@@ -36,7 +33,8 @@ class VisionPolicy:
 
     `image_size` is (width, height), or None for the dialect's choice. Without `feedback` the model
     is not told about failed actions, for models that were trained without such lines. With a
-    `grammar` (GBNF) the engine admits no other reply.
+    `grammar` (GBNF) the engine admits no other reply. A picture of more than
+    `image_max_bytes` as PNG is sent as JPEG; 0 means no limit.
     """
 
     def __init__(
@@ -48,7 +46,11 @@ class VisionPolicy:
         feedback: bool = True,
         grammar: str = "",
         max_reply: int = 3000,
+        retry: Retry | None = None,
+        image_max_bytes: int = 0,
     ) -> None:
+        self._image_max_bytes = image_max_bytes
+        self._retry = retry or Retry()
         self._feedback = feedback
         self._chat = chat
         self._dialect = history.dialect
@@ -64,7 +66,8 @@ class VisionPolicy:
     async def decide(
         self, observation: Observation, told: str, on_thought: Callable[[str], None]
     ) -> Attempt:
-        """Make one request. Raises EngineError; an unusable reply is reported in the attempt.
+        """Make one request, repeated after errors that pass. Raises EngineError; an unusable reply
+        is reported in the attempt.
 
         If the context still overflows, before or during the reply, it is shrunk once and the
         request is repeated.
@@ -73,25 +76,25 @@ class VisionPolicy:
         begun = time.perf_counter()
         frame = observation.frame
         size = sent_size(self._dialect, self._image_size, frame.width, frame.height)
-        png = await asyncio.to_thread(picture, frame, size)
+        picture = await asyncio.to_thread(encoded, frame, size, self._image_max_bytes)
         attempt.timings_ms["encode"] = (time.perf_counter() - begun) * 1000
         text = self._history.pending_text(observation.app, told if self._feedback else "")
-        request = _Request(text, png, size, self._dialect.image_tokens(*size))
+        request = _Request(text, picture, size, self._dialect.image_tokens(*size))
         self._make_room(request.tokens)
+
+        async def ask() -> tuple[Completion, Reading]:
+            await self._foresee(text, picture)
+            return await self._ask(attempt, request, on_thought)
+
         try:
-            await self._foresee(text, png)
-            completion, reading = await self._ask(attempt, request, on_thought)
-        except (EngineUnreachable, EngineBrokeOff, EngineHung) as exc:
-            # Asking twice is harmless, and a supervised engine is restarted for it.
-            log.warning("the engine was lost, asking again: %s", exc.message)
-            completion, reading = await self._ask(attempt, request, on_thought)
+            completion, reading = await self._retry(self._chat, ask)
         except ContextOverflow:
             if not self._shrunk():
                 raise
-            completion, reading = await self._ask(attempt, request, on_thought)
+            completion, reading = await self._retry(self._chat, ask)
         else:
             if self._cut_by_the_context(completion) and self._shrunk():
-                completion, reading = await self._ask(attempt, request, on_thought)
+                completion, reading = await self._retry(self._chat, ask)
         self._read(attempt, completion, reading)
         self._remember(attempt, request)
         return attempt
@@ -121,18 +124,18 @@ class VisionPolicy:
     ) -> tuple[Completion, Reading]:
         begun, first = time.perf_counter(), 0.0
         reading = self._dialect.reading(request.size)
-        messages = self._history.messages(request.text, request.png)
-        async with self._chat.ask(messages, grammar=self._grammar) as reply:
-            try:
+        messages = self._history.messages(request.text, request.picture)
+        try:
+            async with self._chat.ask(messages, grammar=self._grammar) as reply:
                 async for piece in reply:
                     first = first or time.perf_counter()
                     if new := reading.feed(piece.text, reasoning=piece.reasoning):
                         on_thought(new)
                     if _is_over(reading, reply.completion):
                         break  # leaving the block closes the stream, and the engine stops
-            except EngineBrokeOff:
-                if not reading.closed:
-                    raise
+        except (EngineBrokeOff, EngineUnreachable):
+            if not reading.closed:
+                raise
         done = time.perf_counter()
         attempt.timings_ms["first_token"] = ((first or done) - begun) * 1000
         attempt.timings_ms["request"] = (done - begun) * 1000
@@ -161,12 +164,12 @@ class VisionPolicy:
             self._budget.freed(self._history.fold(excess))
             self._last_prompt = 0
 
-    async def _foresee(self, text: str, png: bytes) -> None:
+    async def _foresee(self, text: str, picture: bytes) -> None:
         """Nobody has counted an inherited conversation yet: count it, and fold it until it fits."""
         if self._last_prompt or not self._history.exchanges or not self._budget:
             return
         for _ in range(MAX_FOLDS):
-            counted = await self._chat.count(self._history.messages(text, png))
+            counted = await self._chat.count(self._history.messages(text, picture))
             excess = counted - self._budget.limit
             if not self._budget.size or excess <= 0 or not self._history.fold(excess):
                 return
@@ -203,7 +206,7 @@ class VisionPolicy:
         self._count(prompt, completion, request.tokens)
 
     def _answered(self, request: _Request, reply: str, summary: str, tokens: int) -> None:
-        self._history.answered(request.text, reply, summary, tokens, request.png)
+        self._history.answered(request.text, reply, summary, tokens, request.picture)
 
     def _count(self, prompt: int, reply: int, image: int) -> None:
         if self._budget is not None:
@@ -217,7 +220,7 @@ class _Request:
     """One turn's question; the size of its picture in pixels and in tokens."""
 
     text: str
-    png: bytes
+    picture: bytes
     size: Size
     tokens: int
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from app.agent.screen import Foreground, Frame, ShownText
 from app.agent.step import Answer, Attempt, Observation, Question, StepRecord
+from app.errors import EngineError
 
 Message = dict[str, Any]
 """One message of a chat completion request, in the form of OpenAI's API."""
@@ -113,6 +114,14 @@ class Chat(Protocol):
     @property
     def context(self) -> int:
         """Tokens of one sequence, prompt and reply together; 0 if unknown."""
+
+    @property
+    def pauses(self) -> Sequence[float]:
+        """Seconds to wait before each repetition of a request that failed for a while."""
+
+    def switch(self, error: EngineError) -> str:
+        """Leave the engine of the last request, which failed with `error`, for another one. Return
+        its name; "" if there is none, or the error is about the request."""
 
     def ask(
         self, messages: Sequence[Message], *, grammar: str = ""

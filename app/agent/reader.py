@@ -14,8 +14,9 @@ from importlib import resources
 from typing import Literal
 
 from app.agent.dialects.base import Dialect, image_part
-from app.agent.picture import picture, sent_size
+from app.agent.picture import encoded, sent_size
 from app.agent.ports import Chat
+from app.agent.retry import Retry
 from app.agent.screen import Frame
 
 _YES = re.compile(r"\W*(?:yes\b|是)", re.IGNORECASE)
@@ -32,7 +33,8 @@ class Verdict:
 
 
 class Reader:
-    """Reads screens for one task; `image_size` as in the policy. Raises EngineError."""
+    """Reads screens for one task; `image_size` and `image_max_bytes` as in the policy. Raises
+    EngineError."""
 
     def __init__(
         self,
@@ -41,7 +43,12 @@ class Reader:
         goal: str,
         lang: Literal["en", "zh"],
         image_size: tuple[int, int] | None,
+        *,
+        retry: Retry | None = None,
+        image_max_bytes: int = 0,
     ) -> None:
+        self._image_max_bytes = image_max_bytes
+        self._retry = retry or Retry()
         self._dialect = dialect
         self._chat = chat
         self._goal = goal
@@ -66,12 +73,16 @@ class Reader:
     async def _ask(self, prompt: str, frame: Frame, **fields: str) -> str:
         text = _filled(_load(prompt, self._lang), {"goal": self._goal, **fields})
         size = sent_size(self._dialect, self._image_size, frame.width, frame.height)
-        png = await asyncio.to_thread(picture, frame, size)
-        content = [image_part(png), {"type": "text", "text": text}]
-        async with self._chat.ask([{"role": "user", "content": content}]) as reply:
-            async for _ in reply:
-                pass
-        return self._dialect.words(reply.completion.text)
+        picture = await asyncio.to_thread(encoded, frame, size, self._image_max_bytes)
+        content = [image_part(picture), {"type": "text", "text": text}]
+
+        async def ask() -> str:
+            async with self._chat.ask([{"role": "user", "content": content}]) as reply:
+                async for _ in reply:
+                    pass
+            return reply.completion.text
+
+        return self._dialect.words(await self._retry(self._chat, ask))
 
 
 def _load(prompt: str, lang: str) -> str:

@@ -21,20 +21,31 @@ class Choice(BaseModel):
     name: Annotated[ModelName, Field(description="As in `phonepilot models list`.")]
 
 
-def engine_routes(engine: Engine, use: Callable[[str], Awaitable[None]]) -> APIRouter:
+def engine_routes(
+    engine: Engine,
+    alternatives: Callable[[], list[dict[str, Any]]],
+    use: Callable[[str], Awaitable[None]],
+) -> APIRouter:
+    """`alternatives` returns the state of every engine that tasks may use; `use` exchanges the
+    model."""
+
+    def shown() -> dict[str, Any]:
+        return asdict(engine.status()) | {"alternatives": alternatives()}
+
     router = APIRouter(prefix="/engine", tags=["engine"])
 
     @router.get("")
     async def engine_status() -> dict[str, Any]:
         """State, kind, model, context, devices and layers and, after a failure, the reason with its
-        hint."""
-        return asdict(engine.status())
+        hint. `alternatives` are the engines that tasks may use: this one, and those of
+        engine.fallback."""
+        return shown()
 
     @router.post("/restart")
     async def restart_engine() -> dict[str, Any]:
         """Stop and start again; returns when it is ready."""
         await engine.restart()
-        return asdict(engine.status())
+        return shown()
 
     @router.post("/model")
     async def use_model(choice: Choice) -> dict[str, Any]:
@@ -42,7 +53,7 @@ def engine_routes(engine: Engine, use: Callable[[str], Awaitable[None]]) -> APIR
         tasks end with the model that they began with. After a start of the service it is the
         configured one again."""
         await use(choice.name)
-        return asdict(engine.status())
+        return shown()
 
     @router.get("/log")
     async def engine_log(

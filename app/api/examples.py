@@ -95,6 +95,9 @@ _ENGINE = {
     "parallel": 1,
     "devices": [{"name": "CUDA0", "description": "NVIDIA GeForce RTX 4060", "free_mib": 7099}],
     "layers": {"offloaded": 41, "total": 41},
+    "alternatives": [
+        {"name": "engine", "kind": "llama-server", "state": "ready", "used": True, "error": None}
+    ],
 }
 _CHAT = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
 _COMPLETION = {

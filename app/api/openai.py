@@ -35,6 +35,7 @@ from app.errors import (
     EngineUnreachable,
 )
 from app.http_client import send as send_kept
+from app.proxies import Proxies, ProxyTransport
 
 PREFIX = "/v1"
 """What our own paths begin with; what follows is appended to the base of the engine's API."""
@@ -79,6 +80,7 @@ class Passthrough:
     the client's own in each request. `start_wait_s` is how long a request waits for the engine to
     start, and for its slot, before it is asked to retry; `idle_timeout_s` is how long a remote
     engine may send no byte. An engine of ours that is silent for so long has its pulse checked.
+    `proxies` are those on the way to it.
     """
 
     def __init__(
@@ -90,7 +92,9 @@ class Passthrough:
         api_key: Callable[[], str] = lambda: "",
         start_wait_s: float = 60.0,
         idle_timeout_s: float = 120.0,
+        proxies: Proxies | None = None,
     ) -> None:
+        self.proxies = proxies or Proxies()
         self.engine = engine
         self.calls = calls
         self.count = count
@@ -128,9 +132,8 @@ class Passthrough:
         """The connection pool; `close_streams` drops it."""
         if self._http is None:
             limits = httpx.Limits(max_connections=None)
-            # A proxy from the environment is for external hosts, not for the loopback address.
-            outside = self.engine.status().kind == "remote"
-            self._http = httpx.AsyncClient(limits=limits, trust_env=outside)
+            transport = ProxyTransport(self.proxies, limits)
+            self._http = httpx.AsyncClient(transport=transport, trust_env=False)
         return self._http
 
     def timeout(self, *, local: bool) -> dict[str, float | None]:

@@ -30,10 +30,12 @@ from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Message, ReplyStream
 from app.agent.prompt import load_prompt
+from app.agent.retry import AT_ONCE
 from app.agent.step import Answer, Question, StepRecord
 from app.bench.device import Latency, PhoneWork
 from app.bench.stub_engine import StubEngine, stub_engine
 from app.demo.phone_process import phone_process
+from app.errors import EngineError
 from app.events import Topic
 from app.llm.client import ChatClient, Sampling
 from app.tasks.database import Database
@@ -83,9 +85,13 @@ class _Chat:
     """The client of the stub, as the service would use it."""
 
     context = 16384
+    pauses = AT_ONCE
 
     def __init__(self, client: ChatClient) -> None:
         self._client = client
+
+    def switch(self, error: EngineError) -> str:
+        return ""
 
     def ask(
         self, messages: Sequence[Message], *, grammar: str = ""

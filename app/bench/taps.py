@@ -26,7 +26,7 @@ from app.llm.engine import Engine
 from app.settings import Settings
 from app.tasks.equipment import Equipment
 from app.tasks.models import Task
-from app.wiring import client_of, equipment_of
+from app.wiring import engines_of, equipment_of
 
 FIRST_SEED = 7000
 """Phones that the demo model was not trained on: training uses seeds from a million on."""
@@ -113,10 +113,11 @@ async def asking(settings: Settings) -> AsyncIterator[Equipment]:
     async with AsyncExitStack() as stack:
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
-        client = client_of(settings, engine)
-        stack.push_async_callback(client.aclose)
+        engines = engines_of(settings, engine)
+        engine.before_stop(engines.members[0].client.close_streams)
+        stack.push_async_callback(engines.aclose)
         await engine.ensure_ready()
-        yield equipment_of(settings, client)
+        yield equipment_of(settings, engines)
 
 
 async def measure(

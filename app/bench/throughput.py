@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from app.agent.history import History
-from app.agent.picture import picture, sent_size
+from app.agent.picture import encoded, sent_size
 from app.agent.ports import Message
 from app.agent.prompt import load_prompt
 from app.bench.stub_engine import stub_engine
@@ -187,7 +187,7 @@ def _conversation(
         history.answered(earlier, reply)
     frame = shown.frame
     fixed = (profile.image_width, profile.image_height) if profile.image_width else None
-    png = picture(frame, sent_size(dialect, fixed, frame.width, frame.height))
+    png = encoded(frame, sent_size(dialect, fixed, frame.width, frame.height))
     return history.messages(_asked(settings, shown), png)
 
 

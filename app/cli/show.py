@@ -86,6 +86,9 @@ class Terminal:
                 elif kind == "observed":
                     thought = ""
                     status.update(f"step {data['step']}: looking at {shown(data['app'])}")
+                elif kind == "retry":
+                    thought = ""
+                    status.update(f"step {data['step']}: {shown(data['message'])}")
                 elif kind == "thought":
                     thought += data["text"]
                     status.update(f"step {data['step']}: {shown(thought[-60:])}")

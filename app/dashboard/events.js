@@ -5,7 +5,7 @@
 
 import * as api from './api.js';
 
-const KINDS = ['task', 'observed', 'thought', 'decided', 'step', 'lost', 'end'];
+const KINDS = ['task', 'observed', 'thought', 'retry', 'decided', 'step', 'lost', 'end'];
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 
 /**

@@ -99,7 +99,8 @@ export class Session {
     if (step.phase === 'done') return;
     if (kind === 'observed') Object.assign(step, { app: data.app, width: data.width, height: data.height, screenshot: data.screenshot, phase: 'looking' });
     if (kind === 'thought') Object.assign(step, { thought: step.thought + data.text, phase: 'thinking' });
-    if (kind === 'decided') Object.assign(step, { thought: data.thought, action: data.action, summary: data.summary, phase: 'acting' });
+    if (kind === 'retry') Object.assign(step, { thought: '', remark: data.message });
+    if (kind === 'decided') Object.assign(step, { thought: data.thought, action: data.action, summary: data.summary, remark: '', phase: 'acting' });
     this._put(step);
   }
 

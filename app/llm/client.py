@@ -33,6 +33,7 @@ from app.llm.refusal import (
 from app.llm.reply import Completion, Piece, from_engine, whole_characters
 from app.llm.request_fields import RequestFields
 from app.llm.sse import SseParser
+from app.proxies import Proxies, ProxyTransport
 
 CONNECT_TIMEOUT_S = 5.0
 DRAIN_S = 0.5
@@ -161,7 +162,7 @@ class ChatClient:
     of its requests; `api_key` is called for the key that a request carries. `idle_timeout_s` is how
     long the engine may send no token and no progress before `on_hang` is called. `on_break` is
     awaited after a connection broke and before the error is raised (`Engine.verdict`), so that a
-    request that follows finds the engine's true state.
+    request that follows finds the engine's true state. `proxies` are those on the way to it.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class ChatClient:
         idle_timeout_s: float = 120.0,
         on_hang: Callable[[], None] = lambda: None,
         on_break: Callable[[], Awaitable[None]] = _nothing,
+        proxies: Proxies | None = None,
     ) -> None:
         self._base_url = base_url
         self._local = local
@@ -184,6 +186,7 @@ class ChatClient:
         self._idle_timeout_s = idle_timeout_s
         self._on_hang = on_hang
         self._on_break = on_break
+        self._proxies = proxies or Proxies()
         self._timeout = httpx.Timeout(idle_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._http: httpx.AsyncClient | None = None
 
@@ -304,9 +307,11 @@ class ChatClient:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            # A proxy from the environment is for the world outside, not for our own loopback.
             self._http = httpx.AsyncClient(
-                headers=IDENTITY, timeout=self._timeout, trust_env=not self._local
+                headers=IDENTITY,
+                timeout=self._timeout,
+                transport=ProxyTransport(self._proxies),
+                trust_env=False,
             )
         return self._http
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
 import httpx2
 from huggingface_hub import HfApi, constants, hf_hub_url, set_client_factory
 from huggingface_hub.errors import (
@@ -33,10 +34,11 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from huggingface_hub.utils import (
     logging as hub_logging,
 )
-from huggingface_hub.utils._http import default_client_factory
+from huggingface_hub.utils._http import hf_request_event_hook
 
 from app import __version__
 from app.errors import ModelError
+from app.proxies import Proxies
 
 LISTING_TIMEOUT_S = 30.0
 LISTING_S = 120.0
@@ -99,15 +101,39 @@ def _bound(response: httpx2.Response) -> None:
         response.stream = _Bounded(response.stream, limit)
 
 
+class _ProxyTransport(httpx2.BaseTransport):
+    """Sends each request directly or through its proxy."""
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._open: dict[str | None, httpx2.HTTPTransport] = {}
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        proxy = self._proxies.for_url(httpx.URL(str(request.url)))
+        if proxy not in self._open:
+            self._open[proxy] = httpx2.HTTPTransport(proxy=proxy)
+        return self._open[proxy].handle_request(request)
+
+    def close(self) -> None:
+        for transport in self._open.values():
+            transport.close()
+
+
 def _client() -> httpx2.Client:
-    """The library's client, with the two hooks above."""
-    client = default_client_factory()
-    hooks = client.event_hooks
-    client.event_hooks = {
-        "request": [*hooks["request"], _ask_uncompressed],
-        "response": [*hooks["response"], _bound],
-    }
-    return client
+    """A client like the library's own, with the two hooks above and our reading of the proxies.
+
+    Raises ConfigError for a bad proxy in the environment.
+    """
+    return httpx2.Client(
+        event_hooks={
+            "request": [hf_request_event_hook, _ask_uncompressed],
+            "response": [_bound],
+        },
+        follow_redirects=True,
+        timeout=None,
+        transport=_ProxyTransport(Proxies.from_environment()),
+        trust_env=False,
+    )
 
 
 set_client_factory(_client)

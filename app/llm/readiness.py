@@ -21,6 +21,7 @@ from app.http_client import IDENTITY, bearer, read_start, read_whole
 from app.llm.address import server_root
 from app.llm.refusal import ERROR_S, MAX_ERROR_BYTES, refusal
 from app.llm.reply import from_engine
+from app.proxies import Proxies, ProxyTransport
 
 POLL_S = 0.1
 ANSWER_TIMEOUT_S = 5.0
@@ -67,12 +68,15 @@ async def check_remote(base: str, api_key: str, model: str = "") -> None:
     """Raise an `EngineError` unless somebody answers at `base` as an inference server does.
 
     It is asked for its list of models. Some hosts have none, or show it to nobody; they are used
-    all the same if a `model` is named.
+    all the same if a `model` is named. Raises ConfigError for a bad proxy in the environment.
     """
     url = f"{base}/models"
     try:
         async with httpx.AsyncClient(
-            timeout=ANSWER_TIMEOUT_S, headers=IDENTITY | bearer(api_key)
+            timeout=ANSWER_TIMEOUT_S,
+            headers=IDENTITY | bearer(api_key),
+            transport=ProxyTransport(Proxies.from_environment()),
+            trust_env=False,
         ) as client:
             status, error = await _list_models(client, url)
     except (httpx.TransportError, TimeoutError) as exc:

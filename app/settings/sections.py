@@ -93,6 +93,7 @@ class EngineSettings(Section):
     rename_fields: dict[SentField, FieldName] = {}
     omit_fields: Annotated[tuple[SentField, ...], BeforeValidator(_words)] = ()
     extra_fields: Annotated[dict[FieldName, Any], AfterValidator(_not_ours)] = {}
+    fallback: Words = ()
     image_max_mib: Annotated[float, Field(ge=0)] = 4.0
     context: Annotated[int, Field(ge=256)] = 16384
     gpu_layers: Annotated[int, Field(ge=0)] | Literal["auto", "all"] = "auto"

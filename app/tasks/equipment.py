@@ -19,6 +19,7 @@ from app.agent.policy import VisionPolicy
 from app.agent.ports import Chat, Device, Nobody, Person
 from app.agent.prompt import load_prompt
 from app.agent.reader import Reader
+from app.agent.retry import Retry
 from app.agent.scope import Scope
 from app.agent.second_look import FreshLook, JudgeLook, SecondLook
 from app.errors import ConfigError, InputError, ModelBlind, PolicyError, ReplyTruncated
@@ -71,8 +72,9 @@ class Profile(Protocol):
 class Equipment:
     """Builds the parts of a task. `chat` returns the engine for a phone; `categories` need consent,
     unless a task allows them all; `image_max_tokens` is the limit above which the engine shrinks a
-    picture; `scope` has the goals that the model knows, `name` is what the profile is
-    recorded as. A `blind` model takes no screenshots."""
+    picture; `scope` has the goals that the model knows, `name` is what the profile is recorded as.
+    A `blind` model takes no screenshots. `retry` is how requests to the engine are repeated. A
+    picture of more than `image_max_bytes` as PNG is sent as JPEG; 0 means no limit."""
 
     chat: Callable[[str], Chat]
     profile: Profile
@@ -83,6 +85,8 @@ class Equipment:
     scope: Scope = Scope()
     name: str = ""
     blind: bool = False
+    retry: Retry = Retry()
+    image_max_bytes: int = 0
 
     def check(self, task: Task) -> None:
         """Raise what would end the task before its first step: ModelBlind, and InputError if there
@@ -110,8 +114,10 @@ class Equipment:
         phone: str = "",
         *,
         goes_on: bool = False,
+        retry: Retry | None = None,
     ) -> VisionPolicy:
-        """Build the task's policy. Raises ConfigError if there is no prompt in its language."""
+        """Build the task's policy; `retry` replaces the general one. Raises ConfigError if there is
+        no prompt in its language."""
         return VisionPolicy(
             self.chat(phone),
             History(self.dialect, self._system(task), task.goal, earlier, goes_on=goes_on),
@@ -119,35 +125,61 @@ class Equipment:
             feedback=self.profile.feedback,
             grammar=self._grammar,
             max_reply=self.profile.max_tokens,
+            retry=retry or self.retry,
+            image_max_bytes=self.image_max_bytes,
         )
 
     async def conduct(
-        self, task: Task, phone: str, device: Device, person: Person, control: Control
+        self,
+        task: Task,
+        phone: str,
+        device: Device,
+        person: Person,
+        control: Control,
+        retry: Retry | None = None,
     ) -> Conduct:
-        """Build the task's conduct. Raises DeviceError, AppNotFound for a missing allowed app."""
+        """Build the task's conduct; `retry` as in `policy`. Raises DeviceError, AppNotFound for a
+        missing allowed app."""
         allowed = {await device.find_app(name): name for name in task.allowed_apps}
         categories = () if task.confirm == "allow" else self.categories
-        chat = self.chat(phone)
-        reader = Reader(self.dialect, chat, task.goal, task.lang, self._image_size)
+        chat, retry = self.chat(phone), retry or self.retry
+        reader = Reader(
+            self.dialect,
+            chat,
+            task.goal,
+            task.lang,
+            self._image_size,
+            retry=retry,
+            image_max_bytes=self.image_max_bytes,
+        )
         return Conduct(
             person=person if task.confirm == "ask" else Nobody(allows=task.confirm == "allow"),
             control=control,
             guard=Guard(categories, allowed),
             reader=reader if self.profile.reads else None,
-            second_look=self._second_look(task, chat),
+            second_look=self._second_look(task, chat, reader, retry),
             mode=task.mode,
         )
 
-    def _second_look(self, task: Task, chat: Chat) -> SecondLook | None:
+    def _second_look(
+        self, task: Task, chat: Chat, reader: Reader, retry: Retry
+    ) -> SecondLook | None:
         if self.second_look == "off":
             return None
         if self.second_look == "judge":
-            return JudgeLook(Reader(self.dialect, chat, task.goal, task.lang, self._image_size))
+            return JudgeLook(reader)
         system = self._system(task)  # before the task starts, so that a missing prompt fails early
 
         def fresh() -> VisionPolicy:
             history = History(self.dialect, system, task.goal)
-            return VisionPolicy(chat, history, self._image_size, grammar=self._grammar)
+            return VisionPolicy(
+                chat,
+                history,
+                self._image_size,
+                grammar=self._grammar,
+                retry=retry,
+                image_max_bytes=self.image_max_bytes,
+            )
 
         return FreshLook(fresh)
 

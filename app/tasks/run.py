@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.agent.control import Control
 from app.agent.dialects.base import Exchange
 from app.agent.loop import MAY_COME_BACK, run_loop
 from app.agent.outcome import Limits, Outcome
+from app.agent.retry import Wait
 from app.events import Topic
 from app.tasks.equipment import Equipment
 from app.tasks.gate import Gate
@@ -26,6 +27,7 @@ from app.tasks.secrets import DiscreetDevice, Secrets
 from app.tasks.store import Store
 from app.tasks.stored import TaskRecord
 from app.tasks.webhooks import Webhooks
+from app.visible import visible
 
 EACH_RUN = 10**9
 """Offset of the event numbers of each run of the service: above any that a reader can have received
@@ -120,8 +122,11 @@ class Run:
         )
         goes_on = record.steps > 0
         device = self._discreet(await self._phone(grant), goes_on=goes_on)
-        policy = equipment.policy(record, earlier, grant.phone, goes_on=goes_on)
-        conduct = await equipment.conduct(record, grant.phone, device, self.person, self.control)
+        retry = replace(equipment.retry, on_wait=self._waits_for_the_engine)
+        policy = equipment.policy(record, earlier, grant.phone, goes_on=goes_on, retry=retry)
+        conduct = await equipment.conduct(
+            record, grant.phone, device, self.person, self.control, retry
+        )
         if goes_on:
             conduct.opening = "The service was restarted; see what the last action did."
         keep = around.keep_screenshots and not around.retention.is_tight
@@ -185,6 +190,17 @@ class Run:
         await self.change(status=status, question=question, asked=asked)
         if question is not None:
             await self._around.webhooks.tell("task.question", self.record, str(question.number))
+
+    def _waits_for_the_engine(self, wait: Wait) -> None:
+        self.topic.publish(
+            "retry",
+            {
+                "step": self.record.steps,
+                "wait_s": wait.seconds,
+                "code": wait.error.code,
+                "message": visible(wait.text),
+            },
+        )
 
     async def _paused(self, still: bool) -> None:
         await self.change(status="paused" if still else "running", question=None)

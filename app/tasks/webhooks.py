@@ -38,6 +38,7 @@ from sqlalchemy import (
 from app import __version__
 from app.background import Background
 from app.errors import InputError
+from app.proxies import Proxies, ProxyTransport
 from app.tasks.database import Database, deliveries, upsert
 from app.tasks.stored import TaskRecord, body_of
 
@@ -66,14 +67,22 @@ class Webhooks:
     """Stores deliveries and makes them, from `start` to `close`."""
 
     def __init__(self, database: Database, secret: str, allowed_hosts: tuple[str, ...]) -> None:
-        """`secret` is "whsec_" and base64; without `allowed_hosts` every host is allowed."""
+        """`secret` is "whsec_" and base64; without `allowed_hosts` every host is allowed.
+
+        Raises ConfigError for a bad proxy in the environment.
+        """
         self._database = database
         self._key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
         self._allowed = {host.casefold() for host in allowed_hosts}
         self._delivering = Background("delivering webhooks", self._deliver_due)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         # Redirects are not followed: they could lead to a host that the operator did not allow.
-        self._http = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT_S,
+            follow_redirects=False,
+            transport=ProxyTransport(Proxies.from_environment()),
+            trust_env=False,
+        )
 
     def check(self, url: str) -> None:
         """Raise InputError for a URL that is not allowed."""

@@ -16,9 +16,10 @@ from app.agent.loop import run_loop
 from app.agent.outcome import Limits, Outcome
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Message
+from app.agent.retry import AT_ONCE
 from app.agent.screen import ShownText
 from app.agent.step import Answer, Question, StepRecord
-from app.errors import AppError, ScreenshotUnavailable
+from app.errors import AppError, EngineError, ScreenshotUnavailable
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class PlainFrame:
 
     def scaled_png(self, width: int, height: int) -> bytes:
         return f"png {width}x{height} ".encode() + self.content
+
+    def scaled_jpeg(self, width: int, height: int, quality: int) -> bytes:
+        return b"\xff\xd8\xff jpeg " + self.content
 
     def jpeg(self, max_side: int, quality: int = 80) -> bytes:
         return b"jpeg " + self.content
@@ -162,6 +166,7 @@ class ScriptedChat:
     """Gives the replies in order, and keeps the requests. An error in the script is raised."""
 
     context = 0
+    pauses: Sequence[float] = AT_ONCE
 
     def __init__(self, *script: str | Told | AppError) -> None:
         self.requests: list[list[Message]] = []
@@ -169,6 +174,9 @@ class ScriptedChat:
         self.counts: list[int] = []
         self.asking = asyncio.Event()
         self._script = list(script)
+
+    def switch(self, error: EngineError) -> str:
+        return ""
 
     async def count(self, messages: Sequence[Message]) -> int:
         return self.counts.pop(0) if self.counts else 0

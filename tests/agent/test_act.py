@@ -340,7 +340,7 @@ async def test_after_two_doubts_the_person_decides(answer: Answer, reason: str) 
 async def test_a_second_look_without_a_verdict_doubts_nothing_and_says_so(
     verdict: str | EngineTimeout,
 ) -> None:
-    chat = ScriptedChat(DONE, verdict)
+    chat = ScriptedChat(DONE, verdict, verdict)  # one that times out is asked twice
     scene = Scene(chat, conduct=judged(chat))
     assert (await scene.run()).reason == "finished"
     assert "no verdict" in scene.notebook.steps[0].remark

@@ -262,7 +262,7 @@ def test_a_stream_that_ends_without_a_word_is_used_where_the_reply_is_closed(
         task, steps = run(stack)
         assert task["status"] == "succeeded", (task, steps)
         engine.requests.clear()
-        engine.replies = ["Thought: I loo", "Thought: I loo"]
+        engine.replies = ["Thought: I loo", QWEN.done]
         task, steps = run(stack)
-        assert (task["stop_reason"], task["error"]["code"]) == ("engine_lost", "engine_broke_off")
-        assert len(engine.requests) == 2  # asked again once
+        assert task["status"] == "succeeded", (task, steps)
+        assert len(engine.requests) == 2  # asked again, after a pause

@@ -26,6 +26,8 @@ from app.agent.outcome import Limits
 from app.agent.policy import VisionPolicy
 from app.agent.ports import Message, ReplyStream
 from app.agent.prompt import load_prompt
+from app.agent.retry import AT_ONCE
+from app.errors import EngineError
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.settings import Settings, load_settings
@@ -49,6 +51,10 @@ class ToldWhatToSay:
     context: int
     requests: list[Sequence[Message]] = field(default_factory=list)
     turns: count[int] = field(default_factory=lambda: count(1))
+    pauses: Sequence[float] = AT_ONCE
+
+    def switch(self, error: EngineError) -> str:
+        return ""
 
     def ask(
         self, messages: Sequence[Message], *, grammar: str = ""

@@ -143,7 +143,11 @@ class Dialect(Protocol):
         """Context tokens used by a picture of this size in pixels."""
 
 
-def image_part(png: bytes) -> Part:
-    """A picture as part of a user message."""
-    url = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+_JPEG = b"\xff\xd8\xff"
+
+
+def image_part(picture: bytes) -> Part:
+    """A picture, PNG or JPEG, as part of a user message."""
+    kind = "jpeg" if picture.startswith(_JPEG) else "png"
+    url = f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
     return {"type": "image_url", "image_url": {"url": url}}
