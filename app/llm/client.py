@@ -17,6 +17,7 @@ from app.errors import (
     EngineBrokeOff,
     EngineHung,
     EngineRequestFailed,
+    EngineServerError,
     EngineTimeout,
     EngineUnreachable,
 )
@@ -373,7 +374,8 @@ def _event(data: str) -> Mapping[str, Any]:
     try:
         chunk = from_engine(data)
     except ValueError as exc:
-        raise EngineRequestFailed(f"the engine's stream is not JSON: {_shown(data)}") from exc
+        # As a proxy leaves it that cuts a chunk in two.
+        raise EngineServerError(f"the engine's stream is not JSON: {_shown(data)}") from exc
     if not isinstance(chunk, dict):
         raise EngineRequestFailed(f"the engine's stream is not a chat completion: {_shown(data)}")
     if error := stream_error(chunk):

@@ -57,16 +57,17 @@ class Refusal:
     @classmethod
     def of(cls, status: int, body: object) -> Refusal:
         """Read a body in any known form: `{"error": {"code", "type", "message", "param"}}`,
-        `{"error": "..."}`, `{"code", "reason", "message"}`, and a list of one of these."""
+        `{"error": "..."}`, `{"errors": {"message"}}`, `{"code", "reason", "message"}`,
+        `{"detail": "..."}`, and a list of one of these."""
         if isinstance(body, list):
             body = next((entry for entry in body if isinstance(entry, Mapping)), {})
         found = body if isinstance(body, Mapping) else {}
-        error = found.get("error") or found
+        error = found.get("error") or found.get("errors") or found
         if not isinstance(error, Mapping):
             error = {"message": str(error)}
         names = [error.get(key) for key in _NAMES]
         codes = {str(n)[:_MAX_CODE].casefold() for n in names if isinstance(n, str | int) and n}
-        message, param = error.get("message"), error.get("param")
+        message, param = error.get("message") or error.get("detail"), error.get("param")
         return cls(
             status,
             frozenset(codes),

@@ -13,7 +13,15 @@ from typing import Any
 KEY = "sk-of-this-test"
 LASTING = ("key", "money", "model", "rate", "content", "long")
 """What can be wrong for good."""
-SINGLE = ("rate", "busy", "cut", "reset", "error inside the stream", "error as finish reason")
+SINGLE = (
+    "rate",
+    "busy",
+    "cut",
+    "half a chunk",
+    "reset",
+    "error inside the stream",
+    "error as finish reason",
+)
 """What can go wrong once."""
 
 Body = Mapping[str, Any]
@@ -241,7 +249,9 @@ def _stream(imitated: Imitation, writer: asyncio.StreamWriter, fault: str) -> bo
             _HEAD + _chunk("".join(events)[:-9]) + (b"0\r\n\r\n" if fault == "cut" else b"")
         )
         return False
-    if fault == "error inside the stream":
+    if fault == "half a chunk":
+        events.append('data: {"choices":[{"index":0,"del\n\n')
+    elif fault == "error inside the stream":
         events.append(f"data: {json.dumps(openai('Provider disconnected', 502))}\n\n")
     elif fault == "error as finish reason":
         events.append(_delta({}, "error"))

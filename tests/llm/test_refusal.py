@@ -124,6 +124,8 @@ ROWS: list[tuple[str, int, object, type[EngineError]]] = [
     ("llama loads", 503, openai("Loading model", 503, "unavailable_error"), EngineOverloaded),
     ("llama long", 400, openai("x", 400, "exceed_context_size_error"), ContextOverflow),
     ("llama blind", 500, openai("image input is not supported", 500), EngineRequestFailed),
+    ("modelscope model", 400, {"errors": {"message": "no such model: x"}}, EngineModelUnknown),
+    ("fastapi key", 403, {"detail": "Invalid API key"}, EngineKeyRefused),
     ("nginx size", 413, "<html>", EngineRequestTooLarge),
     ("nginx gone", 502, "<html>", EngineServerError),
     ("anything", 403, {}, EngineForbidden),
