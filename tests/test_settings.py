@@ -199,6 +199,27 @@ def test_the_api_key_comes_from_the_named_variable_and_stays_hidden() -> None:
         load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY"})
 
 
+@pytest.mark.parametrize("around", ["sk-123\n", "sk-123\r\n", " sk-123 "])
+def test_the_space_around_a_key_that_was_read_from_a_file_is_no_part_of_it(around: str) -> None:
+    settings = load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY", "MY_KEY": around})
+    assert settings.engine.api_key.get_secret_value() == "sk-123"
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("sk-1\n23", "holds what is no key"),
+        ("sk-123\N{LATIN SMALL LETTER E WITH ACUTE}", "holds what is no key"),
+        ("sk-1\x0023", "holds what is no key"),
+        (" \n", "is empty"),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(key: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"the variable MY_KEY {why}") as caught:
+        load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY", "MY_KEY": key})
+    assert "sk-1" not in f"{caught.value.message} {caught.value.hint}"
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().engine.port = 1
