@@ -117,6 +117,7 @@ class Runner:
             ticket = Ticket(record.id, record.device, record.priority)
             async with self._queue.take(ticket) as grant, around.gate.passing():
                 # The model may be another one than when the task began to wait.
+                around.equipment.check(record)
                 if unknown := around.equipment.unknown(record.goal):
                     return unknown
                 return await run.work(grant, await self._conversation(record))

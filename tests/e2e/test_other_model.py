@@ -95,6 +95,22 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     assert (task["status"], task["profile"]) == ("succeeded", "demo")
 
 
+def test_an_exchange_is_given_up_if_its_client_leaves_while_it_waits(service: Stack) -> None:
+    use(service, "demo").raise_for_status()
+    service.phone.reset(7)
+    body = {"goal": "Turn on Bluetooth", "mode": "step", "confirm": "ask"}
+    task = service.post("/tasks", body).json()["id"]
+    while service.get(f"/tasks/{task}")["status"] != "needs_confirmation":
+        pass
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{service.url}/engine/model", json={"name": OTHER}, timeout=0.5, trust_env=False
+        )
+    service.post(f"/tasks/{task}/cancel").raise_for_status()
+    assert service.run("Turn on Bluetooth")["profile"] == "demo"
+    assert service.get("/engine")["name"] == "demo"
+
+
 def test_a_model_that_does_not_start_leaves_the_one_that_did(service: Stack) -> None:
     before = service.get("/engine")["model"]
     answer = use(service, BROKEN)
