@@ -42,7 +42,7 @@ class Models:
             proxies=Proxies.from_environment(),
         )
         self.equipment = self._equipment(settings, self.engines)
-        self._changed: list[Callable[[Equipment], None]] = []
+        self._changed: list[Callable[[Equipment, Settings], None]] = []
         self._one = asyncio.Lock()
         self.engine.before_stop(self._close_streams)
         self.engine.before_stop(self.passthrough.close_streams)
@@ -52,8 +52,9 @@ class Models:
         """The slots of the engine in use."""
         return self.engines.members[0].calls
 
-    def on_change(self, listener: Callable[[Equipment], None]) -> None:
-        """Call `listener` with the equipment of each other model, before a task can use it."""
+    def on_change(self, listener: Callable[[Equipment, Settings], None]) -> None:
+        """Call `listener` with the equipment and the settings of each other model, before a task
+        can use it."""
         self._changed.append(listener)
 
     async def use(self, name: str) -> None:
@@ -104,7 +105,7 @@ class Models:
         self.passthrough.calls = self.calls
         self.passthrough.idle_timeout_s = settings.engine.request_timeout_s
         for listener in self._changed:
-            listener(equipment)
+            listener(equipment, settings)
 
     async def _close_streams(self) -> None:
         await self.engines.members[0].client.close_streams()

@@ -28,6 +28,7 @@ from app.settings import (
     load_guard,
     load_models,
     load_settings,
+    with_model,
 )
 from scripts.config_schema import render, schema
 
@@ -442,3 +443,18 @@ def test_a_request_keeps_what_it_needs(line: str, key: str, tmp_path: Path) -> N
 def test_a_table_in_the_environment_that_is_none_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match="PHONEPILOT_ENGINE__EXTRA_FIELDS: engine.extra_fields"):
         load(environ={"PHONEPILOT_ENGINE__EXTRA_FIELDS": text})
+
+
+@pytest.mark.parametrize("by", ["demo", str(configs_folder() / "demo.toml")])
+def test_another_model_gets_none_of_the_limits_of_the_one_before(by: str, tmp_path: Path) -> None:
+    """However the configuration of that one was named."""
+    own = tmp_path / "models.toml"
+    own.write_text(
+        '[[model]]\nname = "big"\ntitle = "Big"\nconfig = "autoglm-phone-9b"\n'
+        'model = "package:demo/demo-q4_k_s.gguf"\nmmproj = "package:demo/demo-mmproj-f16.gguf"\n',
+        encoding="utf-8",
+    )
+    settings = load_settings((by,), {"models.file": str(own)}, {})
+    changed = with_model(settings, "big")
+    assert changed.agent.max_steps == Settings().agent.max_steps != settings.agent.max_steps
+    assert changed.profile.goals is None

@@ -97,8 +97,8 @@ def with_model(settings: Settings, name: str) -> Settings:
     changed = {**sources.overrides, **files}
     if name not in known or not known[name].config:
         return _load(sources.configs, changed, sources.environ)
-    own = {entry.config for entry in known.values()}
-    machine = [config for config in sources.configs if str(config) not in own]
+    own = {find_config(entry.config).resolve() for entry in known.values() if entry.config}
+    machine = [config for config in sources.configs if find_config(config).resolve() not in own]
     return _load(machine, changed, sources.environ, model_config=known[name].config)
 
 

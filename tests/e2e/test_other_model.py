@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from app.llm.catalogue import measured, record
-from app.settings import PulledModel
+from app.settings import PulledModel, Settings
 from tests.e2e.conftest import Stack, service_process, wait_until_ready
 from tests.llm.supervised import image_message
 from tests.llm.tiny_glm4v import ModelPair, write_pair
@@ -87,12 +87,14 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     while ended["ended_at"] is None:
         ended = service.get(f"/tasks/{waits['id']}")
     assert (ended["profile"], ended["stop_reason"] == "out_of_scope") == ("demo", True)
-    assert service.run("Anything at all", max_steps=1)["profile"] == OTHER
+    task = service.run("Anything at all", max_steps=1)
+    assert (task["profile"], task["timeout_s"]) == (OTHER, Settings().agent.timeout_s)
 
     assert use(service, "demo").json()["name"] == "demo"
     assert service.get("/goals")["any_goal"] is False
     task = service.run("Turn on Bluetooth")
     assert (task["status"], task["profile"]) == ("succeeded", "demo")
+    assert (task["timeout_s"], task["max_steps"]) == (120, 20)  # a small model's own
 
 
 def test_an_exchange_is_given_up_if_its_client_leaves_while_it_waits(service: Stack) -> None:
