@@ -84,11 +84,13 @@ def engines_of(settings: Settings, engine: Engine) -> Alternatives:
     return Alternatives([_member("engine", settings, engine), *standing_in])
 
 
-def _member(name: str, settings: Settings, engine: Engine) -> Member:
-    own, local = settings.engine, is_local(settings)
-    client = ChatClient(
+def client_of(settings: Settings, engine: Engine) -> ChatClient:
+    """Return the client that asks `engine` as the settings say. Raises ConfigError for a bad proxy
+    in the environment."""
+    own = settings.engine
+    return ChatClient(
         engine.ensure_ready,
-        local=local,
+        local=is_local(settings),
         model=own.alias,
         fields=RequestFields(own.rename_fields, own.omit_fields, own.extra_fields),
         api_key=engine.api_key,
@@ -97,13 +99,17 @@ def _member(name: str, settings: Settings, engine: Engine) -> Member:
         on_break=engine.verdict,
         proxies=Proxies.from_environment(),
     )
+
+
+def _member(name: str, settings: Settings, engine: Engine) -> Member:
+    own, local = settings.engine, is_local(settings)
     # As many requests at once as the engine has slots, or as configured.
     slots = own.parallel if local else 0
     limit = own.max_calls or slots
     return Member(
         name,
         engine,
-        client,
+        client_of(settings, engine),
         Calls(limit, pinned=local and limit == slots),
         grammar=local or settings.profile.grammar == "on",
         local=local,

@@ -32,10 +32,17 @@ async def model_in_list(
             if not answer.is_success:
                 raise EngineRequestFailed(f"the engine's list of models: {answer.status_code}")
             models = json.loads(await read_whole(answer, MAX_BYTES))["data"]
+        found = _found(models, wanted)
+        # Python reads what no answer may contain: numbers that are none, and half characters.
+        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+        return found
     except TimeoutError as exc:
         raise EngineTimeout("the engine took too long to list its models") from exc
     except (BodyRefused, ValueError, KeyError, TypeError, RecursionError) as exc:
         raise EngineRequestFailed("the engine's list of models cannot be read") from exc
+
+
+def _found(models: object, wanted: str) -> dict[str, Any] | None:
     for model in models if isinstance(models, list) else ():
         if isinstance(model, dict) and wanted in _names(model):
             return model

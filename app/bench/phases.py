@@ -25,11 +25,9 @@ from app.bench.taps import FIRST_SEED
 from app.bench.targets import Shown, targets
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
-from app.llm.launch import choose_kind
-from app.llm.status import EngineKind
 from app.settings import Settings
 from app.tasks.equipment import dialect_of
-from app.wiring import sampling_of
+from app.wiring import client_of, is_local, sampling_of
 
 How = Literal["measured", "computed", "in prompt"]
 """The last one where the engine counts no tokens: then the picture cannot be told from the text."""
@@ -85,12 +83,7 @@ async def step_costs(settings: Settings, screen: tuple[int, int], tokens: int) -
     async with AsyncExitStack() as stack:
         engine = Engine(settings.engine)
         stack.push_async_callback(engine.aclose)
-        client = ChatClient(
-            engine.ensure_ready,
-            local=choose_kind(settings.engine) is not EngineKind.REMOTE,
-            model=settings.engine.alias,
-            api_key=engine.api_key,
-        )
+        client = client_of(settings, engine)
         stack.push_async_callback(client.aclose)
         await engine.ensure_ready()
         bench = _Bench(settings, client, screen, tokens)
@@ -123,7 +116,7 @@ class _Bench:
         name = settings.profile.prompt or self._dialect.prompt
         today = datetime.now().astimezone().date()
         self._system = load_prompt(name, settings.agent.lang, today, settings.prompts_dir)
-        self._is_local = choose_kind(settings.engine) is not EngineKind.REMOTE
+        self._is_local = is_local(settings)
 
     async def round(self, shown: Shown, following: Shown) -> Costs:
         """The two steps of a task, and the text by which its picture is told from its tokens."""

@@ -31,6 +31,7 @@ from app.http_client import bearer
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.launch import choose_kind
+from app.llm.reply import numbers_of
 from app.llm.status import EngineKind
 from app.settings import EngineSettings, Settings
 from app.tasks.equipment import dialect_of
@@ -218,7 +219,7 @@ async def _raw(http: httpx.AsyncClient, url: str, body: bytes) -> Pace:
     ended = time.perf_counter()
     timings = dict[str, float]()
     for event in _events(b"".join(chunks)):
-        timings = event.get("timings") or timings
+        timings = numbers_of(event.get("timings") or {}) or timings
     return _pace(begun, first, timings, ended)
 
 

@@ -11,12 +11,13 @@ import typer
 
 from app.cli.options import Config, Json, pixels, run_to_end
 from app.cli.phones import with_fleet
-from app.cli.show import Terminal, print_json
+from app.cli.show import Terminal, print_json, shown
 
 if TYPE_CHECKING:
     from app.adb.fleet import Fleet
     from app.bench.device import Row
     from app.bench.phases import Costs
+    from app.bench.throughput import Throughput
 
 bench_app = typer.Typer(help="Measure.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -184,34 +185,48 @@ def bench_engine(
     json_: Json = False,
 ) -> None:
     """Measure what a step costs by phase, and tokens per second through phonepilot's client and by
-    raw calls with the same bytes."""
+    raw calls with the same bytes. Of a remote engine that is no llama.cpp only the step."""
     from dataclasses import asdict
 
     from app.bench.phases import step_costs
     from app.bench.taps import model_name
     from app.bench.throughput import measure
+    from app.errors import EngineRequestFailed
+    from app.llm.launch import choose_kind
+    from app.llm.status import EngineKind
     from app.settings import load_settings
 
-    settings = load_settings(config or ())
-    plain, *more = run_to_end(measure(settings, count, tokens, spec=spec is not None))
-    found = {"plain": plain} | ({"ngram": more[0]} if more else {})
+    settings, why = load_settings(config or ()), ""
+    ways: list[Throughput] = []
+    try:
+        ways = run_to_end(measure(settings, count, tokens, spec=spec is not None))
+    except EngineRequestFailed as exc:  # one that counts no tokens, or refuses llama.cpp's fields
+        if choose_kind(settings.engine) is not EngineKind.REMOTE:
+            raise
+        why = exc.message
+    found = dict(zip(("plain", "ngram"), ways, strict=False))
     costs = run_to_end(step_costs(settings, pixels(screen), tokens))
     if json_:
-        each = {name: asdict(one) for name, one in found.items()}
+        each: dict[str, object] = {name: asdict(one) for name, one in found.items()}
+        each |= {"no_throughput": why} if why else {}
         steps = {"screen": screen, **asdict(costs)}
         print_json({"model": model_name(settings), "count": count, **each, "step": steps})
         return
     terminal = Terminal()
     head = f"{'tokens/s':<12}{'prompt':>10}{'raw':>10}{'ratio':>8}"
-    terminal.say(f"[bold]{head}{'reply':>10}{'raw':>10}{'ratio':>8}[/]")
+    if why:
+        terminal.say(f"[dim]no tokens/s: {shown(why)}[/]")
+    else:
+        terminal.say(f"[bold]{head}{'reply':>10}{'raw':>10}{'ratio':>8}[/]")
     for name, one in found.items():
         terminal.say(
             f"{name:<12}{one.ours.prompt:>10.1f}{one.raw.prompt:>10.1f}{one.prompt_ratio:>8.3f}"
             f"{one.ours.generation:>10.1f}{one.raw.generation:>10.1f}{one.generation_ratio:>8.3f}"
         )
-    if more:
-        drafted, accepted = more[0].ours.drafted, more[0].ours.accepted
-        gain = more[0].ours.generation / plain.ours.generation
+    if "ngram" in found:
+        ours = found["ngram"].ours
+        drafted, accepted = ours.drafted, ours.accepted
+        gain = ours.generation / found["plain"].ours.generation
         terminal.say(
             f"[dim]ngram: {gain:.2f} times as fast; {accepted} of {drafted} drafted tokens taken[/]"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class Completion:
 
     def _count(self, chunk: Mapping[str, Any]) -> None:
         if isinstance(timings := chunk.get("timings"), Mapping) and timings:
-            self.timings = dict(timings)
+            self.timings = numbers_of(timings)
             self.cached_tokens = _number(self.timings, "cache_n")
             self.prompt_tokens = self.cached_tokens + _number(self.timings, "prompt_n")
             self.completion_tokens = _number(self.timings, "predicted_n")
@@ -157,6 +158,15 @@ def _mapping(value: object, name: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     raise ValueError(f"`{name}` is not an object")
+
+
+def numbers_of(found: Mapping[str, Any]) -> dict[str, float]:
+    """What is a finite number; the rest is left out."""
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def _number(found: Mapping[str, Any], key: str) -> int:

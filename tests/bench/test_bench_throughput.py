@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from app.cli.main import app
 from app.errors import ConfigError
 from app.llm.client import ChatClient, Sampling
 from app.settings import load_settings
+from tests.llm.hosts import KEY, imitation
 from tests.llm.scripted_server import Script, serve
+from tests.phones import ROOT
 
 BINARY = os.environ.get("PHONEPILOT_TEST_LLAMA_SERVER", "")
 
@@ -118,3 +122,24 @@ async def test_speculation_is_measured_beside_the_plain_engine(kind: str) -> Non
     assert plain.ours.drafted == 0
     assert ngram.ours.drafted >= ngram.ours.accepted > ngram.ours.drafted / 3
     assert ngram.ours.reply_tokens == plain.ours.reply_tokens
+
+
+async def test_of_a_host_the_step_is_measured_in_the_form_that_the_host_wants(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with imitation("host-openai") as host:
+        host.replies = ["Yes."] * 99
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("PHONEPILOT_ENGINE__URL", host.url)
+        settings = load_settings(("host-openai",))
+        costs = await step_costs(settings, (1080, 2400), 20)
+        assert host.wrong == []
+        assert costs.first.decode.tokens == 60
+        command = (sys.executable, "-m", "app", "bench", "engine", "-c", "host-openai")
+        bench = await asyncio.create_subprocess_exec(
+            *command, "--count", "1", stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        )
+        said = (await bench.communicate())[0].decode()
+    assert bench.returncode == 0, said
+    assert "no tokens/s: the engine reports no timings" in said
+    assert "ms of a step" in said

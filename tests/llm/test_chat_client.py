@@ -563,3 +563,9 @@ async def test_a_message_at_the_end_of_a_stream_is_not_said_twice() -> None:
         chat = client(script)
         assert (await read(chat))[1].text == "hello"
         await chat.aclose()
+
+
+def test_of_the_engines_own_times_only_numbers_are_kept() -> None:
+    completion = Completion()
+    completion.take({"timings": {"prompt_ms": "1", "a": None, "b": float("inf"), "c": 2.5}})
+    assert completion.timings == {"c": 2.5}

@@ -519,3 +519,25 @@ async def test_stopping_the_engine_breaks_streams_off(
         rest = b"".join([chunk async for chunk in chunks])
     assert b"delta" in first
     assert b'"src":"phonepilot"' in rest
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b'{"data": [{"id": "x", "about": "\\ud800"}]}', 502),
+        (b'{"data": [{"id": "x", "price": NaN}]}', 502),
+        (b'{"data": [{"id": "x", "price": 1e999}]}', 502),
+        (b'{"data": [{"id": "x", "about": "\\ud83d\\udcf1"}]}', 200),
+        (b'{"data": {"id": "x"}}', 404),
+        (b"[" * 100_000, 502),
+        (b"<html>", 502),
+    ],
+)
+async def test_an_odd_list_of_models_is_no_fault_of_ours(said: bytes, status: int) -> None:
+    async with (
+        serve(Script([said], content_type="application/json")) as script,
+        service(FixedEngine(await script.base_url(), "remote")) as client,
+    ):
+        answer = await client.get("/v1/models/x")
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["error"]["src"] == "phonepilot"
