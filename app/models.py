@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from app.api.openai import Passthrough
+from app.api.upstream import Upstream
 from app.errors import EngineError, InputError
 from app.llm.alternatives import Alternatives
 from app.llm.engine import Engine
@@ -32,7 +32,7 @@ class Models:
         self.engine = Engine(settings.engine)
         self.gate = Gate()
         self.engines = engines_of(settings, self.engine)
-        self.passthrough = Passthrough(
+        self.upstream = Upstream(
             self.engine,
             self.calls,
             count=metrics.passed,
@@ -44,7 +44,7 @@ class Models:
         self._changed: list[Callable[[Equipment], None]] = []
         self._one = asyncio.Lock()
         self.engine.before_stop(self._close_streams)
-        self.engine.before_stop(self.passthrough.close_streams)
+        self.engine.before_stop(self.upstream.close_streams)
 
     @property
     def calls(self) -> Calls:
@@ -82,14 +82,14 @@ class Models:
 
     async def aclose(self) -> None:
         """Stop the engines for good."""
-        await self.passthrough.aclose()
+        await self.upstream.aclose()
         await self.engines.aclose()
 
     async def _exchange(self, settings: Settings, engines: Alternatives) -> None:
         await self.engine.use(settings.engine)
         await self.engines.aclose(keep=self.engine)
         self._settings, self.engines = settings, engines
-        self.passthrough.calls = self.calls
+        self.upstream.calls = self.calls
         self.equipment = self._equipment(settings)
         for listener in self._changed:
             listener(self.equipment)
