@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app import doctor
@@ -21,6 +22,7 @@ from app.llm.engine import Engine
 from app.llm.offload import Layers
 from app.llm.status import EngineState
 from app.settings import EngineSettings, load_settings
+from tests.e2e.conftest import service_process
 from tests.llm.supervised import Supervised, engine_process, image_message
 
 BINARY = os.environ.get("PHONEPILOT_TEST_VULKAN_SERVER", "")
@@ -91,6 +93,20 @@ async def test_devices_and_layers_are_shown_and_a_screenshot_comes_before_ready(
     assert status.layers == Layers(LAYERS, LAYERS)
     assert asked_about_a_screenshot(engine)
     assert not status.adjusted
+
+
+def test_the_service_shows_the_device(tmp_path: Path) -> None:
+    config = tmp_path / "vulkan.toml"
+    config.write_text(
+        f'[engine]\nbinary = "{BINARY}"\nthreads = 1\nimage_max_tokens = 64\n', encoding="utf-8"
+    )
+    with (
+        service_process(tmp_path / "data", "-c", str(config), kind="llama-server") as (url, _),
+        httpx.Client(base_url=url, timeout=250, trust_env=False) as http,
+    ):
+        engine = http.post("/engine/restart").raise_for_status().json()
+        assert [device["name"] for device in engine["devices"]] == ["Vulkan0"]
+        assert engine["layers"] == {"offloaded": LAYERS, "total": LAYERS}
 
 
 async def test_a_gpu_says_what_the_cpu_says(supervise: Supervise) -> None:
