@@ -1,13 +1,16 @@
-"""A job that runs repeatedly in the background and never dies silently."""
+"""Jobs that must not die silently: one that runs repeatedly, and one that must not stop halfway."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Seconds to pause after a failed round, doubled each time."""
@@ -92,3 +95,16 @@ class Background:
         if self._faults:
             log.info("%s works again after %d failures", self.name, self._faults)
         self._faults = 0
+
+
+async def carried_through(work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` returns. A caller who is cancelled waits for its end, too; an error that
+    ends it then is logged."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("what nobody waits for any more failed: %s", error)
+        raise

@@ -140,12 +140,12 @@ async def _start_parts(
         return_s=settings.adb.return_timeout_s,
         keep_screenshots=settings.service.keep_screenshots,
     )
+    runner = app.state.runner = Runner(around, agent, LocalQueue(fleet))
 
-    def equip(equipment: Equipment) -> None:
-        around.equipment = equipment
+    def equip(equipment: Equipment, changed: Settings) -> None:
+        around.equipment, runner.defaults = equipment, changed.agent
 
     models.on_change(equip)
-    runner = app.state.runner = Runner(around, agent, LocalQueue(fleet))
     stack.push_async_callback(runner.close)
     await runner.recover(heartbeat.last())
     heartbeat.start()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from app.api.upstream import Upstream
+from app.background import carried_through
 from app.errors import EngineError, InputError
 from app.llm.alternatives import Alternatives
 from app.llm.engine import Engine
@@ -40,8 +41,8 @@ class Models:
             idle_timeout_s=settings.engine.request_timeout_s,
             proxies=Proxies.from_environment(),
         )
-        self.equipment = self._equipment(settings)
-        self._changed: list[Callable[[Equipment], None]] = []
+        self.equipment = self._equipment(settings, self.engines)
+        self._changed: list[Callable[[Equipment, Settings], None]] = []
         self._one = asyncio.Lock()
         self.engine.before_stop(self._close_streams)
         self.engine.before_stop(self.upstream.close_streams)
@@ -51,8 +52,9 @@ class Models:
         """The slots of the engine in use."""
         return self.engines.members[0].calls
 
-    def on_change(self, listener: Callable[[Equipment], None]) -> None:
-        """Call `listener` with the equipment of each other model, before a task can use it."""
+    def on_change(self, listener: Callable[[Equipment, Settings], None]) -> None:
+        """Call `listener` with the equipment and the settings of each other model, before a task
+        can use it."""
         self._changed.append(listener)
 
     async def use(self, name: str) -> None:
@@ -60,7 +62,9 @@ class Models:
 
         Running tasks end with the model that they began with, and others wait. If the engine cannot
         start with the new model, the old one comes back. It is that of the configuration again
-        after the next start of the service. Raises InputError, ConfigError, EngineError.
+        after the next start of the service. A caller who is cancelled gives the exchange up while
+        it waits for tasks; one that has begun is carried through. Raises InputError, ConfigError,
+        EngineError.
         """
         if not is_local(self._settings):
             raise InputError(
@@ -69,33 +73,42 @@ class Models:
             )
         async with self._one:
             settings = await asyncio.to_thread(with_model, self._started_with, name)
-            before = self._settings
             engines = engines_of(settings, self.engine)  # raises before anything is changed
+            equipment = self._equipment(settings, engines)
             async with self.gate.closed():
-                await self._exchange(settings, engines)
-                try:
-                    await self.engine.ensure_ready()
-                except EngineError:
-                    log.warning("the engine does not start with %s, going back", name)
-                    await self._exchange(before, engines_of(before, self.engine))
-                    raise
+                await carried_through(self._change(name, settings, engines, equipment))
 
     async def aclose(self) -> None:
         """Stop the engines for good."""
         await self.upstream.aclose()
         await self.engines.aclose()
 
-    async def _exchange(self, settings: Settings, engines: Alternatives) -> None:
+    async def _change(
+        self, name: str, settings: Settings, engines: Alternatives, equipment: Equipment
+    ) -> None:
+        before = self._settings
+        await self._exchange(settings, engines, equipment)
+        try:
+            await self.engine.ensure_ready()
+        except EngineError:
+            log.warning("the engine does not start with %s, going back", name)
+            engines = engines_of(before, self.engine)
+            await self._exchange(before, engines, self._equipment(before, engines))
+            raise
+
+    async def _exchange(
+        self, settings: Settings, engines: Alternatives, equipment: Equipment
+    ) -> None:
         await self.engine.use(settings.engine)
         await self.engines.aclose(keep=self.engine)
-        self._settings, self.engines = settings, engines
+        self._settings, self.engines, self.equipment = settings, engines, equipment
         self.upstream.calls = self.calls
-        self.equipment = self._equipment(settings)
+        self.upstream.idle_timeout_s = settings.engine.request_timeout_s
         for listener in self._changed:
-            listener(self.equipment)
+            listener(equipment, settings)
 
     async def _close_streams(self) -> None:
         await self.engines.members[0].client.close_streams()
 
-    def _equipment(self, settings: Settings) -> Equipment:
-        return equipment_of(settings, self.engines, lambda: self.engine.settings)
+    def _equipment(self, settings: Settings, engines: Alternatives) -> Equipment:
+        return equipment_of(settings, engines, lambda: self.engine.settings)

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from app import background
-from app.background import Background
+from app.background import Background, carried_through
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +98,22 @@ async def test_what_a_round_waits_for_may_be_cancelled_without_ending_the_job() 
 
     await rounds_of(Background("the test", round, 0.002), done)
     assert count == 2
+
+
+async def test_what_is_carried_through_ends_before_the_caller_who_is_cancelled() -> None:
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work() -> None:
+        begun.set()
+        await go_on.wait()
+        done.append("whole")
+
+    caller = asyncio.create_task(carried_through(work()))
+    await begun.wait()
+    caller.cancel()
+    await asyncio.sleep(0)
+    assert not caller.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert done == ["whole"]

@@ -28,6 +28,7 @@ from app.settings import (
     load_guard,
     load_models,
     load_settings,
+    with_model,
 )
 from scripts.config_schema import render, schema
 
@@ -197,6 +198,27 @@ def test_the_api_key_comes_from_the_named_variable_and_stays_hidden() -> None:
     assert "sk-123" not in repr(settings)
     with pytest.raises(ConfigError, match="the variable MY_KEY is not set"):
         load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY"})
+
+
+@pytest.mark.parametrize("around", ["sk-123\n", "sk-123\r\n", " sk-123 "])
+def test_the_space_around_a_key_that_was_read_from_a_file_is_no_part_of_it(around: str) -> None:
+    settings = load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY", "MY_KEY": around})
+    assert settings.engine.api_key.get_secret_value() == "sk-123"
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("sk-1\n23", "holds what is no key"),
+        ("sk-123\N{LATIN SMALL LETTER E WITH ACUTE}", "holds what is no key"),
+        ("sk-1\x0023", "holds what is no key"),
+        (" \n", "is empty"),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(key: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"the variable MY_KEY {why}") as caught:
+        load(environ={"PHONEPILOT_ENGINE__API_KEY_ENV": "MY_KEY", "MY_KEY": key})
+    assert "sk-1" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_settings_are_frozen() -> None:
@@ -421,3 +443,18 @@ def test_a_request_keeps_what_it_needs(line: str, key: str, tmp_path: Path) -> N
 def test_a_table_in_the_environment_that_is_none_is_named(text: str) -> None:
     with pytest.raises(ConfigError, match="PHONEPILOT_ENGINE__EXTRA_FIELDS: engine.extra_fields"):
         load(environ={"PHONEPILOT_ENGINE__EXTRA_FIELDS": text})
+
+
+@pytest.mark.parametrize("by", ["demo", str(configs_folder() / "demo.toml")])
+def test_another_model_gets_none_of_the_limits_of_the_one_before(by: str, tmp_path: Path) -> None:
+    """However the configuration of that one was named."""
+    own = tmp_path / "models.toml"
+    own.write_text(
+        '[[model]]\nname = "big"\ntitle = "Big"\nconfig = "autoglm-phone-9b"\n'
+        'model = "package:demo/demo-q4_k_s.gguf"\nmmproj = "package:demo/demo-mmproj-f16.gguf"\n',
+        encoding="utf-8",
+    )
+    settings = load_settings((by,), {"models.file": str(own)}, {})
+    changed = with_model(settings, "big")
+    assert changed.agent.max_steps == Settings().agent.max_steps != settings.agent.max_steps
+    assert changed.profile.goals is None

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.clients import while_there
 from app.api.ports import Engine
 from app.settings import ModelName
 
@@ -48,11 +49,11 @@ def engine_routes(
         return shown()
 
     @router.post("/model")
-    async def use_model(choice: Choice) -> dict[str, Any]:
+    async def use_model(choice: Choice, request: Request) -> dict[str, Any]:
         """Exchange the model for another one that is installed; returns when it is ready. Running
-        tasks end with the model that they began with. After a start of the service it is the
-        configured one again."""
-        await use(choice.name)
+        tasks end with the model that they began with, and a client that leaves before that gives
+        the exchange up. After a start of the service it is the configured one again."""
+        await while_there(request.receive, use(choice.name))
         return shown()
 
     @router.get("/log")

@@ -15,6 +15,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from app.api.access import CALLER
+from app.api.clients import while_there
 from app.api.openai_errors import broken, from_error, openai_error
 from app.api.relayed_headers import from_engine, to_engine
 from app.api.silence import Silence
@@ -54,17 +55,8 @@ class Relay(Response):
         self.background = None
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
-        relay = asyncio.create_task(self._relay(scope, receive, send))
-        gone = asyncio.create_task(_client_gone(receive))
-        try:
-            await asyncio.wait({relay, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Cancelling the relay closes the connection to the engine, which then stops generating.
-            relay.cancel()
-            gone.cancel()
-            await asyncio.wait({relay, gone})
-        if not relay.cancelled():
-            relay.result()
+        # Cancelling the relay closes the connection to the engine, which then stops generating.
+        await while_there(receive, self._relay(scope, receive, send))
 
     async def _relay(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         refusal: Response | AppError | None
@@ -212,8 +204,3 @@ async def _taken(send: _Send, message: _Message) -> None:
             await send(message)
     except TimeoutError as exc:
         raise _ClientTooSlow from exc
-
-
-async def _client_gone(receive: _Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

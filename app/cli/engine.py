@@ -40,7 +40,8 @@ def use(
 ) -> None:
     """Have the running service use another installed model, until its next start.
 
-    Running tasks end with the model that they began with; the others wait for the new one.
+    Running tasks end with the model that they began with, and so do paused ones; the others wait
+    for the new one. Ctrl-C gives up while it waits.
     """
     terminal = Terminal()
     with nullcontext() if json_ else terminal.working(f"changing to {shown(name)}"):

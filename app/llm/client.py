@@ -26,10 +26,12 @@ from app.llm.refusal import (
     ERROR_S,
     MAX_ERROR_BYTES,
     Refusal,
+    discreet,
     error_of,
     finish_error,
     retry_after,
     stream_error,
+    web_page,
 )
 from app.llm.reply import Completion, Piece, from_engine, whole_characters
 from app.llm.request_fields import RequestFields
@@ -111,8 +113,11 @@ class ReplyStream:
     async def _events(self, chunk: bytes, chunks: AsyncIterator[bytes]) -> list[str]:
         if not self._begun and (first := chunk.lstrip()):
             self._begun = True
-            if first.startswith(b"{"):  # no event stream begins like that
+            # No event stream begins like that.
+            if first.startswith(b"{"):
                 return [await _whole(first, chunks), "[DONE]"]
+            if first.startswith(b"<"):
+                raise web_page()
         return _events(self._parser, chunk)
 
     def _pieces(self, data: str) -> list[Piece]:
@@ -213,12 +218,13 @@ class ChatClient:
         url = f"{await self._base_url()}/chat/completions"
         body = self._body(messages, sampling, slot) | dict(extra or {})
         try:
-            async with aclosing(await self._answer(url, body)) as response:
-                if is_compressed(response):
-                    raise EngineRequestFailed(
-                        "the engine compressed its reply without being asked to"
-                    )
-                yield ReplyStream(response, self._idle_timeout_s, sampling.max_tokens)
+            with discreet(self._api_key):
+                async with aclosing(await self._answer(url, body)) as response:
+                    if is_compressed(response):
+                        raise EngineRequestFailed(
+                            "the engine compressed its reply without being asked to"
+                        )
+                    yield ReplyStream(response, self._idle_timeout_s, sampling.max_tokens)
         except EngineHung:
             self._on_hang()
             raise

@@ -19,7 +19,7 @@ from app.errors import (
 )
 from app.http_client import IDENTITY, bearer, read_start, read_whole
 from app.llm.address import server_root
-from app.llm.refusal import ERROR_S, MAX_ERROR_BYTES, refusal
+from app.llm.refusal import ERROR_S, MAX_ERROR_BYTES, discreet, refusal, web_page
 from app.llm.reply import from_engine
 from app.proxies import Proxies, ProxyTransport
 
@@ -28,8 +28,8 @@ ANSWER_TIMEOUT_S = 5.0
 """For one answer to a readiness question; a loading engine answers 503 at once."""
 MAX_PROPS_BYTES = 4 * 2**20
 """`/props` holds the chat template, which is some thousand characters."""
-_WITHOUT_LIST = (403, 404, 405)
-"""What a host answers that has no list of models, or shows it to nobody."""
+_WITHOUT_LIST = (200, 403, 404, 405)
+"""What a host answers that has no list of models, or shows it to nobody: with 200 it is a page."""
 
 
 async def until_ready(url: asyncio.Future[str], key: str, *, vision: bool) -> str:
@@ -86,10 +86,12 @@ async def check_remote(base: str, api_key: str, model: str = "") -> None:
     if error is None or isinstance(error, EngineRateLimited):
         return
     if status not in _WITHOUT_LIST or isinstance(error, EngineKeyRefused | EngineUnpaid):
-        raise error
+        with discreet(lambda: api_key):
+            raise error
     if not model:
+        said = status if status != httpx.codes.OK else "with a web page"
         raise EngineRequestFailed(
-            f"{url} answers {status}",
+            f"{url} answers {said}",
             "Check engine.url, which must contain the version of the API, such as /v1. If the host "
             "has no list of models, name one in engine.alias.",
         )
@@ -99,7 +101,8 @@ async def _list_models(client: httpx.AsyncClient, url: str) -> tuple[int, Engine
     """Ask for the list of models; return the status, and the error if there is none."""
     async with asyncio.timeout(ANSWER_TIMEOUT_S), client.stream("GET", url) as answer:
         if answer.is_success:
-            return answer.status_code, None
+            is_page = "text/html" in answer.headers.get("content-type", "").lower()
+            return answer.status_code, web_page() if is_page else None
         said = await read_start(answer, MAX_ERROR_BYTES, ERROR_S)
         return answer.status_code, refusal(answer.status_code, said, answer.headers)
 

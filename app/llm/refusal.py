@@ -9,7 +9,8 @@ is kept in the message.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,6 +38,9 @@ ERROR_S = 5.0
 MAX_MESSAGE = 2_000
 """Characters of an engine's own words in an error."""
 _MAX_CODE = 100
+_LEAST_KEY = 8
+"""Characters of a key that is one; servers of one's own are given words such as "none"."""
+_HIDDEN = "[the key]"
 _MAX_WAIT_DIGITS = 12
 
 _NAMES = ("code", "type", "reason", "status")
@@ -232,6 +236,14 @@ def finish_error(reason: str | None) -> EngineError | None:
     return None
 
 
+def web_page() -> EngineRequestFailed:
+    """Return the error for a page, which is what an address without an API answers."""
+    return EngineRequestFailed(
+        "a web page answers instead of an engine",
+        "Check engine.url, which must be the API's address with its version, such as /v1.",
+    )
+
+
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return the seconds that `Retry-After` asks to wait, in either of its forms (RFC 9110,
     10.2.3); None if it is missing or neither. Never negative."""
@@ -246,6 +258,18 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return None
 
 
+@contextmanager
+def discreet(key: Callable[[], str]) -> Iterator[None]:
+    """Take `key` out of the words of an error that leaves the block: some hosts repeat it."""
+    try:
+        yield
+    except EngineError as exc:
+        if len(secret := key()) >= _LEAST_KEY:
+            exc.message = exc.message.replace(secret, _HIDDEN)
+            exc.args = (exc.message,)
+        raise
+
+
 def _status(code: object) -> int:
     known = str(code) if isinstance(code, str | int) else ""
     return int(known) if re.fullmatch(r"[45]\d\d", known) else 500
@@ -254,4 +278,6 @@ def _status(code: object) -> int:
 def _hint(status: int) -> str:
     if status in (404, 405):
         return "Check engine.url, which must contain the version of the API, and engine.alias."
+    if 300 <= status < 400:
+        return "The host has moved: set engine.url to its new address, with https:// if needed."
     return "The engine's answer says what it did not like."

@@ -97,8 +97,8 @@ def with_model(settings: Settings, name: str) -> Settings:
     changed = {**sources.overrides, **files}
     if name not in known or not known[name].config:
         return _load(sources.configs, changed, sources.environ)
-    own = {entry.config for entry in known.values()}
-    machine = [config for config in sources.configs if str(config) not in own]
+    own = {find_config(entry.config).resolve() for entry in known.values() if entry.config}
+    machine = [config for config in sources.configs if find_config(config).resolve() not in own]
     return _load(machine, changed, sources.environ, model_config=known[name].config)
 
 
@@ -175,13 +175,9 @@ class _Layers:
     def build(self, environ: Mapping[str, str]) -> Settings:
         variable = self._values["engine"].get("api_key_env")
         if isinstance(variable, str) and variable:
-            if variable not in environ:
-                origin = self._origins["engine", "api_key_env"]
-                raise ConfigError(
-                    f"{origin}: engine.api_key_env: the variable {variable} is not set",
-                    f"Set {variable} to the key of the remote engine.",
-                )
-            self._values["engine"]["api_key"] = SecretStr(environ[variable])
+            origin = self._origins["engine", "api_key_env"]
+            key = _key(environ, variable, f"{origin}: engine.api_key_env")
+            self._values["engine"]["api_key"] = SecretStr(key)
         self._resolve_model()
         try:
             return Settings.model_validate(self._values)
@@ -233,6 +229,24 @@ class _Layers:
         raise ConfigError(
             f"{origin}: unknown {what} {name!r}", f"{guess}Allowed: {', '.join(known)}."
         )
+
+
+def _key(environ: Mapping[str, str], variable: str, where: str) -> str:
+    """The key in a variable, without the space and the line end around what was read from a file.
+    It is sent in a header, which cannot hold every character."""
+    key = environ.get(variable, "").strip()
+    if not key:
+        state = "is empty" if variable in environ else "is not set"
+        raise ConfigError(
+            f"{where}: the variable {variable} {state}",
+            f"Set {variable} to the key of the remote engine.",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(  # without the key, which goes into the log otherwise
+            f"{where}: the variable {variable} holds what is no key",
+            f"Set {variable} to the key alone: letters, digits and signs, without line ends.",
+        )
+    return key
 
 
 def _from_text(annotation: Any, text: str) -> object:

@@ -25,7 +25,8 @@ class Gate:
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
         """Stay inside while the block runs; waits for a gate that is closed."""
-        await self._open.wait()  # returns at once when it is set: nobody can close in between
+        while not self._open.is_set():  # somebody may close it again before a waiter has its turn
+            await self._open.wait()
         self.inside += 1
         self._empty.clear()
         try:

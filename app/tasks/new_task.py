@@ -149,7 +149,7 @@ class TaskMaker:
     """Creates tasks from requests. `find` returns a task, open or ended; raises TaskNotFound."""
 
     def __init__(
-        self, fleet: Fleet, defaults: Defaults, find: Callable[[str], Awaitable[Task]]
+        self, fleet: Fleet, defaults: Callable[[], Defaults], find: Callable[[str], Awaitable[Task]]
     ) -> None:
         self._fleet = fleet
         self._defaults = defaults
@@ -159,7 +159,7 @@ class TaskMaker:
         """Create the task. Raises DeviceError if no phone fits, InputError if it cannot follow."""
         followed = await self._followed(new)
         device = await self._device(followed.device if followed else new.device)
-        defaults = self._defaults
+        defaults = self._defaults()
         return TaskRecord(
             id=task_id,
             owner=owner,

@@ -42,11 +42,12 @@ class Runner:
     def __init__(self, around: Surroundings, defaults: Defaults, queue: Queue) -> None:
         self._around = around
         self._store = around.store
-        self._defaults = defaults
+        self.defaults = defaults
+        """Replaced with the model, whose configuration has some of them."""
         self._queue = queue
         self._runs: dict[str, Run] = {}
         self.reading = Reading(around.store, self._runs, lambda: around.equipment.dialect)
-        self._maker = TaskMaker(around.fleet, defaults, self.find)
+        self._maker = TaskMaker(around.fleet, lambda: self.defaults, self.find)
         self._keys = Keys(around.store)
         self._closing = False
         self._unwritten: list[Run] = []
@@ -54,7 +55,7 @@ class Runner:
 
     async def recover(self, alive_at: datetime | None) -> None:
         """Resume what an earlier run of the service left open when it was last alive."""
-        around, within_s = self._around, self._defaults.resume_within_s
+        around, within_s = self._around, self.defaults.resume_within_s
         left = await left_open(self._store, around.secrets, within_s, alive_at)
         for record in left.interrupted:
             await around.webhooks.tell("task.ended", record)
@@ -117,6 +118,7 @@ class Runner:
             ticket = Ticket(record.id, record.device, record.priority)
             async with self._queue.take(ticket) as grant, around.gate.passing():
                 # The model may be another one than when the task began to wait.
+                around.equipment.check(record)
                 if unknown := around.equipment.unknown(record.goal):
                     return unknown
                 return await run.work(grant, await self._conversation(record))

@@ -30,6 +30,7 @@ from tests.agent.doubles import Notebook, RememberingDevice
 from tests.e2e.conftest import Stack, service_process
 from tests.e2e.test_dialect_tasks import SPEAKERS
 from tests.llm.hosts import HOSTS, KEY, LASTING, SINGLE, Imitation, imitation
+from tests.llm.scripted_server import Script, serve
 from tests.phones import phone_process
 
 CODES = {
@@ -164,6 +165,30 @@ async def test_a_host_that_refuses_us_is_not_ready(status: int, kind: type[Engin
         host.host = replace(host.host, models=status)
         with pytest.raises(kind):
             await check_remote(host.url, KEY, "gpt-5")
+
+
+async def test_an_address_with_a_web_page_is_no_engine_unless_a_model_is_named() -> None:
+    page = Script([b"<!DOCTYPE html>"], content_type="text/html; charset=utf-8")
+    async with serve(page) as script:
+        with pytest.raises(EngineRequestFailed, match="/models answers with a web page"):
+            await check_remote(await script.base_url(), KEY)
+        await check_remote(await script.base_url(), KEY, "gpt-5")
+
+
+async def test_a_list_of_models_that_refuses_the_key_does_not_repeat_it() -> None:
+    said = Script([f'{{"error": "wrong: {KEY}"}}'.encode()], status="401 Unauthorized")
+    async with serve(said) as script:
+        with pytest.raises(EngineKeyRefused, match=r"wrong: \[the key\]"):
+            await check_remote(await script.base_url(), KEY, "gpt-5")
+
+
+async def test_an_address_that_has_moved_is_not_followed_with_the_key() -> None:
+    moved = Script(status="308 Permanent Redirect", headers="Location: http://127.0.0.1:9/v1\r\n")
+    async with serve(moved) as script:
+        with pytest.raises(EngineRequestFailed, match="answers 308") as caught:
+            await check_remote(await script.base_url(), KEY, "gpt-5")
+    assert "engine.url" in caught.value.hint
+    assert len(script.heads) == 1
 
 
 async def test_a_host_that_hides_its_list_and_refuses_requests_has_a_wrong_key() -> None:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from app.llm.catalogue import measured, record
-from app.settings import PulledModel
+from app.settings import PulledModel, Settings
 from tests.e2e.conftest import Stack, service_process, wait_until_ready
 from tests.llm.supervised import image_message
 from tests.llm.tiny_glm4v import ModelPair, write_pair
@@ -87,12 +87,30 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     while ended["ended_at"] is None:
         ended = service.get(f"/tasks/{waits['id']}")
     assert (ended["profile"], ended["stop_reason"] == "out_of_scope") == ("demo", True)
-    assert service.run("Anything at all", max_steps=1)["profile"] == OTHER
+    task = service.run("Anything at all", max_steps=1)
+    assert (task["profile"], task["timeout_s"]) == (OTHER, Settings().agent.timeout_s)
 
     assert use(service, "demo").json()["name"] == "demo"
     assert service.get("/goals")["any_goal"] is False
     task = service.run("Turn on Bluetooth")
     assert (task["status"], task["profile"]) == ("succeeded", "demo")
+    assert (task["timeout_s"], task["max_steps"]) == (120, 20)  # a small model's own
+
+
+def test_an_exchange_is_given_up_if_its_client_leaves_while_it_waits(service: Stack) -> None:
+    use(service, "demo").raise_for_status()
+    service.phone.reset(7)
+    body = {"goal": "Turn on Bluetooth", "mode": "step", "confirm": "ask"}
+    task = service.post("/tasks", body).json()["id"]
+    while service.get(f"/tasks/{task}")["status"] != "needs_confirmation":
+        pass
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{service.url}/engine/model", json={"name": OTHER}, timeout=0.5, trust_env=False
+        )
+    service.post(f"/tasks/{task}/cancel").raise_for_status()
+    assert service.run("Turn on Bluetooth")["profile"] == "demo"
+    assert service.get("/engine")["name"] == "demo"
 
 
 def test_a_model_that_does_not_start_leaves_the_one_that_did(service: Stack) -> None:

@@ -247,6 +247,7 @@ async def test_close_streams_breaks_a_reader_off() -> None:
         ),
         (Script([b"<html>"], status="502 Bad Gateway"), EngineRequestFailed, "answers 502"),
         (Script([b'{"error":"no"}'], status="400 Bad Request"), EngineRequestFailed, "no"),
+        (Script([b"\n<!DOCTYPE html>"]), EngineRequestFailed, "a web page"),
         (Script([STREAM[:300]]), EngineBrokeOff, "closed the connection in the middle"),
         (Script([STREAM[:300]], broken=True), EngineUnreachable, "connection .* broke"),
         (Script([b"data: {nonsense\n\n"]), EngineRequestFailed, "not JSON"),
@@ -265,6 +266,27 @@ async def test_bad_answers_become_typed_errors(
         chat = client(script)
         with pytest.raises(error, match=message):
             await read(chat)
+        await chat.aclose()
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b'{"error":{"message":"the key KEY is wrong"}}', "401 Unauthorized"),
+        (b'{"error":{"message":"too many with KEY"}}', "429 Too Many Requests"),
+        (b'data: {"error":{"message":"KEY","code":502}}\n\n', "200 OK"),
+        (b"data: KEY\n\n", "200 OK"),
+    ],
+)
+async def test_a_host_that_repeats_the_key_does_not_get_it_into_an_error(
+    said: bytes, status: str
+) -> None:
+    key = "sk-0123456789"
+    async with serve(Script([said.replace(b"KEY", key.encode())], status=status)) as script:
+        chat = client(script, local=False, api_key=lambda: key)
+        with pytest.raises(EngineError, match=r"\[the key\]") as caught:
+            await read(chat)
+        assert key not in repr(caught.value) + caught.value.message
         await chat.aclose()
 
 

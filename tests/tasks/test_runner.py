@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,6 +179,18 @@ async def test_an_end_that_cannot_be_written_down_is_told_all_the_same(
     await scene.runner.cancel(task.id)
     assert (await kinds(scene.runner, task.id))[-1] == "end"
     assert (await scene.runner.find(task.id)).status == "cancelled"
+
+
+async def test_a_task_that_waited_is_refused_by_a_model_without_eyes(scene: Scene) -> None:
+    first = await scene.runner.submit(NewTask(goal="Open Notes"))
+    await scene.chat.asking.wait()
+    second = await scene.runner.submit(NewTask(goal="Open Clock"))
+    around = scene.runner._around
+    around.equipment = replace(around.equipment, blind=True)
+    await scene.runner.cancel(first.id)
+    ended = await scene.runner.wait(second.id, 10)
+    assert (ended.status, ended.steps, len(scene.chat.requests)) == ("failed", 0, 1)
+    assert ended.error is not None and ended.error.code == "model_blind"
 
 
 async def test_a_screenshot_that_cannot_be_kept_ends_no_task(
