@@ -16,7 +16,7 @@ import pytest
 
 from app import doctor
 from app.errors import EngineStartFailed
-from app.llm import engine as engine_module
+from app.llm import engine as crashes_module
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.offload import Layers
@@ -145,7 +145,7 @@ async def test_settings_fall_once_when_memory_runs_out_and_not_with_kills(
 ) -> None:
     # The cache of this context takes 768 MiB in f16 and 408 MiB in q8_0.
     monkeypatch.setenv("GGML_VK_FORCE_MAX_BUFFER_SIZE", str(512 * MIB))
-    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(crashes_module, "FIRST_PAUSE_S", 0.01)
     supervised = supervise(on_vulkan(context=393_216, gpu_layers=LAYERS))
     engine = supervised.engine
     await engine.ensure_ready()
