@@ -16,7 +16,7 @@ import pytest
 
 from app import doctor
 from app.errors import EngineStartFailed
-from app.llm import engine as crashes_module
+from app.llm import crashes as crashes_module
 from app.llm.client import ChatClient, Sampling
 from app.llm.engine import Engine
 from app.llm.offload import Layers
