@@ -1,8 +1,10 @@
 # On a fresh machine, `make demo` is enough; `make help` lists the rest.
 # PYTHON=/path/to/python3 chooses the interpreter, ARGS="..." is passed on to the command.
+# VULKAN=--cached keeps `make test-llama-server` from building for Vulkan, which takes long.
 
 PYTHON ?=
 ARGS ?=
+VULKAN ?=
 PY := .venv/bin/python
 SOURCES := pyproject.toml constraints.txt scripts/setup.sh
 
@@ -22,9 +24,11 @@ test: ready ## all tests, end to end included, and the lines of app/ that none o
 	@$(PY) -m pytest -p tests.reached $(ARGS)
 
 test-llama-server: .venv/ready-dev ## the engine's and the converter's tests with real binaries, built once
-	@server=$$(PYTHON="$(CURDIR)/$(PY)" scripts/llama_server.sh) && \
-		tools=$$(PYTHON="$(CURDIR)/$(PY)" scripts/convert_tools.sh) && \
-		env $$tools PHONEPILOT_TEST_LLAMA_SERVER="$$server" $(PY) -m pytest \
+	@python="$(CURDIR)/$(PY)" && server=$$(PYTHON="$$python" scripts/llama_server.sh) && \
+		vulkan=$$(PYTHON="$$python" scripts/llama_server_vulkan.sh $(VULKAN)) && \
+		tools=$$(PYTHON="$$python" scripts/convert_tools.sh) && \
+		env $$tools PHONEPILOT_TEST_LLAMA_SERVER="$$server" \
+		PHONEPILOT_TEST_VULKAN_SERVER="$$vulkan" $(PY) -m pytest \
 		tests/llm tests/agent/dialects/test_grammar.py $(ARGS)
 
 check: .venv/ready-dev ## format, lint and types, as in CI

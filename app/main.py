@@ -31,6 +31,7 @@ from app.api.guard import LOOPBACK, HostGuard
 from app.api.limits import BodyLimit, Rate
 from app.api.live_screen import LiveScreens
 from app.api.mcp import McpTools
+from app.api.openai import openai_routes
 from app.api.operations import Operations, operation_routes
 from app.api.pages import add_pages, login_page
 from app.api.schedules import schedule_routes
@@ -161,7 +162,7 @@ async def _start_parts(
     await stack.enter_async_context(tools.start())
     app.router.routes.extend(tools.routes)
     for router in (
-        models.passthrough.router(),  # first, because its callers count in milliseconds
+        openai_routes(models.upstream),  # first, because its callers count in milliseconds
         task_routes(runner),
         goal_routes(lambda: models.equipment.scope.kinds),
         control_routes(runner),

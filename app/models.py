@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from app.api.openai import Passthrough
+from app.api.upstream import Upstream
 from app.background import carried_through
 from app.errors import EngineError, InputError
 from app.llm.alternatives import Alternatives
@@ -33,7 +33,7 @@ class Models:
         self.engine = Engine(settings.engine)
         self.gate = Gate()
         self.engines = engines_of(settings, self.engine)
-        self.passthrough = Passthrough(
+        self.upstream = Upstream(
             self.engine,
             self.calls,
             count=metrics.passed,
@@ -45,7 +45,7 @@ class Models:
         self._changed: list[Callable[[Equipment, Settings], None]] = []
         self._one = asyncio.Lock()
         self.engine.before_stop(self._close_streams)
-        self.engine.before_stop(self.passthrough.close_streams)
+        self.engine.before_stop(self.upstream.close_streams)
 
     @property
     def calls(self) -> Calls:
@@ -80,7 +80,7 @@ class Models:
 
     async def aclose(self) -> None:
         """Stop the engines for good."""
-        await self.passthrough.aclose()
+        await self.upstream.aclose()
         await self.engines.aclose()
 
     async def _change(
@@ -102,8 +102,8 @@ class Models:
         await self.engine.use(settings.engine)
         await self.engines.aclose(keep=self.engine)
         self._settings, self.engines, self.equipment = settings, engines, equipment
-        self.passthrough.calls = self.calls
-        self.passthrough.idle_timeout_s = settings.engine.request_timeout_s
+        self.upstream.calls = self.calls
+        self.upstream.idle_timeout_s = settings.engine.request_timeout_s
         for listener in self._changed:
             listener(equipment, settings)
 

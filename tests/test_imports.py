@@ -38,7 +38,7 @@ PARTS: dict[str, set[str]] = {
     "tasks": {"agent"},
     "api": {"agent.screen", "tasks"},
     "wiring": {"agent", "llm", "tasks"},
-    "models": {"api.openai", "wiring", "llm", "tasks"},
+    "models": {"api.upstream", "wiring", "llm", "tasks"},
     "main": {"adb", "api", "llm", "models", "tasks"},
     "serving": {"api.connection", "main"},
     # what stands on it

@@ -30,7 +30,7 @@ export class Composer {
     list.hidden = any_goal;
     list.replaceChildren(
       el('p', {}, 'This model knows only these goals:'),
-      el('ul', {}, ...known.map(({ title, things }) => el('li', {}, el('b', {}, title), ` ${things.join(', ')}`))),
+      el('ul', {}, ...known.map(({ title, things }) => el('li', {}, el('strong', {}, title), ` ${things.join(', ')}`))),
     );
   }
 

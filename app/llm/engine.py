@@ -23,18 +23,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.errors import EngineError, EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.llm.address import api_base
 from app.llm.cheaper import MOST_LOADS, CheaperSettings
+from app.llm.crashes import Crashes
 from app.llm.failure import OUT_OF_MEMORY, diagnose
 from app.llm.launch import Running, bring_up, choose_kind
+from app.llm.life import Life
 from app.llm.log import LogRing
+from app.llm.messages import (
+    Asleep,
+    Doubt,
+    Ended,
+    Ensure,
+    Hung,
+    Judged,
+    Message,
+    Stop,
+    answer,
+    refuse,
+)
 from app.llm.offload import Offload
 from app.llm.pulse import has_pulse
 from app.llm.stage import stage_of
@@ -42,96 +54,13 @@ from app.llm.status import EngineFault, EngineKind, EngineState, EngineStatus
 from app.settings import EngineSettings
 
 STATUS_LOG_LINES = 20
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Before a start after a crash; doubled from one to the next."""
 VERDICT_S = 3.0
 """How long a broken connection waits for the end of the engine's process to be noticed."""
-HEALTHY_S = 300.0
-"""An engine that was ready for so long has not failed by its settings: the pauses begin anew."""
 _FELL_ASLEEP, _WOKE_UP = "entering sleeping state", "exiting sleeping state"
 
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[EngineStatus], None]
-
-
-@dataclass(frozen=True)
-class _Ensure:
-    reply: asyncio.Future[str]
-
-
-@dataclass(frozen=True)
-class _Stop:
-    """`settings` are those to go on with, None for the ones that it has."""
-
-    reply: asyncio.Future[None]
-    settings: EngineSettings | None = None
-
-
-@dataclass(frozen=True)
-class _Hung:
-    """A request saw no progress for too long."""
-
-
-@dataclass(frozen=True)
-class _Doubt:
-    """A connection to the engine broke, which may be the first sign of its end."""
-
-    reply: asyncio.Future[None]
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """The doubt is settled: an end of the process was reported before this."""
-
-    reply: asyncio.Future[None]
-
-
-@dataclass(frozen=True)
-class _Asleep:
-    """The engine of run `number` let go of its model, or took it again."""
-
-    number: int
-    asleep: bool
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """A task of run `number` is over: its start, or the watch over its process."""
-
-    number: int
-    task: asyncio.Task[Running] | asyncio.Task[int]
-
-
-_Message = _Ensure | _Stop | _Hung | _Doubt | _Judged | _Asleep | _Ended
-
-
-@dataclass(frozen=True)
-class _Pause:
-    """Before a start after `crashes` in a row; `until` is by the monotonic clock."""
-
-    crashes: int
-    until: float
-
-    @property
-    def left_s(self) -> float:
-        return max(0.0, self.until - time.monotonic())
-
-
-@dataclass
-class _Run:
-    """One life of the engine, from the start on. Messages of an older run are ignored."""
-
-    number: int
-    starting: asyncio.Task[Running]
-    offload: Offload
-    loads: int
-    """Loads of the model in a row up to this one; the others ended for want of memory."""
-    paused: _Pause | None
-    running: Running | None = None
-    watch: asyncio.Task[int] | None = None
-    ready_at: float = 0.0
-    waiters: list[asyncio.Future[str]] = field(default_factory=list)
 
 
 class Engine:
@@ -143,13 +72,13 @@ class Engine:
             api_base(settings.url)
         self._settings = settings
         self._affordable = CheaperSettings(settings)
-        self._crashes = 0
+        self._crashes = Crashes()
         self._log = LogRing()
-        self._inbox: asyncio.Queue[_Message] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._owner: asyncio.Task[None] | None = None
         self._closed = False
-        self._run: _Run | None = None
-        self._runs = 0
+        self._life: Life | None = None
+        self._lives = 0
         self._state = EngineState.STOPPED
         self._since = datetime.now(UTC)
         self._kind: EngineKind | None = None
@@ -166,13 +95,13 @@ class Engine:
         for a remote engine, `EngineNotReady` when it was stopped meanwhile.
         """
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._send(_Ensure(reply))
+        self._send(Ensure(reply))
         return await reply
 
     def api_key(self) -> str:
         """What the engine asks for, to be called once it is ready: the configured key of a remote
-        one, for one of ours a key that only this run has; "" when none runs."""
-        running = self._run.running if self._run else None
+        one, for one of ours a key that only this life of it has; "" when none runs."""
+        running = self._life.running if self._life else None
         return running.key if running else ""
 
     @property
@@ -184,7 +113,7 @@ class Engine:
         """Stop the engine, or its start; returns when the process is gone. The next start is one
         without a pause and with the settings as configured."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._send(_Stop(reply))
+        self._send(Stop(reply))
         await reply
 
     async def restart(self) -> str:
@@ -195,14 +124,14 @@ class Engine:
     async def use(self, settings: EngineSettings) -> None:
         """Stop, and start with these settings at the next request."""
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._send(_Stop(reply, settings))
+        self._send(Stop(reply, settings))
         await reply
 
     def hung(self) -> None:
         """A request saw neither token nor progress for too long: end the engine at once, as one
         that hangs in a computation ignores SIGTERM. The next request starts it again."""
         if self._owner is not None:
-            self._inbox.put_nowait(_Hung())
+            self._inbox.put_nowait(Hung())
 
     async def check_pulse(self) -> bool:
         """Return whether the engine still computes, for a caller to whom it says nothing; end one
@@ -210,12 +139,12 @@ class Engine:
 
         Takes up to `engine.request_timeout_s`, which is as long as one batch may take.
         """
-        run = self._run
-        running = run.running if run else None
+        life = self._life
+        running = life.running if life else None
         if running is None or running.process is None:
             return True
         limit = self._settings.request_timeout_s
-        if await has_pulse(running.url, running.key, limit) or self._run is not run:
+        if await has_pulse(running.url, running.key, limit) or self._life is not life:
             return True
         self.hung()
         return False
@@ -230,7 +159,7 @@ class Engine:
         if self._owner is None or self._closed:
             return
         reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait(_Doubt(reply))
+        self._inbox.put_nowait(Doubt(reply))
         await reply
 
     async def aclose(self) -> None:
@@ -247,15 +176,15 @@ class Engine:
             await asyncio.wait({self._owner})
         while not self._inbox.empty():
             message = self._inbox.get_nowait()
-            if isinstance(message, _Doubt | _Judged) and not message.reply.done():
-                message.reply.set_result(None)
-            elif isinstance(message, _Ensure | _Stop) and not message.reply.done():
-                message.reply.set_exception(EngineNotReady("the engine is closed"))
+            if isinstance(message, Doubt | Judged):
+                answer(message.reply)
+            else:
+                refuse(message, EngineNotReady("the engine is closed"))
 
     def status(self) -> EngineStatus:
         """A snapshot of the state; never waits for the engine."""
-        run, settings, error = self._run, self._affordable.settings, self._error
-        running = run.running if run else None
+        life, settings, error = self._life, self._affordable.settings, self._error
+        running = life.running if life else None
         process = running.process if running else None
         return EngineStatus(
             state=self._state,
@@ -270,20 +199,17 @@ class Engine:
             since=self._since,
             error=_fault(error) if error else None,
             stage=self._stage(),
-            devices=run.offload.devices if run else (),
-            layers=run.offload.layers if run else None,
+            devices=life.offload.devices if life else (),
+            layers=life.offload.layers if life else None,
             adjusted=self._affordable.changes,
             log_tail=self._log.lines(STATUS_LOG_LINES),
         )
 
     def _stage(self) -> str:
-        if self._run is None or self._state is not EngineState.STARTING:
+        if self._life is None or self._state is not EngineState.STARTING:
             return ""
-        pause = self._run.paused
-        if pause is not None and pause.left_s > 0:
-            crashes = "a crash" if pause.crashes == 1 else f"{pause.crashes} crashes in a row"
-            return f"starts in {math.ceil(pause.left_s)} s, after {crashes}"
-        return stage_of(self._log.lines())
+        pause = self._life.pause
+        return (pause.told() if pause else "") or stage_of(self._log.lines())
 
     def log_lines(self, count: int | None = None) -> tuple[str, ...]:
         """The last `count` lines that the engine wrote, oldest first; all kept ones without."""
@@ -301,7 +227,7 @@ class Engine:
         with one."""
         self._before_stop.append(action)
 
-    def _send(self, message: _Ensure | _Stop) -> None:
+    def _send(self, message: Ensure | Stop) -> None:
         if self._closed:
             raise EngineNotReady("the engine is closed")
         if self._owner is None:
@@ -317,48 +243,47 @@ class Engine:
                 await self._handle(message)
             except Exception as exc:  # the owner must survive its own mistakes
                 logger.exception("the engine's supervisor failed")
-                await self._end_run()
+                await self._end_life()
                 self._fail(EngineStartFailed(f"the supervisor failed: {exc!r}"))
-                if isinstance(message, _Ensure | _Stop) and not message.reply.done():
-                    message.reply.set_exception(EngineStartFailed(f"{exc!r}"))
+                refuse(message, EngineStartFailed(f"{exc!r}"))
 
-    async def _handle(self, message: _Message) -> None:
+    async def _handle(self, message: Message) -> None:
         match message:
-            case _Ensure(reply):
+            case Ensure(reply):
                 self._ensure(reply)
-            case _Stop(reply, settings):
+            case Stop(reply, settings):
                 await self._stop(settings)
-                _answer(reply)
-            case _Hung() if self._run is not None and self._run.running is not None:
-                await self._kill(self._run)
-            case _Doubt(reply):
+                answer(reply)
+            case Hung() if self._life is not None and self._life.running is not None:
+                await self._kill(self._life)
+            case Doubt(reply):
                 self._doubt(reply)
-            case _Judged(reply):
-                _answer(reply)
-            case _Asleep(number, asleep) if self._run is not None and self._run.number == number:
-                if self._run.running is not None:
+            case Judged(reply):
+                answer(reply)
+            case Asleep(number, asleep) if self._life is not None and self._life.number == number:
+                if self._life.running is not None:
                     self._enter(EngineState.SLEEPING if asleep else EngineState.READY)
-            case _Ended(number, task) if self._run is not None and self._run.number == number:
-                if task is self._run.starting:
-                    self._started(self._run)
+            case Ended(number, task) if self._life is not None and self._life.number == number:
+                if task is self._life.starting:
+                    self._started(self._life)
                 else:
-                    self._crashed(self._run)
+                    self._crashed(self._life)
 
     def _doubt(self, reply: asyncio.Future[None]) -> None:
-        watch = self._run.watch if self._run else None
+        watch = self._life.watch if self._life else None
 
         async def judge() -> None:
             if watch is not None:
                 await asyncio.wait({watch}, timeout=VERDICT_S)
             # Behind the message about the end, which the watch has sent by now.
-            self._inbox.put_nowait(_Judged(reply))
+            self._inbox.put_nowait(Judged(reply))
 
         verdict = asyncio.create_task(judge(), name="engine-verdict")
         self._verdicts.add(verdict)
         verdict.add_done_callback(self._verdicts.discard)
 
     def _ensure(self, reply: asyncio.Future[str]) -> None:
-        if self._run is None:
+        if self._life is None:
             try:
                 self._kind = choose_kind(self._settings)
             except EngineError as exc:
@@ -366,82 +291,76 @@ class Engine:
                 reply.set_exception(exc)
                 return
             self._begin(self._kind)
-        assert self._run is not None
-        if self._run.running is None:
-            self._run.waiters.append(reply)
+        assert self._life is not None
+        if self._life.running is None:
+            self._life.waiters.append(reply)
         elif not reply.done():
-            reply.set_result(self._run.running.url)
+            reply.set_result(self._life.running.url)
 
     def _begin(
         self, kind: EngineKind, waiters: Sequence[asyncio.Future[str]] = (), loads: int = 1
     ) -> None:
         self._log.clear()
         self._error = None
-        self._runs += 1
-        number = self._runs
+        self._lives += 1
+        number = self._lives
 
         def watch_for_sleep(line: str) -> None:
             if _FELL_ASLEEP in line or _WOKE_UP in line:
-                self._inbox.put_nowait(_Asleep(number, _FELL_ASLEEP in line))
+                self._inbox.put_nowait(Asleep(number, _FELL_ASLEEP in line))
 
         for change in self._affordable.changes:
             self._log.note(f"out of memory before; started with {change}")
-        offload, pause_s = Offload(), 0.0
-        paused: _Pause | None = None
-        if self._crashes:
-            pause_s = min(FIRST_PAUSE_S * 2 ** (self._crashes - 1), LONGEST_PAUSE_S)
-            paused = _Pause(self._crashes, time.monotonic() + pause_s)
-            self._log.note(f"{self._crashes} crashes in a row, waiting {pause_s:g} s")
+        offload, pause = Offload(), self._crashes.pause()
+        if pause is not None:
+            self._log.note(pause.noted())
 
         async def start() -> Running:
-            await asyncio.sleep(pause_s)
+            if pause is not None:
+                await asyncio.sleep(pause.seconds)
             settings = self._affordable.settings
             return await bring_up(settings, kind, self._log, watch_for_sleep, offload)
 
         task = asyncio.create_task(start(), name="engine-start")
-        self._run = _Run(number, task, offload, loads, paused, waiters=[*waiters])
+        self._life = Life(number, task, offload, loads, pause, [*waiters])
         self._report_end(number, task)
         self._enter(EngineState.STARTING)
 
     def _report_end(self, number: int, task: asyncio.Task[Running] | asyncio.Task[int]) -> None:
-        message = _Ended(number, task)
+        message = Ended(number, task)
         task.add_done_callback(lambda _: self._inbox.put_nowait(message))
 
-    def _started(self, run: _Run) -> None:
+    def _started(self, life: Life) -> None:
         try:
-            running = run.starting.result()
+            running = life.starting.result()
         except EngineError as exc:
-            self._run = None
-            if exc.reason == OUT_OF_MEMORY and run.loads < MOST_LOADS:
-                last = run.loads + 1 == MOST_LOADS
-                if self._affordable.take_less(run.offload, last_load=last):
+            self._life = None
+            if exc.reason == OUT_OF_MEMORY and life.loads < MOST_LOADS:
+                last = life.loads + 1 == MOST_LOADS
+                if self._affordable.take_less(life.offload, last_load=last):
                     assert self._kind is not None
-                    self._begin(self._kind, run.waiters, run.loads + 1)
+                    self._begin(self._kind, life.waiters, life.loads + 1)
                     return
             self._fail(exc)
-            _settle(run.waiters, exc)
+            life.refuse(exc)
             return
-        run.running = running
-        run.ready_at = time.monotonic()
+        life.running = running
+        life.ready_at = time.monotonic()
         if running.process is not None:
-            run.watch = asyncio.create_task(running.process.wait(), name="engine-watch")
-            self._report_end(run.number, run.watch)
+            life.watch = asyncio.create_task(running.process.wait(), name="engine-watch")
+            self._report_end(life.number, life.watch)
         self._enter(EngineState.READY)
-        for waiter in run.waiters:
-            if not waiter.done():
-                waiter.set_result(running.url)
-        run.waiters.clear()
+        life.answer(running.url)
 
-    def _crashed(self, run: _Run) -> None:
-        assert run.watch is not None
-        code = run.watch.result()
+    def _crashed(self, life: Life) -> None:
+        assert life.watch is not None
+        code = life.watch.result()
         failure = diagnose(self._log.engine_lines(), code)
-        self._run = None
-        healthy = time.monotonic() - run.ready_at >= HEALTHY_S
-        self._crashes = 1 if healthy else self._crashes + 1
-        less = failure.reason == OUT_OF_MEMORY and self._affordable.take_less(run.offload)
+        self._life = None
+        self._crashes.add(time.monotonic() - life.ready_at)
+        less = failure.reason == OUT_OF_MEMORY and self._affordable.take_less(life.offload)
         if less:
-            self._crashes = 0  # what it died of is put right
+            self._crashes.forget()  # what it died of is put right
         error = EngineUnreachable(
             f"the engine ended by itself with exit code {code}: {failure.message}",
             f"The next request starts it with {less}."
@@ -451,47 +370,38 @@ class Engine:
         error.reason = failure.reason
         self._fail(error)
 
-    async def _kill(self, run: _Run) -> None:
+    async def _kill(self, life: Life) -> None:
         self._log.note("no token and no progress for too long; ending the engine")
         logger.error("the engine hangs and is ended")
         self._enter(EngineState.STOPPING)
-        await self._end_run(grace_s=0.0)
+        await self._end_life(grace_s=0.0)
         self._fail(EngineUnreachable("the engine hung", "The next request starts it again."))
 
     async def _stop(self, settings: EngineSettings | None = None) -> None:
-        self._crashes = 0
+        self._crashes.forget()
         self._affordable.forget()
-        if self._run is not None:
+        if self._life is not None:
             self._enter(EngineState.STOPPING)
-            await self._end_run()
+            await self._end_life()
         if settings is not None:
             self._settings, self._affordable = settings, CheaperSettings(settings)
         if self._state is not EngineState.STOPPED:
             self._error = None
             self._enter(EngineState.STOPPED)
 
-    async def _end_run(self, grace_s: float | None = None) -> None:
-        """Close the streams, end the process and forget the run."""
-        run, self._run = self._run, None
-        if run is None:
+    async def _end_life(self, grace_s: float | None = None) -> None:
+        """Close the streams, end the process and forget the life."""
+        life, self._life = self._life, None
+        if life is None:
             return
-        _settle(run.waiters, EngineNotReady("the engine was stopped while it started"))
+        life.refuse(EngineNotReady("the engine was stopped while it started"))
         closed = await asyncio.gather(
             *(action() for action in self._before_stop), return_exceptions=True
         )
         for outcome in closed:
             if isinstance(outcome, Exception):
                 logger.error("closing the engine's streams failed", exc_info=outcome)
-        if run.watch is not None:
-            run.watch.cancel()
-        # bring_up() stops what it has started; but it may just have succeeded, unknown to us.
-        run.starting.cancel()
-        await asyncio.wait({run.starting})
-        if not run.starting.cancelled() and run.starting.exception() is None:
-            process = run.starting.result().process
-            if process is not None:
-                grace = self._settings.stop_timeout_s if grace_s is None else grace_s
-                await process.stop(grace)
+        await life.end(self._settings.stop_timeout_s if grace_s is None else grace_s)
 
     def _fail(self, error: EngineError) -> None:
         self._error = error
@@ -508,15 +418,3 @@ class Engine:
 
 def _fault(error: EngineError) -> EngineFault:
     return EngineFault(error.code, error.message, error.hint, error.reason)
-
-
-def _answer(reply: asyncio.Future[None]) -> None:
-    if not reply.done():
-        reply.set_result(None)
-
-
-def _settle(waiters: list[asyncio.Future[str]], error: EngineError) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_exception(error)
-    waiters.clear()

@@ -99,7 +99,7 @@ _CAUSES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ),
         (
             "context_impossible",
-            r"failed to create context",
+            r"failed to create context|cannot run the operation",
             "This context or cache type cannot be made; lower engine.context or set "
             "engine.cache_type_k/v = 'f16'.",
         ),

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-import app.llm.engine as engine_module
+import app.llm.crashes as crashes_module
 from app.errors import EngineNotReady, EngineStartFailed, EngineUnreachable
 from app.http_client import bearer
 from app.llm.address import server_root
@@ -458,11 +458,11 @@ async def test_without_a_gpu_no_screenshot_is_asked_about_unless_it_is_wished(
 async def test_an_engine_that_crashes_again_and_again_is_given_time(
     supervise: Supervise, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "FIRST_PAUSE_S", 0.05)  # shown in whole seconds
+    monkeypatch.setattr(crashes_module, "FIRST_PAUSE_S", 0.05)  # shown in whole seconds
     supervised = supervise(fake())
     for crashes in range(3):
         await supervised.engine.ensure_ready()
-        paused = [line for line in supervised.engine.log_lines() if "crashes in a row" in line]
+        paused = [line for line in supervised.engine.log_lines() if "waiting 0." in line]
         assert bool(paused) is (crashes > 0)
         if crashes:
             begun = [status for status in supervised.seen if status.state is EngineState.STARTING]

@@ -99,10 +99,22 @@ GENERIC = "0.00.006.980 E srv  llama_server: exiting due to model loading error"
             "GPU memory",
         ),
         (
-            "0.00.100.000 E ggml_vulkan: Device memory allocation of size 419430400 failed."
-            " vk::Device::allocateMemory: ErrorOutOfDeviceMemory",
+            "ggml_vulkan: Requested buffer size exceeds device buffer size limit:"
+            " ErrorOutOfDeviceMemory",
             "ErrorOutOfDeviceMemory",
             "GPU memory",
+        ),
+        (
+            "0.00.119.955 E ggml_backend_buft_alloc_buffer_n_default: failed to allocate Vulkan0"
+            " buffer of size 805306368",
+            "Vulkan0 buffer",
+            "GPU memory",
+        ),
+        (
+            "/src/ggml/src/ggml-backend.cpp:1081: pre-allocated tensor (cache_k_l0) in a buffer"
+            " (Vulkan0) that cannot run the operation (NONE)",
+            "cannot run the operation",
+            "engine.context",
         ),
         (
             "/src/models/glm4.cpp:70: This GGUF does not support multimodal. Please reconvert it.",

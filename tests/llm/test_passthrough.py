@@ -18,11 +18,14 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 from app.access_tokens import Tokens
-from app.api import openai as passthrough_module
+from app.api import openai as openai_module
+from app.api import relay as relay_module
+from app.api import upstream as upstream_module
 from app.api.access import Access
 from app.api.limits import Rate
-from app.api.openai import Passthrough
+from app.api.openai import openai_routes
 from app.api.ports import Engine as EnginePort
+from app.api.upstream import Upstream
 from app.errors import EngineStartFailed
 from app.http_client import bearer
 from app.llm.address import server_root
@@ -73,17 +76,17 @@ class FixedEngine:
 @asynccontextmanager
 async def service(
     engine: EnginePort,
-    passthrough: Passthrough | None = None,
+    upstream: Upstream | None = None,
     *,
     tokens: Tokens | None = None,
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The passthrough on a real port, and a client for it; with `tokens` only for who has one."""
+    """The upstream on a real port, and a client for it; with `tokens` only for who has one."""
     if isinstance(engine, Engine):
         options.setdefault("api_key", engine.api_key)
-    passthrough = passthrough or Passthrough(engine, Calls(0), **options)
+    upstream = upstream or Upstream(engine, Calls(0), **options)
     app = FastAPI()
-    app.include_router(passthrough.router())
+    app.include_router(openai_routes(upstream))
     if tokens is not None:
         app.add_middleware(Access, tokens=tokens, rate=Rate(""), login_page=Response)
     config = uvicorn.Config(app, port=0, ws="none", lifespan="off", log_config=None)
@@ -103,7 +106,7 @@ async def service(
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             yield client
     finally:
-        await passthrough.aclose()
+        await upstream.aclose()
         server.should_exit = True
         await task
 
@@ -248,12 +251,12 @@ async def test_leaving_before_the_first_byte_ends_the_work_too() -> None:
 async def test_a_client_that_takes_nothing_holds_up_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(passthrough_module, "TAKE_S", 0.2)
+    monkeypatch.setattr(relay_module, "TAKE_S", 0.2)
     calls = Calls(1)
     async with serve(Script([bytes(2**16)] * 400)) as engine:
         fixed = FixedEngine(f"{engine.url}/v1")
         async with (
-            service(fixed, Passthrough(fixed, calls)) as http,
+            service(fixed, Upstream(fixed, calls)) as http,
             http.stream("POST", CHAT, content=b"{}"),
             asyncio.timeout(10),
             calls.hold("another"),
@@ -369,12 +372,12 @@ async def test_a_large_body_is_checked_beside_everything_else_and_one_at_a_time(
 
     def check(body: bytes) -> str:
         checked.append(len(body))
-        if len(body) > passthrough_module.SMALL_BYTES:
+        if len(body) > upstream_module.SMALL_BYTES:
             begun.set()
             assert go_on.wait(20)
         return ""
 
-    monkeypatch.setattr(passthrough_module, "complaint_about", check)
+    monkeypatch.setattr(upstream_module, "complaint_about", check)
     large = [json.dumps({"prompt": letter * 2**20}).encode() for letter in "ab"]
     async with serve(Script([b"{}"])) as engine, service(FixedEngine(f"{engine.url}/v1")) as http:
         waiting = [asyncio.create_task(http.post(CHAT, content=body)) for body in large]
@@ -402,7 +405,7 @@ async def test_a_large_body_is_sent_again_when_the_kept_connection_had_ended() -
 
 
 async def test_a_body_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passthrough_module, "MAX_BODY_BYTES", 100)
+    monkeypatch.setattr(openai_module, "MAX_BODY_BYTES", 100)
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):
@@ -453,9 +456,9 @@ async def test_an_engine_of_ours_that_only_pings_and_computes_no_more_is_ended(
 ) -> None:
     supervised = supervise(fake("--fake-hang", request_timeout_s=0.5))
     engine = supervised.engine
-    passthrough = Passthrough(engine, Calls(0), api_key=engine.api_key, idle_timeout_s=0.5)
-    engine.before_stop(passthrough.close_streams)
-    async with service(engine, passthrough) as http:
+    upstream = Upstream(engine, Calls(0), api_key=engine.api_key, idle_timeout_s=0.5)
+    engine.before_stop(upstream.close_streams)
+    async with service(engine, upstream) as http:
         answer = await http.post(CHAT, json={"stream": True})
     assert b'"code":"engine_hung"' in answer.content
     status = await supervised.reached(EngineState.FAILED)
@@ -509,10 +512,10 @@ async def test_stopping_the_engine_breaks_streams_off(
     supervise: Callable[[EngineSettings], Supervised], real: EngineSettings
 ) -> None:
     engine = supervise(real).engine
-    passthrough = Passthrough(engine, Calls(0), api_key=engine.api_key)
-    engine.before_stop(passthrough.close_streams)
+    upstream = Upstream(engine, Calls(0), api_key=engine.api_key)
+    engine.before_stop(upstream.close_streams)
     body = {"messages": [image_message("go on")], "max_tokens": 30000, "stream": True}
-    async with service(engine, passthrough) as http, http.stream("POST", CHAT, json=body) as answer:
+    async with service(engine, upstream) as http, http.stream("POST", CHAT, json=body) as answer:
         chunks = answer.aiter_raw()
         first = await anext(chunks)
         await engine.stop()
