@@ -43,6 +43,7 @@ from app.llm.messages import (
     Hung,
     Judged,
     Message,
+    Restart,
     Stop,
     answer,
     refuse,
@@ -117,9 +118,11 @@ class Engine:
         await reply
 
     async def restart(self) -> str:
-        """Stop, start again and return the base URL; raises as `ensure_ready` does."""
-        await self.stop()
-        return await self.ensure_ready()
+        """Stop, start again and return the base URL; raises as `ensure_ready` does. Whoever waits
+        for a start that this ends waits for the new one."""
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._send(Restart(reply))
+        return await reply
 
     async def use(self, settings: EngineSettings) -> None:
         """Stop, and start with these settings at the next request."""
@@ -166,9 +169,11 @@ class Engine:
         """Stop for good; later calls raise `EngineNotReady`."""
         if self._closed:
             return
+        self._closed = True  # before the stop, behind which nobody may ask for a start
         if self._owner is not None:
-            await self.stop()
-        self._closed = True
+            reply: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._inbox.put_nowait(Stop(reply))
+            await reply
         for verdict in tuple(self._verdicts):
             await asyncio.wait({verdict})  # its process is gone, so that it ends now
         if self._owner is not None:
@@ -227,7 +232,7 @@ class Engine:
         with one."""
         self._before_stop.append(action)
 
-    def _send(self, message: Ensure | Stop) -> None:
+    def _send(self, message: Ensure | Stop | Restart) -> None:
         if self._closed:
             raise EngineNotReady("the engine is closed")
         if self._owner is None:
@@ -254,6 +259,11 @@ class Engine:
             case Stop(reply, settings):
                 await self._stop(settings)
                 answer(reply)
+            case Restart(reply):
+                waiting = self._life.release() if self._life is not None else []
+                await self._stop()
+                for waiter in (*waiting, reply):
+                    self._ensure(waiter)
             case Hung() if self._life is not None and self._life.running is not None:
                 await self._kill(self._life)
             case Doubt(reply):
@@ -288,7 +298,8 @@ class Engine:
                 self._kind = choose_kind(self._settings)
             except EngineError as exc:
                 self._fail(exc)
-                reply.set_exception(exc)
+                if not reply.done():
+                    reply.set_exception(exc)
                 return
             self._begin(self._kind)
         assert self._life is not None

@@ -44,6 +44,11 @@ class Life:
                 waiter.set_exception(error)
         self.waiters.clear()
 
+    def release(self) -> list[asyncio.Future[str]]:
+        """Return everybody who waits, and forget them: they wait for another life."""
+        waiters, self.waiters = self.waiters, []
+        return waiters
+
     async def end(self, grace_s: float) -> None:
         """End its start or its process, which has `grace_s` seconds after it was asked to."""
         if self.watch is not None:

@@ -25,6 +25,13 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """Stop and start; whoever waits for a start that this ends, waits for the new one."""
+
+    reply: asyncio.Future[str]
+
+
+@dataclass(frozen=True)
 class Hung:
     """A request saw no progress for too long."""
 
@@ -59,7 +66,7 @@ class Ended:
     task: asyncio.Task[Running] | asyncio.Task[int]
 
 
-Message = Ensure | Stop | Hung | Doubt | Judged | Asleep | Ended
+Message = Ensure | Stop | Restart | Hung | Doubt | Judged | Asleep | Ended
 
 
 def answer(reply: asyncio.Future[None]) -> None:
@@ -70,5 +77,5 @@ def answer(reply: asyncio.Future[None]) -> None:
 
 def refuse(message: Message, error: Exception) -> None:
     """Tell whoever waits for a start or a stop that there will be none."""
-    if isinstance(message, Ensure | Stop) and not message.reply.done():
+    if isinstance(message, Ensure | Stop | Restart) and not message.reply.done():
         message.reply.set_exception(error)

@@ -518,6 +518,37 @@ async def test_stop_during_the_start(supervise: Supervise, fake: Fake) -> None:
     assert not set(psutil.Process().children(recursive=True)) - set(before)
 
 
+async def test_who_waits_for_a_start_waits_on_if_it_is_restarted(
+    supervise: Supervise, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the pause after a crash, which a restart ends."""
+    monkeypatch.setattr(crashes_module, "FIRST_PAUSE_S", 60.0)
+    supervised = supervise(fake())
+    await supervised.engine.ensure_ready()
+    engine_process(supervised.engine.status()).kill()
+    await supervised.reached(EngineState.FAILED)
+    caller = asyncio.create_task(supervised.engine.ensure_ready())
+    await supervised.reached(EngineState.STARTING)
+    async with asyncio.timeout(30):
+        url = await supervised.engine.restart()
+        assert await caller == url
+
+
+async def test_a_start_asked_for_while_the_engine_closes_is_refused(
+    supervise: Supervise, fake: Fake
+) -> None:
+    before = psutil.Process().children(recursive=True)
+    engine = supervise(fake()).engine
+    await engine.ensure_ready()
+    closing = asyncio.create_task(engine.aclose())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        with pytest.raises(EngineNotReady):
+            await engine.ensure_ready()
+        await closing
+    assert not set(psutil.Process().children(recursive=True)) - set(before)
+
+
 async def test_a_start_asked_for_during_the_stop_follows_it(
     supervise: Supervise, fake: Fake
 ) -> None:
