@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
+from socksio.exceptions import SOCKSError
 
 from app.errors import ConfigError
 
@@ -90,7 +91,10 @@ class ProxyTransport(httpx.AsyncBaseTransport):
         proxy = self._proxies.for_url(request.url)
         if proxy not in self._open:
             self._open[proxy] = httpx.AsyncHTTPTransport(proxy=proxy, limits=self._limits)
-        return await self._open[proxy].handle_async_request(request)
+        try:
+            return await self._open[proxy].handle_async_request(request)
+        except SOCKSError as exc:  # httpx lets it through as it is
+            raise httpx.ProxyError(f"no SOCKS proxy: {exc}", request=request) from exc
 
     async def aclose(self) -> None:
         for transport in self._open.values():
@@ -103,7 +107,9 @@ def _proxy(value: str, variable: str) -> str:
         url = httpx.URL(value if "://" in value else f"http://{value}")
     except (httpx.InvalidURL, ValueError) as exc:
         raise wrong from exc
-    if url.scheme not in SCHEMES or not url.host or not 0 < (url.port or 1) < 65_536:
+    if url.scheme not in SCHEMES or not url.host or "%" in url.host:  # httpx escapes bad letters
+        raise wrong
+    if url.port is not None and not 0 < url.port < 65_536:
         raise wrong
     return str(url)
 

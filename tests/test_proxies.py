@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -134,6 +135,35 @@ async def test_a_proxy_that_is_not_there_is_an_unreachable_engine(
         await check_remote("http://engine.example/v1", "")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        b"",
+        b"\x04garbage",
+    ],
+)
+async def test_a_proxy_that_speaks_no_socks_is_an_unreachable_engine(
+    said: bytes, clean: pytest.MonkeyPatch
+) -> None:
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    async with server, asyncio.timeout(20):
+        port = server.sockets[0].getsockname()[1]
+        clean.setenv("ALL_PROXY", f"socks5://user:0123456789@127.0.0.1:{port}")
+        with pytest.raises(EngineUnreachable) as caught:
+            await check_remote("http://engine.example/v1", "")
+    assert "0123456789" not in caught.value.message
+    del caught
+    gc.collect()  # httpcore leaves a connection without a handshake to the collector
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST.", "127.8.9.1"])
 async def test_the_loopback_address_needs_no_proxy(host: str, clean: pytest.MonkeyPatch) -> None:
     async with http_proxy() as proxy:
@@ -187,6 +217,8 @@ def test_no_proxy(entry: str, url: str, direct: bool, clean: pytest.MonkeyPatch)
         ({"ALL_PROXY": "socks4://127.0.0.1:1"}, "ALL_PROXY"),
         ({"https_proxy": "https://u:secret@:1"}, "https_proxy"),
         ({"HTTP_PROXY": "http://proxy:999999"}, "HTTP_PROXY"),
+        ({"HTTP_PROXY": "http://proxy:0"}, "HTTP_PROXY"),
+        ({"HTTP_PROXY": "http://my proxy:80"}, "HTTP_PROXY"),
         ({"HTTPS_PROXY": "ht tp://secret"}, "HTTPS_PROXY"),
         ({"NO_PROXY": "10.0.0.0/99"}, "NO_PROXY"),
         ({"NO_PROXY": "fd00::/300"}, "NO_PROXY"),

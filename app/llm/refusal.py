@@ -278,6 +278,8 @@ def _status(code: object) -> int:
 def _hint(status: int) -> str:
     if status in (404, 405):
         return "Check engine.url, which must contain the version of the API, and engine.alias."
+    if status == 407:
+        return "The proxy wants a user and a password: http://USER:PASSWORD@HOST:PORT."
     if 300 <= status < 400:
         return "The host has moved: set engine.url to its new address, with https:// if needed."
     return "The engine's answer says what it did not like."
