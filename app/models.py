@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from app.api.upstream import Upstream
 from app.background import carried_through
-from app.errors import EngineError, InputError
+from app.errors import ConfigError, EngineError, InputError
 from app.llm.alternatives import Alternatives
 from app.llm.engine import Engine
 from app.llm.slots import Calls
@@ -63,7 +63,7 @@ class Models:
         Running tasks end with the model that they began with, and others wait. If the engine cannot
         start with the new model, the old one comes back. It is that of the configuration again
         after the next start of the service. A caller who is cancelled gives the exchange up while
-        it waits for tasks; one that has begun is carried through. Raises InputError, ConfigError,
+        it waits for tasks; one that has begun is carried through. Raises InputError,
         EngineError.
         """
         if not is_local(self._settings):
@@ -72,9 +72,14 @@ class Models:
                 "Set engine.alias to another model of that host, and start phonepilot again.",
             )
         async with self._one:
-            settings = await asyncio.to_thread(with_model, self._started_with, name)
-            engines = engines_of(settings, self.engine)  # raises before anything is changed
-            equipment = self._equipment(settings, engines)
+            try:  # all of it before anything is changed
+                settings = await asyncio.to_thread(with_model, self._started_with, name)
+                engines = engines_of(settings, self.engine)
+                equipment = self._equipment(settings, engines)
+            except ConfigError as exc:
+                raise InputError(
+                    f"{name} does not go with the configuration: {exc.message}", exc.hint
+                ) from exc
             async with self.gate.closed():
                 await carried_through(self._change(name, settings, engines, equipment))
 
