@@ -20,7 +20,7 @@ Config = Annotated[
 SERVICE_URL = "http://127.0.0.1:8770"
 Url = Annotated[str, typer.Option("--url", help="Where the service runs.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text.")]
-_SCREEN = re.compile(r"(\d{2,5})x(\d{2,5})")
+_SCREEN = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})", re.ASCII)
 MARKS = {
     "ok": "[green]ok[/]     ",
     "warning": "[yellow]warning[/]",
