@@ -93,10 +93,10 @@ def with_model(settings: Settings, name: str) -> Settings:
                 f"the model {name} is not installed", f"Get it: phonepilot models pull {name}."
             )
     sources = settings.sources
-    files = {"engine.model": f"{MODEL_PREFIX}{name}", "engine.mmproj": "", "engine.alias": name}
+    files = {"engine.model": f"{MODEL_PREFIX}{name}", "engine.mmproj": ""}
     changed = {**sources.overrides, **files}
     if name not in known or not known[name].config:
-        return _load(sources.configs, changed, sources.environ)
+        return _load(sources.configs, changed | {"engine.alias": name}, sources.environ)
     own = {find_config(entry.config).resolve() for entry in known.values() if entry.config}
     machine = [config for config in sources.configs if find_config(config).resolve() not in own]
     return _load(machine, changed, sources.environ, model_config=known[name].config)

@@ -90,7 +90,7 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     task = service.run("Anything at all", max_steps=1)
     assert (task["profile"], task["timeout_s"]) == (OTHER, Settings().agent.timeout_s)
 
-    assert use(service, "demo").json()["name"] == "demo"
+    assert use(service, "demo").json()["name"] == "phonepilot-demo"
     assert service.get("/goals")["any_goal"] is False
     task = service.run("Turn on Bluetooth")
     assert (task["status"], task["profile"]) == ("succeeded", "demo")
@@ -110,7 +110,7 @@ def test_an_exchange_is_given_up_if_its_client_leaves_while_it_waits(service: St
         )
     service.post(f"/tasks/{task}/cancel").raise_for_status()
     assert service.run("Turn on Bluetooth")["profile"] == "demo"
-    assert service.get("/engine")["name"] == "demo"
+    assert service.get("/engine")["name"] == "phonepilot-demo"
 
 
 def test_a_model_that_does_not_start_leaves_the_one_that_did(service: Stack) -> None:
@@ -147,7 +147,7 @@ def test_the_command_changes_the_model(service: Stack) -> None:
     command = [sys.executable, "-m", "app", "engine", "use", "demo", "--url", service.url, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["name"] == "demo"
+    assert json.loads(done.stdout)["name"] == "phonepilot-demo"
     done = subprocess.run(
         [*command[:5], "qwen3-vl-8b", "--url", service.url],
         capture_output=True,
