@@ -283,6 +283,9 @@ def check_slots(settings: EngineSettings) -> list[Check]:
 
 def check_models(settings: EngineSettings) -> list[Check]:
     """Check that the model and its projector exist, are GGUF files, and belong together."""
+    if settings.model is None and (missing := settings.missing_model):
+        said = f"{missing.name} is not installed"
+        return [Check("model", "problem", said, f"Get it: {missing.command}.")]
     if settings.model is None:
         hint = "Set engine.model and engine.mmproj, or try the shipped model: --config demo."
         return [Check("model", "problem", "no model is configured", hint)]

@@ -419,7 +419,8 @@ class EngineRequestFailed(EngineError):
 class EngineKeyRefused(EngineRequestFailed):
     code = "engine_key_refused"
     default_hint = (
-        "Set engine.api_key_env to the NAME of the variable that holds the key of this host."
+        "Put a valid key of this host into the variable that engine.api_key_env names, and start "
+        "phonepilot again."
     )
 
 

@@ -68,7 +68,7 @@ class Models:
         """
         if not is_local(self._settings):
             raise InputError(
-                "the model of a remote engine is not phonepilot's to exchange",
+                "phonepilot cannot switch the model of a remote engine",
                 "Set engine.alias to another model of that host, and start phonepilot again.",
             )
         async with self._one:

@@ -203,6 +203,22 @@ async def test_the_gpus_that_a_llama_server_sees(
     assert (check.status, said in check.message) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("preset", "name", "command"),
+    [
+        ("rtx-4060-8gb", "autoglm-phone-9b", "models convert --model-path FOLDER"),
+        ("qwen3-vl-8b", "qwen3-vl-8b", "models pull qwen3-vl-8b"),
+    ],
+)
+def test_a_model_that_is_named_and_not_installed(
+    tmp_path: Path, preset: str, name: str, command: str
+) -> None:
+    overrides = {"service.data_dir": str(tmp_path)}
+    (check,) = doctor.check_models(load_settings((preset,), overrides, environ={}).engine)
+    assert (check.status, check.message) == ("problem", f"{name} is not installed")
+    assert command in check.hint
+
+
 async def test_a_llama_server_that_lacks_a_library_is_a_problem(tmp_path: Path) -> None:
     binary = program(tmp_path, "echo 'libcudart.so.12: cannot open' >&2; exit 127")
     settings = EMBEDDED.model_copy(update={"kind": "llama-server", "binary": binary})

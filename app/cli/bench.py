@@ -185,7 +185,8 @@ def bench_engine(
     json_: Json = False,
 ) -> None:
     """Measure what a step costs by phase, and tokens per second through phonepilot's client and by
-    raw calls with the same bytes. Of a remote engine that is no llama.cpp only the step."""
+    raw calls with the same bytes. For a remote engine other than llama.cpp, only the step is
+    measured."""
     from dataclasses import asdict
 
     from app.bench.phases import step_costs

@@ -126,6 +126,7 @@ def _files(
     found = place(load_models(settings.models), settings.models_dir, models[0])
     if found.model is None:
         raise InputError(
-            f"{found.name} is not installed", f"Get it: phonepilot models pull {found.name}."
+            f"{found.name} is not installed",
+            f"Get it: {found.entry.command}." if found.entry else "See phonepilot models list.",
         )
     return [found.model], mmproj or found.mmproj

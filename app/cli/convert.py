@@ -79,7 +79,7 @@ def convert(
     ] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Keep the 16-bit files.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell the sizes, and whether the disk has room.")
+        bool, typer.Option("--dry-run", help="Only show the sizes, and whether the disk has room.")
     ] = False,
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Run Python code that the checkpoint brings.")

@@ -75,7 +75,8 @@ def _say_version(wanted: bool) -> None:
 def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print it.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
     ] = False,
 ) -> None:
     level = logging.INFO if verbose else logging.WARNING

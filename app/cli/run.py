@@ -60,7 +60,7 @@ def run(
         ),
     ] = None,
     callback: Annotated[
-        str | None, typer.Option(metavar="URL", help="Told of its questions and of its end.")
+        str | None, typer.Option(metavar="URL", help="A webhook for its questions and its end.")
     ] = None,
     url: Url = SERVICE_URL,
     json_: Json = False,

@@ -125,7 +125,7 @@ def verify(found: Place, on_progress: Progress) -> list[str]:
     if found.model is None:
         raise InputError(
             f"{found.name} is not installed",
-            f"Get it: phonepilot models pull {found.name}, or models convert --name.",
+            f"Get it: {found.entry.command}." if found.entry else "See phonepilot models list.",
         )
     wrong = []
     for file in found.pulled.files if found.pulled else ():

@@ -105,6 +105,12 @@ async def bring_up(
         key = settings.api_key.get_secret_value()
         await check_remote(remote, key, settings.alias)
         return Running(remote, None, key)
+    if settings.model is None and (missing := settings.missing_model):
+        raise EngineStartFailed(
+            f"the model {missing.name} is not installed",
+            f"Get it: {missing.command}.",
+            reason="model_not_installed",
+        )
     await asyncio.to_thread(check_files, settings.model, settings.mmproj)
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     if kind is EngineKind.LLAMA_SERVER:

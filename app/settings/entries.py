@@ -68,6 +68,13 @@ class ModelEntry(Section):
     mmproj: ShippedPath = None
     memory: ModelMemory | None = None
 
+    @property
+    def command(self) -> str:
+        """What installs it: a pull where ready files are published, otherwise a conversion."""
+        if self.repository:
+            return f"phonepilot models pull {self.name}"
+        return f"phonepilot models convert --model-path FOLDER --name {self.name}"
+
 
 class PulledFile(Section):
     """A file in a model's folder: its size in bytes, and its hash when it was stored."""

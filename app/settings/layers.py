@@ -21,6 +21,7 @@ from app.errors import ConfigError, ModelNotInstalled, ModelUnknown
 from app.settings.entries import load_models, load_pulled
 from app.settings.files import configs_folder, find_config, read_toml, resolve_path
 from app.settings.sections import (
+    MissingModel,
     ModelsSettings,
     Section,
     Settings,
@@ -90,7 +91,7 @@ def with_model(settings: Settings, name: str) -> Settings:
             )
         if entry.model is None:
             raise ModelNotInstalled(
-                f"the model {name} is not installed", f"Get it: phonepilot models pull {name}."
+                f"the model {name} is not installed", f"Get it: {entry.command}."
             )
     sources = settings.sources
     files = {"engine.model": f"{MODEL_PREFIX}{name}", "engine.mmproj": ""}
@@ -133,6 +134,7 @@ class _Layers:
     def __init__(self) -> None:
         self._values: dict[str, dict[str, object]] = {name: {} for name in _SECTIONS}
         self._origins: dict[tuple[str, str], str] = {}
+        self._missing_model: MissingModel | None = None
 
     def add_file(self, path: Path, *, of_model: bool = True) -> None:
         """Add the values of a file; without `of_model` only those that say nothing of a model."""
@@ -180,9 +182,11 @@ class _Layers:
             self._values["engine"]["api_key"] = SecretStr(key)
         self._resolve_model()
         try:
-            return Settings.model_validate(self._values)
+            settings = Settings.model_validate(self._values)
         except ValidationError as exc:
             raise self._explain(exc) from exc
+        settings.engine._missing_model = self._missing_model
+        return settings
 
     def _resolve_model(self) -> None:
         """Replace `model:NAME` by the files that were pulled under that name. A known name that is
@@ -201,6 +205,8 @@ class _Layers:
             names = [entry.name for entry in known]
             self._check_name(name, names, f"{origin}: engine.model", "model")
             entry = next(entry for entry in known if entry.name == name)
+            if entry.model is None:
+                self._missing_model = MissingModel(name, entry.command)
             engine["model"] = str(entry.model or "")
             if not engine.get("mmproj"):
                 engine["mmproj"] = str(entry.mmproj or "")

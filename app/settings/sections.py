@@ -81,6 +81,14 @@ class AdbSettings(Section):
     return_timeout_s: Seconds = 45.0
 
 
+@dataclass(frozen=True)
+class MissingModel:
+    """A model that a configuration names and that is not installed; `command` gets it."""
+
+    name: str
+    command: str
+
+
 class EngineSettings(Section):
     kind: Literal["auto", "llama-server", "embedded", "remote"] = "auto"
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
@@ -118,6 +126,12 @@ class EngineSettings(Section):
     start_timeout_s: Seconds = 300.0
     request_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 5.0
+    _missing_model: MissingModel | None = PrivateAttr(default=None)
+
+    @property
+    def missing_model(self) -> MissingModel | None:
+        """Why there is no `model` although the configuration names one."""
+        return self._missing_model
 
 
 class AgentSettings(Section):

@@ -20,7 +20,7 @@ from app.llm.address import server_root
 from app.llm.client import ChatClient, Sampling
 from app.llm.offload import Device, Layers
 from app.llm.status import EngineKind, EngineState
-from app.settings import EngineSettings
+from app.settings import EngineSettings, load_settings
 from tests.llm.supervised import Supervised, engine_process, image_message
 
 Supervise = Callable[[EngineSettings], Supervised]
@@ -34,7 +34,7 @@ import asyncio, sys
 from pathlib import Path
 import psutil
 from app.llm.engine import Engine
-from app.settings import EngineSettings
+from app.settings import EngineSettings, load_settings
 
 async def main():
     kind, binary = sys.argv[1:3]
@@ -310,6 +310,17 @@ async def test_a_model_without_one_of_its_tensors_is_explained_by_the_engines_ow
     fault = engine.status().error
     assert fault is not None
     assert (fault.code, fault.message) == ("engine_start_failed", error.message)
+
+
+async def test_a_model_that_is_named_and_not_installed_is_told_with_what_gets_it(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    overrides = {"service.data_dir": str(tmp_path), "engine.kind": "embedded"}
+    engine = supervise(load_settings(("qwen3-vl-8b",), overrides, environ={}).engine).engine
+    with pytest.raises(EngineStartFailed, match="qwen3-vl-8b is not installed") as caught:
+        await engine.ensure_ready()
+    assert caught.value.reason == "model_not_installed"
+    assert "phonepilot models pull qwen3-vl-8b" in caught.value.hint
 
 
 async def test_a_truncated_model_starts_no_engine(
