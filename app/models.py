@@ -74,6 +74,9 @@ class Models:
         async with self._one:
             try:  # all of it before anything is changed
                 settings = await asyncio.to_thread(with_model, self._started_with, name)
+                if settings == self._settings:  # it is in use already
+                    await self.engine.ensure_ready()
+                    return
                 engines = engines_of(settings, self.engine)
                 equipment = self._equipment(settings, engines)
             except ConfigError as exc:

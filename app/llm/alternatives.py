@@ -22,6 +22,7 @@ from app.errors import (
 from app.llm.client import ChatClient
 from app.llm.engine import Engine
 from app.llm.slots import Calls
+from app.llm.status import EngineFault
 
 log = logging.getLogger(__name__)
 
@@ -88,19 +89,20 @@ class Alternatives:
 
     def shown(self) -> list[dict[str, Any]]:
         """Return every member for GET /engine, in order: name, kind and state, whether it is used
-        now, and the error for which it is away."""
+        now, and the error for which it is away or has failed."""
         used, now = self.choose(), self._clock()
         rows = []
         for member in self.members:
             status = member.engine.status()
             until, error = self._away.get(member.name, (0.0, None))
+            away = error.as_dict() if error is not None and until > now else None
             rows.append(
                 {
                     "name": member.name,
                     "kind": status.kind,
                     "state": status.state,
                     "used": member is used,
-                    "error": error.as_dict() if error is not None and until > now else None,
+                    "error": away or _failure(status.error),
                 }
             )
         return rows
@@ -111,3 +113,9 @@ class Alternatives:
             await member.client.aclose()
             if member.engine is not keep:
                 await member.engine.aclose()
+
+
+def _failure(fault: EngineFault | None) -> dict[str, str] | None:
+    if fault is None:
+        return None
+    return {"code": fault.code, "message": fault.message, "hint": fault.hint}

@@ -211,7 +211,8 @@ def error_of(refused: Refusal, wait_s: float | None = None) -> EngineError:
     signs += [sign for sign in _SIGNS if sign.fits(refused)]
     kind = signs[0].kind if signs else EngineRequestFailed
     hint = "" if kind.default_hint else _hint(refused.status)
-    error = kind(refused.message or f"the engine answers {refused.status}", hint)
+    said = refused.message.rstrip(" .")  # our messages end without a full stop
+    error = kind(said or f"the engine answers {refused.status}", hint)
     if kind.passing:
         error.wait_s = wait_s
     return error

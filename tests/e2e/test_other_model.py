@@ -91,6 +91,8 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     assert (task["profile"], task["timeout_s"]) == (OTHER, Settings().agent.timeout_s)
 
     assert use(service, "demo").json()["name"] == "phonepilot-demo"
+    pid = service.get("/engine")["pid"]
+    assert use(service, "demo").json()["pid"] == pid  # it is in use already
     assert service.get("/goals")["any_goal"] is False
     task = service.run("Turn on Bluetooth")
     assert (task["status"], task["profile"]) == ("succeeded", "demo")
