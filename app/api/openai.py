@@ -103,5 +103,8 @@ async def _read_body(request: Request) -> bytearray | None:
 
 
 async def _not_found(request: Request) -> Response:
-    routes = ", ".join((*GET_ROUTES, MODEL_ROUTE, *POST_ROUTES))
+    if request.url.path in POST_ROUTES:
+        said = f"{request.url.path} takes POST, not {request.method}"
+        return openai_error(405, "method_not_allowed", said)
+    routes = ", ".join((*GET_ROUTES, "/v1/models/ID", *POST_ROUTES))
     return openai_error(404, "not_found", f"{request.method} {request.url.path}: open are {routes}")
