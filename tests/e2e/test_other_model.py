@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.llm.tiny_glm4v import ModelPair, write_pair
 from tests.phones import ROOT, phone_process
 
 OTHER = "autoglm-phone-9b"
+STATUS_S = 60.0
 BROKEN = "glm-4.1v-9b-thinking"
 
 
@@ -59,6 +61,15 @@ def use(stack: Stack, name: str) -> httpx.Response:
     return stack.post("/engine/model", {"name": name})
 
 
+def until(stack: Stack, task: str, status: str) -> dict[str, Any]:
+    """The task, once it has that status."""
+    end = time.monotonic() + STATUS_S
+    while (found := stack.get(f"/tasks/{task}"))["status"] != status:
+        assert time.monotonic() < end, found
+        time.sleep(0.02)
+    return found
+
+
 def error(answer: httpx.Response) -> dict[str, Any]:
     return dict(answer.json()["error"])
 
@@ -69,8 +80,7 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     )
     task = running.json()["id"]
     with ThreadPoolExecutor() as pool:
-        while service.get(f"/tasks/{task}")["status"] != "needs_confirmation":
-            pass
+        until(service, task, "needs_confirmation")
         changed = pool.submit(use, service, OTHER)
         waits = service.post("/tasks", {"goal": "Anything at all", "max_steps": 1}).json()
         assert waits["status"] == "queued"
@@ -83,9 +93,7 @@ def test_a_running_task_ends_with_its_model_and_the_next_one_has_the_other(servi
     assert service.get(f"/tasks/{task}")["profile"] == "demo"
     assert service.get("/goals") == {"any_goal": True, "known": []}
     assert service.get(f"/v1/models/{OTHER}")["id"] == OTHER
-    ended = service.get(f"/tasks/{waits['id']}")
-    while ended["ended_at"] is None:
-        ended = service.get(f"/tasks/{waits['id']}")
+    ended = until(service, waits["id"], "failed")
     assert (ended["profile"], ended["stop_reason"] == "out_of_scope") == ("demo", True)
     task = service.run("Anything at all", max_steps=1)
     assert (task["profile"], task["timeout_s"]) == (OTHER, Settings().agent.timeout_s)
@@ -104,8 +112,7 @@ def test_an_exchange_is_given_up_if_its_client_leaves_while_it_waits(service: St
     service.phone.reset(7)
     body = {"goal": "Turn on Bluetooth", "mode": "step", "confirm": "ask"}
     task = service.post("/tasks", body).json()["id"]
-    while service.get(f"/tasks/{task}")["status"] != "needs_confirmation":
-        pass
+    until(service, task, "needs_confirmation")
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
             f"{service.url}/engine/model", json={"name": OTHER}, timeout=0.5, trust_env=False
