@@ -6,6 +6,12 @@ set -eu
 
 scripts/node_tools.sh
 
+clients=tests/clients/without-dependencies.txt
+if [ ! -e .venv/clients ] || [ $clients -nt .venv/clients ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+        --require-hashes --requirement $clients && touch .venv/clients
+fi
+
 missing=
 command -v curl >/dev/null || missing=curl
 for name in chromium chromium-browser google-chrome google-chrome-stable none; do
