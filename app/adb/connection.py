@@ -135,6 +135,16 @@ class ExactConnection(Connection):  # type: ignore[misc]  # ppadb has no types
             self.socket.close()
             self.socket = None
 
+    def detach(self) -> socket.socket:
+        """Return the socket, which outlives this connection and its deadline.
+
+        Raises AdbServerUnreachable if it is closed.
+        """
+        sock = self._ready()
+        self.deadline.release(sock)
+        self.socket = None
+        return sock
+
     def _ready(self) -> socket.socket:
         if self.socket is None:
             raise AdbServerUnreachable("the connection to the adb server is closed")
