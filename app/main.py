@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
@@ -20,6 +20,7 @@ from app import __version__
 from app.access_tokens import Tokens, webhook_secret
 from app.adb.apps import AppTable
 from app.adb.fleet import Fleet
+from app.adb.scrcpy import jar
 from app.adb.server import AdbServer
 from app.api.access import Access
 from app.api.devices import device_routes
@@ -194,6 +195,13 @@ def _start_records(settings: Settings, stack: AsyncExitStack) -> _Records:
     return _Records(database, store, retention, webhooks)
 
 
+def _scrcpy_server(settings: Settings) -> Callable[[], bytes | None] | None:
+    """Return what finds scrcpy's server; None if it is not to be used."""
+    if settings.adb.scrcpy == "off":
+        return None
+    return lambda: jar.find(settings.adb.scrcpy_server, settings.service.data_dir)
+
+
 async def _start_phones(settings: Settings, table: AppTable, stack: AsyncExitStack) -> Fleet:
     adb = AdbServer(
         settings.adb.server_host,
@@ -201,7 +209,12 @@ async def _start_phones(settings: Settings, table: AppTable, stack: AsyncExitSta
         binary=settings.adb.binary,
         private=settings.adb.private,
     )
-    fleet = Fleet(await adb.start(), table, state_dir=settings.service.data_dir)
+    fleet = Fleet(
+        await adb.start(),
+        table,
+        state_dir=settings.service.data_dir,
+        jar=_scrcpy_server(settings),
+    )
     stack.push_async_callback(adb.stop)
     await fleet.start()
     stack.push_async_callback(fleet.close)

@@ -73,6 +73,12 @@ class Capture:
                 return self._take(shell, kind, found.on, deadline)
         return frame
 
+    @property
+    def height(self) -> int:
+        """The height of the last picture in pixels; 0 before the first one."""
+        last = self._last
+        return last.height if last is not None else 0
+
     def forget_last(self) -> None:
         """Decode the next picture even if it equals the last one byte for byte."""
         with self._lock:

@@ -49,12 +49,12 @@ class Deadline:
         self._end = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
-        self._abandoned = False
+        self._abandoned = threading.Event()
 
     def left(self) -> float:
         """Seconds left; raises DeviceTimeout if there are none."""
         left = self._end - time.monotonic()
-        if left <= 0 or self._abandoned:
+        if left <= 0 or self._abandoned.is_set():
             raise DeviceTimeout(f"no answer within {self.seconds:g} s")
         return left
 
@@ -63,8 +63,12 @@ class Deadline:
         return time.monotonic()
 
     def pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the deadline; raises DeviceTimeout if it has passed."""
-        time.sleep(min(seconds, self.left()))
+        """Sleep, but not beyond the deadline.
+
+        Raises DeviceTimeout if it has passed, or is abandoned meanwhile.
+        """
+        if self._abandoned.wait(min(seconds, self.left())):
+            self.left()
 
     def watch(self, sock: socket.socket) -> None:
         with self._lock:
@@ -77,7 +81,7 @@ class Deadline:
     def abandon(self) -> None:
         """Make every wait under this deadline fail now. Thread-safe."""
         with self._lock:
-            self._abandoned = True
+            self._abandoned.set()
             for sock in self._sockets:
                 # Not close(): the descriptor belongs to the thread that is reading from it.
                 with contextlib.suppress(OSError):

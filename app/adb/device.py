@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.adb import apps, parse, power, screen
+from app.adb import apps, gestures, parse, power, screen
 from app.adb.apps import AppTable
 from app.adb.capture import Capture, Displays, Kind
 from app.adb.connection import Deadline, ExactClient
+from app.adb.gestures import Gesture
+from app.adb.hands import Hands
+from app.adb.scrcpy.sessions import Sessions
 from app.adb.screen import FINGERPRINT_STEP
 from app.adb.setup import Finding, set_up
 from app.adb.shell import Completed, Shell
@@ -37,8 +40,6 @@ LAUNCH_S = 25.0
 SET_UP_S = 180.0
 PARALLEL_CALLS = 4
 _DRAIN_S = 7.0
-MIN_DRAG_MS = 1500
-_MAX_GESTURE_MS = 10_000
 _FOCUS_POLL_S = 0.1
 _FOCUS_POLLS = 5
 
@@ -88,7 +89,9 @@ class Device:
         wait_ready: Callable[[str, float], Awaitable[None]],
         in_use: Callable[[str], bool] = lambda serial: False,
         state_dir: Path | None = None,
+        jar: Callable[[], bytes | None] | None = None,
     ) -> None:
+        """`jar` returns scrcpy's server; without it, `input` does all touches."""
         self.serial = serial
         self._wait_ready = wait_ready
         self._shell = Shell(client, serial)
@@ -97,6 +100,7 @@ class Device:
         self._in_use = in_use
         self._capture = Capture()
         self._running: set[asyncio.Future[Any]] = set()
+        self._hands = Hands(Sessions(self._shell, jar) if jar else None)
         self._keyboard = Keyboard(SavedKeyboard(state_dir, serial))
         self._typing = asyncio.Lock()
         self._task_has_it = False
@@ -138,6 +142,28 @@ class Device:
         device._task_has_it = True
         device._running = set()
         return device
+
+    def ready_hands(self) -> None:
+        """Start scrcpy now, so that it is there for the first touch; never waits or fails."""
+        self._hands.begin()
+
+    async def await_scrcpy(self, seconds: float) -> str:
+        """Wait at most so long for scrcpy to start; return why it has not, empty if it has."""
+
+        def start(deadline: Deadline) -> str:
+            hand = self._hands.by_scrcpy(self._shell, deadline, seconds)
+            return "" if hand is not None else self._hands.reason or "it has not started yet"
+
+        return await self._call(start, seconds + COMMAND_S)
+
+    @property
+    def without_scrcpy(self) -> str:
+        """Why touches go through `input`; empty if they do not, or none was made yet."""
+        return self._hands.reason
+
+    def close(self) -> None:
+        """End what runs for this phone in the background."""
+        self._hands.close()
 
     async def drained(self) -> None:
         """Wait until no call is under way, at most as long as restoring a keyboard takes."""
@@ -259,46 +285,60 @@ class Device:
             await asyncio.sleep(_FOCUS_POLL_S)
         raise DeviceError("the phone did not report which app is in front", "Look again.")
 
-    async def tap(self, x: int, y: int) -> None:
-        await self._run("tap", ["input", "tap", *_numbers(x, y)])
+    async def tap(self, x: int, y: int) -> str:
+        """Tap, and return by what: `scrcpy` or `input`. So do all gestures and keys."""
+        return await self._play(gestures.tap(x, y))
 
-    async def double_tap(self, x: int, y: int) -> None:
-        """Send two taps in one command: two commands would be too far apart in time."""
-        tap = ["input", "tap", *_numbers(x, y)]
-        await self._run("double tap", tap, tap)
+    async def double_tap(self, x: int, y: int) -> str:
+        return await self._play(gestures.double_tap(x, y))
 
-    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
-        if not 0 < duration_ms <= _MAX_GESTURE_MS:
-            raise InputError(f"a gesture takes 1 to {_MAX_GESTURE_MS} ms, not {duration_ms}")
-        await self._run("swipe", ["input", "swipe", *_numbers(x1, y1, x2, y2, duration_ms)])
+    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> str:
+        height = self._capture.height
+        return await self._play(gestures.swipe(x1, y1, x2, y2, duration_ms, height=height))
 
-    async def long_press(self, x: int, y: int, ms: int = 800) -> None:
-        await self.swipe(x, y, x, y, ms)
+    async def long_press(self, x: int, y: int, ms: int = 800) -> str:
+        return await self._play(gestures.long_press(x, y, ms))
 
-    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> str:
         """Hold the item at the first point, and release it at the second.
 
         `duration_ms` includes the long press at the start; below 1,500 ms no time is left for
         moving.
         """
-        if not MIN_DRAG_MS <= duration_ms <= _MAX_GESTURE_MS:
-            raise InputError(f"a drag takes {MIN_DRAG_MS} to {_MAX_GESTURE_MS} ms")
-        await self._run("drag", ["input", "draganddrop", *_numbers(x1, y1, x2, y2, duration_ms)])
+        return await self._play(gestures.drag(x1, y1, x2, y2, duration_ms))
 
-    async def type_text(self, text: str, clear: bool = True) -> None:
-        """Type into the focused field; raises TextRefused with the reason."""
+    async def _play(self, gesture: Gesture) -> str:
+        def play(deadline: Deadline) -> str:
+            return self._hands.play(self._shell, gesture, deadline)
 
-        def work(deadline: Deadline) -> None:
+        # The gesture's own time is not the phone's.
+        return await self._call(play, COMMAND_S + gesture.touches[-1].at_ms / 1000)
+
+    async def type_text(self, text: str, clear: bool = True, private: bool = False) -> str:
+        """Type into the focused field, and return by what; raises TextRefused with the reason.
+
+        A `private` text never gets into the phone's clipboard.
+        """
+
+        def work(deadline: Deadline) -> str:
             def look() -> Look | None:
                 frame = self._capture.take(self._shell, deadline)
                 if frame.is_black():
                     return None
                 return Look(frame.fingerprint(), -(-frame.width // FINGERPRINT_STEP))
 
-            self._keyboard.type_text(self._shell, text, clear=clear, deadline=deadline, look=look)
+            return self._keyboard.type_text(
+                self._shell,
+                text,
+                clear=clear,
+                deadline=deadline,
+                look=look,
+                hands=self._hands,
+                private=private,
+            )
 
         async with self._typing:
-            await self._call(work, TYPE_S)
+            return await self._call(work, TYPE_S)
 
     @property
     def keyboard_is_ours(self) -> bool:
@@ -312,18 +352,20 @@ class Device:
                 lambda deadline: self._keyboard.restore(self._shell, deadline), COMMAND_S
             )
 
-    async def press(self, key: str) -> None:
+    async def press(self, key: str) -> str:
         """Press a key by its name in KEYS."""
         code = KEYS.get(key.lower())
         if code is None:
             raise InputError(f"unknown key {key!r}", f"Keys are: {', '.join(sorted(KEYS))}.")
-        await self._run(f"key {key}", ["input", "keyevent", str(code)])
+        return await self._call(
+            lambda deadline: self._hands.press(self._shell, key, code, deadline), COMMAND_S
+        )
 
-    async def back(self) -> None:
-        await self.press("back")
+    async def back(self) -> str:
+        return await self.press("back")
 
-    async def home(self) -> None:
-        await self.press("home")
+    async def home(self) -> str:
+        return await self.press("home")
 
     async def find_app(self, name: str) -> str:
         """Return the package that a name or an alias means on this phone; raises AppNotFound."""
@@ -378,10 +420,3 @@ class Device:
     async def is_awake(self) -> bool | None:
         """Whether the screen is on; None if the phone does not report it."""
         return await self._call(lambda deadline: power.is_awake(self._shell, deadline), COMMAND_S)
-
-
-def _numbers(*values: int) -> list[str]:
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InputError(f"{value!r} is not a coordinate; use whole pixels from 0 up")
-    return [str(value) for value in values]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -44,8 +44,11 @@ class Fleet:
         client: ExactClient,
         table: AppTable | None = None,
         state_dir: Path | None = None,
+        jar: Callable[[], bytes | None] | None = None,
     ) -> None:
-        """`state_dir` keeps what must survive a crash: which keyboard to restore on a phone."""
+        """`state_dir` keeps what must survive a crash: which keyboard to restore on a phone. `jar`
+        returns scrcpy's server, None if there is none now; without it, scrcpy is never used."""
+        self._jar = jar
         self._state_dir = state_dir
         self._client = client
         self._directory = Directory(client)
@@ -61,6 +64,8 @@ class Fleet:
 
     async def close(self) -> None:
         """Stop following; `changes` ends."""
+        for device in self._devices.values():
+            device.close()
         await self._directory.close()
 
     async def __aenter__(self) -> Self:
@@ -171,6 +176,7 @@ class Fleet:
                 self.wait_ready,
                 self.is_leased,
                 self._state_dir,
+                self._jar,
             )
         return self._devices[serial]
 
@@ -215,7 +221,8 @@ class Fleet:
     async def disconnect(self, serial: str) -> None:
         """Disconnect a phone connected over TCP; raises DeviceNotFound."""
         await self._connector.disconnect(serial)
-        self._devices.pop(serial, None)
+        if (device := self._devices.pop(serial, None)) is not None:
+            device.close()
 
     async def phone_of(self, serial: str) -> str:
         """Return an identifier of the serial's phone, the same for each of its routes."""

@@ -40,6 +40,7 @@ class Lease:
         found = await self._get(self.serial)
         if self._device is None:
             self._device = found.fenced(self.check)
+            self._device.ready_hands()
         return self._device
 
     async def end(self) -> None:

@@ -38,6 +38,7 @@ _COMPONENT_LINE = re.compile(rf"^\s*{_COMPONENT}\s*$", re.M)
 _WAKEFULNESS = re.compile(r"\b(?:mWakefulness|getWakefulnessLocked\(\))=(\w+)")
 # At the start of a line: an app may write such words into the hint of its field.
 _CURSOR = re.compile(r"^\s*mCursorSelStart=(\d+) mCursorSelEnd=(\d+)", re.M)
+_INPUT_TYPE = re.compile(r"^\s*inputType=0x([0-9a-f]{1,8})\b", re.M)
 _SHOWN = re.compile(r"\bmInputShown=(true|false)")
 _BOUND = re.compile(r"\bmBoundToMethod=(true|false)")
 # mCurId is the active keyboard, mCurMethodId the chosen one: they differ during a change.
@@ -86,6 +87,8 @@ class Keyboard:
     current: str | None
     bound: bool | None = None
     cursor: tuple[int, int] | None = None
+    password: bool = False
+    """Whether the field says that it is for a password (AOSP `EditorInfo.dump`)."""
 
 
 def devices(text: str) -> list[DeviceRow]:
@@ -153,7 +156,14 @@ def keyboard(text: str) -> Keyboard:
     current = next((found[1] for key in _CURRENT_IME if (found := key.search(text))), None)
     cursor = _CURSOR.search(text)
     at = (int(cursor[1]), int(cursor[2])) if cursor else None
-    return Keyboard(_flag(_SHOWN, text), current, _flag(_BOUND, text), at)
+    kind = _INPUT_TYPE.search(text)
+    password = kind is not None and _is_password(int(kind[1], 16))
+    return Keyboard(_flag(_SHOWN, text), current, _flag(_BOUND, text), at, password)
+
+
+def _is_password(input_type: int) -> bool:
+    """Whether an android.text.InputType is one of the four for passwords."""
+    return input_type & 0xFFF in (0x81, 0x91, 0xE1, 0x12)
 
 
 def locked(text: str) -> bool | None:

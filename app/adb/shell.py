@@ -109,6 +109,11 @@ class Shell:
         self._features: frozenset[str] | None = None
         self._fence = fence
 
+    @property
+    def fence(self) -> Callable[[], None] | None:
+        """Raises once the right to this device has ended; None for a device of nobody."""
+        return self._fence
+
     def unfenced(self) -> Shell:
         """Return the same device without the fence."""
         if self._fence is None:

@@ -94,7 +94,7 @@ class Actor:
             if isinstance(action, Wait):
                 await self._conduct.control.unless_paused(work)
             else:
-                await work
+                step.means = await work
         finally:
             step.timings_ms["act"] = (time.perf_counter() - begun) * 1000
 

@@ -28,48 +28,51 @@ SWIPE_MS = 600
 """Slow enough that a list follows the finger instead of being flung, fast enough to be a swipe."""
 
 
-async def execute(action: Action, device: Device, frame: Frame) -> None:
-    """Carry out an action on the phone; `frame` is what the model saw.
+async def execute(action: Action, device: Device, frame: Frame) -> str:
+    """Carry out an action on the phone and return by what; `frame` is what the model saw.
 
     Raises DeviceError. Actions that do not touch the phone belong to the loop and are rejected with
     ValueError.
     """
     match action:
         case Tap():
-            await device.tap(*to_pixels(action.element, frame))
+            return await device.tap(*to_pixels(action.element, frame))
         case DoubleTap():
-            await device.double_tap(*to_pixels(action.element, frame))
+            return await device.double_tap(*to_pixels(action.element, frame))
         case LongPress():
-            await device.long_press(*to_pixels(action.element, frame), ms=action.ms)
+            return await device.long_press(*to_pixels(action.element, frame), ms=action.ms)
         case Swipe():
             start, end = to_pixels(action.start, frame), to_pixels(action.end, frame)
-            await device.swipe(*start, *end, duration_ms=SWIPE_MS)
+            return await device.swipe(*start, *end, duration_ms=SWIPE_MS)
         case Drag():
-            await device.drag(*to_pixels(action.start, frame), *to_pixels(action.end, frame))
+            return await device.drag(*to_pixels(action.start, frame), *to_pixels(action.end, frame))
         case TypeText():
-            await _type(action, device, frame)
+            return await _type(action, device, frame)
         case Key():
-            await device.press(action.key)
+            return await device.press(action.key)
         case Launch():
             await device.launch(action.app)
+            return ""
         case Back():
-            await device.back()
+            return await device.back()
         case Home():
-            await device.home()
+            return await device.home()
         case Wait():
             await asyncio.sleep(action.seconds)
+            return ""
         case _:
             raise ValueError(f"{action.kind} is not carried out on the phone")
 
 
-async def _type(action: TypeText, device: Device, frame: Frame) -> None:
+async def _type(action: TypeText, device: Device, frame: Frame) -> str:
     if action.element is not None:
         await device.tap(*to_pixels(action.element, frame))
         # The field has the focus once the screen shows its cursor or the keyboard.
         await still_frame(device, TOUCH, frame.fingerprint())
-    await device.type_text(action.text, clear=action.clear)
+    means = await device.type_text(action.text, clear=action.clear)
     if action.submit:
         await device.press("enter")
+    return means
 
 
 def to_pixels(point: Point, frame: Frame) -> tuple[int, int]:

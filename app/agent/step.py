@@ -94,6 +94,8 @@ class StepRecord:
     error: AppError | None = None
     remark: str = ""
     """What happened besides the action, for the person: a rule, a doubt, a note."""
+    means: str = ""
+    """By what the action was done on the phone: `scrcpy`, `input`, or the way a text was typed."""
     answer: str = ""
     """What the person said with a consent, for the model to read."""
     timings_ms: dict[str, float] = field(default_factory=dict)

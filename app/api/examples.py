@@ -54,6 +54,7 @@ _STEP = {
     "</answer>",
     "error": None,
     "remark": "",
+    "means": "scrcpy",
     "started_at": _AT,
     "timings_ms": {"screenshot": 41.0, "request": 1900.5, "act": 8.6},
     "tokens": {"prompt": 3610, "cached": 240, "completion": 38},

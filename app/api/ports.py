@@ -12,7 +12,7 @@ from app.tasks.ports import DeviceRow, Fleet, Phone
 class HandyDevice(Phone, Protocol):
     """A phone with the methods needed only for manual input."""
 
-    async def press(self, key: str) -> None:
+    async def press(self, key: str) -> str:
         """Press a key. Raises InputError for an unknown key."""
 
 

@@ -221,6 +221,7 @@ QUIRK_HELP = (
     "A trap of real phones, NAME or NAME=VALUE; may be repeated: android=9, displays=2, "
     "secure=PACKAGE, no-inject, unauthorized, asleep, locked=PIN, "
     "adbkeyboard=missing|inactive|api33, no-install, no-cursor, cursor-first, max-length=UNITS, "
+    "no-paste=all|passwords, scrcpy=fails|slow|deaf|dies|clipboard, "
     "slow-screencap=SECONDS, slow-shell=SECONDS, endless=COMMAND, "
     "drop-screencap=TIMES, drop-input=before|after, half-open=connect|link|stale, "
     "clock-jump=SECONDS, rotation=90, size=720x1600, "

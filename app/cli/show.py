@@ -103,7 +103,8 @@ class Terminal:
         if self.json_lines:
             return
         what = shown(step["summary"] or "no usable action")
-        self._console.print(f"{'':>18} [green]{what}[/]  [dim]{seconds:.2f} s[/]")
+        means = f", by {shown(step['means'])}" if step["means"] else ""
+        self._console.print(f"{'':>18} [green]{what}[/]  [dim]{seconds:.2f} s{means}[/]")
         if step["remark"]:
             self._console.print(f"{'':>18} [yellow]{shown(step['remark'])}[/]")
         if error := step["error"]:

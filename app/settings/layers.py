@@ -39,6 +39,7 @@ _SECTIONS: dict[str, type[Section]] = {
     if isinstance(field.annotation, type)
 }
 _PATH_KEYS = {
+    ("adb", "scrcpy_server"),
     ("service", "data_dir"),
     ("engine", "model"),
     ("engine", "mmproj"),

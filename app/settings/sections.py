@@ -79,6 +79,8 @@ class AdbSettings(Section):
     binary: str = ""
     private: bool = False
     return_timeout_s: Seconds = 45.0
+    scrcpy: Literal["auto", "off"] = "auto"
+    scrcpy_server: OptionalPath = None
 
 
 @dataclass(frozen=True)

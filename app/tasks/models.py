@@ -118,6 +118,8 @@ class Step(BaseModel):
     raw: str = ""
     error: TaskError | None = None
     remark: Shown = ""
+    means: Shown = ""
+    """By what the action was done on the phone: `scrcpy`, `input`, or the way a text was typed."""
     started_at: AwareDatetime
     timings_ms: dict[str, float] = {}
     tokens: dict[str, int] = {}

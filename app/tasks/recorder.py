@@ -110,6 +110,7 @@ class TaskRecorder:
             raw=step.raw,
             error=TaskError.of(step.error) if step.error else None,
             remark=step.remark,
+            means=step.means,
             started_at=step.started_at,
             timings_ms={name: round(value, 1) for name, value in step.timings_ms.items()},
             tokens=step.tokens,

@@ -128,11 +128,10 @@ class DiscreetDevice:
     def serial(self) -> str:
         return self._device.serial
 
-    async def type_text(self, text: str, clear: bool = True) -> None:
+    async def type_text(self, text: str, clear: bool = True, private: bool = False) -> str:
         used = {name: self._secrets[name] for name in names_in(text) if name in self._secrets}
         if not used:
-            await self._device.type_text(text, clear)
-            return
+            return await self._device.type_text(text, clear, private)
         guarded = not all(secret.anywhere for secret in used.values())
         if guarded and not await self._in_password_field():
             raise TextRefused(
@@ -144,7 +143,7 @@ class DiscreetDevice:
             lambda found: used[found[1]].value if found[1] in used else found[0], text
         )
         try:
-            await self._device.type_text(filled, clear)
+            return await self._device.type_text(filled, clear, private=True)
         except Exception as exc:  # its message may contain part of the text
             kind = next((kind for kind in _SAME_CLASS if type(exc) is kind), TextRefused)
             raise kind("a secret could not be typed", kind.default_hint) from None
@@ -211,29 +210,29 @@ class DiscreetDevice:
     async def current_app(self) -> Foreground:
         return await self._device.current_app()
 
-    async def tap(self, x: int, y: int) -> None:
-        await self._device.tap(x, y)
+    async def tap(self, x: int, y: int) -> str:
+        return await self._device.tap(x, y)
 
-    async def double_tap(self, x: int, y: int) -> None:
-        await self._device.double_tap(x, y)
+    async def double_tap(self, x: int, y: int) -> str:
+        return await self._device.double_tap(x, y)
 
-    async def long_press(self, x: int, y: int, ms: int = 800) -> None:
-        await self._device.long_press(x, y, ms)
+    async def long_press(self, x: int, y: int, ms: int = 800) -> str:
+        return await self._device.long_press(x, y, ms)
 
-    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
-        await self._device.swipe(x1, y1, x2, y2, duration_ms)
+    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> str:
+        return await self._device.swipe(x1, y1, x2, y2, duration_ms)
 
-    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
-        await self._device.drag(x1, y1, x2, y2, duration_ms)
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> str:
+        return await self._device.drag(x1, y1, x2, y2, duration_ms)
 
-    async def press(self, key: str) -> None:
-        await self._device.press(key)
+    async def press(self, key: str) -> str:
+        return await self._device.press(key)
 
-    async def back(self) -> None:
-        await self._device.back()
+    async def back(self) -> str:
+        return await self._device.back()
 
-    async def home(self) -> None:
-        await self._device.home()
+    async def home(self) -> str:
+        return await self._device.home()
 
     async def find_app(self, name: str) -> str:
         return await self._device.find_app(name)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 HOLD_MS = 500  # ViewConfiguration.getLongPressTimeout()
 TOUCH_SLOP = 24
 PAGE_SWIPE = 150
+NOTCH = 168
+"""Pixels that a list moves for a notch of a wheel: 64 dp."""
 
 Point = tuple[float, float]
 
@@ -34,7 +36,10 @@ def swipe(phone: Surface, start: Point, end: Point, duration_ms: int) -> None:
     if phone.keyguard.showing and dy < -PAGE_SWIPE:
         phone.keyguard.dismiss()
     elif max(abs(dx), abs(dy)) <= TOUCH_SLOP:
-        _press_on(phone, start, duration_ms)
+        if duration_ms >= HOLD_MS:
+            hold(phone, start)
+        else:
+            _press(phone, start)
     elif phone.keyguard.showing:
         pass
     elif y1 >= HEIGHT - NAVIGATION_BAR and dy < -PAGE_SWIPE:
@@ -42,16 +47,19 @@ def swipe(phone: Surface, start: Point, end: Point, duration_ms: int) -> None:
     elif abs(dx) > abs(dy):
         _sideways(phone, start, end)
     else:
-        _scroll(phone, start, -dy)
+        scroll(phone, start, -dy)
     phone.changed()
 
 
-def _press_on(phone: Surface, at: Point, duration_ms: int) -> None:
-    spots = phone.scene().at(*at)
-    if duration_ms >= HOLD_MS:
-        act = next((s.on_hold for s in spots if s.on_hold), None)
-    else:
-        act = next((s.on_tap for s in spots if s.on_tap), None)
+def hold(phone: Surface, at: Point) -> None:
+    """A finger has stayed at a point for HOLD_MS."""
+    act = next((s.on_hold for s in phone.scene().at(*at) if s.on_hold), None)
+    if act:
+        act(*at)
+
+
+def _press(phone: Surface, at: Point) -> None:
+    act = next((s.on_tap for s in phone.scene().at(*at) if s.on_tap), None)
     if act:
         act(*at)
 
@@ -68,8 +76,19 @@ def _sideways(phone: Surface, start: Point, end: Point) -> None:
         drag(*end)
 
 
-def _scroll(phone: Surface, start: Point, by: float) -> None:
+def scrolls(phone: Surface, at: Point) -> bool:
+    """Whether there is a list at a point that follows a finger."""
+    if phone.keyguard.showing or phone.at_home or phone.state.ui.dialog:
+        return False
     scene = phone.scene()
-    if scene.scrollable and scene.scrollable.contains(*start) and not phone.state.ui.dialog:
+    return bool(scene.scrollable and scene.scrollable.contains(*at)) and (
+        at[1] < HEIGHT - NAVIGATION_BAR and phone.state.power.awake
+    )
+
+
+def scroll(phone: Surface, at: Point, by: float) -> None:
+    """Scroll the list at a point, `by` so many pixels downwards."""
+    scene = phone.scene()
+    if scene.scrollable and scene.scrollable.contains(*at) and not phone.state.ui.dialog:
         route = phone.route()
         route.scroll = min(max(route.scroll + round(by), 0), scene.scroll_range)

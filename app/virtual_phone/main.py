@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from app.errors import ConfigError
+from app.virtual_phone.abstract_sockets import AbstractSockets
 from app.virtual_phone.control import Control, listening
 from app.virtual_phone.filesystem import FileTree
 from app.virtual_phone.phone import Phone
 from app.virtual_phone.quirk_set import Quirks
+from app.virtual_phone.scrcpy.server import app_process
 from app.virtual_phone.seeding import hardware_serial
 from app.virtual_phone.services import Services
 from app.virtual_phone.shell.android import COMMANDS
@@ -75,7 +77,11 @@ async def running(
         phone.reset(seed, scatter=scatter)
         files.reset()
 
-    services = Services(lambda receive: Shell(phone, files, COMMANDS, receive), files)
+    sockets = AbstractSockets()
+    commands = {**COMMANDS, "app_process": app_process(sockets)}
+    services = Services(
+        lambda receive, emit: Shell(phone, files, commands, receive, emit), files, sockets
+    )
     endpoint = Endpoint(BANNER, services.resolve, phone.quirks)
     async with contextlib.AsyncExitStack() as stack:
         try:

@@ -18,13 +18,13 @@ from app.virtual_phone import fingers
 from app.virtual_phone.adb_keyboard import AdbKeyboard
 from app.virtual_phone.apps import launcher
 from app.virtual_phone.apps.app import Badge, Cover
-from app.virtual_phone.editing import Editing
+from app.virtual_phone.editing import KEY_CTRL_LEFT, KEY_CTRL_RIGHT, Editing
 from app.virtual_phone.events import EventLog
 from app.virtual_phone.keyguard import Keyguard
 from app.virtual_phone.painting import paint
 from app.virtual_phone.panel import Panel
 from app.virtual_phone.quirk_set import Quirks
-from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, ASLEEP, CLOCK_JUMP, SCENE
+from app.virtual_phone.quirks import ADB_KEYBOARD_QUIRK, ASLEEP, CLOCK_JUMP, NO_PASTE, SCENE
 from app.virtual_phone.roster import Roster
 from app.virtual_phone.scatter import scatter_about
 from app.virtual_phone.seeding import ADB_KEYBOARD, hardware_serial, seeded_state, shifted
@@ -34,6 +34,9 @@ from app.virtual_phone.toolkit.scene import Scene
 
 KEY_HOME, KEY_BACK, KEY_POWER, KEY_SLEEP, KEY_WAKEUP = 3, 4, 26, 223, 224
 KEY_SPACE, KEY_ENTER, KEY_MENU = 62, 66, 82
+KEY_CUT, KEY_COPY, KEY_PASTE = 277, 278, 279
+_SHORTCUTS = {31: KEY_COPY, 52: KEY_CUT, 50: KEY_PASTE}
+"""C, X and V with Ctrl."""
 _TYPED = {
     **{7 + digit: str(digit) for digit in range(10)},
     **{29 + letter: chr(ord("a") + letter) for letter in range(26)},
@@ -88,6 +91,13 @@ class Phone:
         """Move a finger from one point to another; slow and on the spot, it is a long press."""
         fingers.swipe(self, (x1, y1), (x2, y2), duration_ms)
 
+    def wheel(self, x: float, y: float, notches: float) -> None:
+        """Turn a mouse wheel over a point, upwards by so many notches."""
+        self.log("wheel", x=x, y=y, notches=notches)
+        if self.state.power.awake and fingers.scrolls(self, (x, y)):
+            fingers.scroll(self, (x, y), -notches * fingers.NOTCH)
+            self.changed()
+
     def press_key(self, code: int) -> None:
         """Press a key by its Android KEYCODE number; unknown keys have no effect."""
         self.log("key", code=code)
@@ -104,6 +114,9 @@ class Phone:
             self.go_home()
         elif code == KEY_BACK:
             self._press_back()
+        elif code in (KEY_COPY, KEY_CUT, KEY_PASTE):
+            if self.field is not None:
+                self._use_clipboard(self.field, code)
         elif code in _TYPED:
             self.insert(_TYPED[code])
         elif self.field is not None:
@@ -111,11 +124,28 @@ class Phone:
         self.changed()
 
     def press_together(self, codes: list[int]) -> None:
-        """Press keys together: Ctrl and End move to the end of the text, others have no effect."""
+        """Press keys together: Ctrl with End moves to the end of the text, with A selects it, with
+        C, X and V uses the clipboard; others have no effect."""
         self.log("keys", codes=codes)
-        if self.state.power.awake and self.field is not None:
-            self._editing.press_together(self.ui, codes)
-            self.changed()
+        if not self.state.power.awake or self.field is None:
+            return
+        key = codes[-1] if codes[0] in (KEY_CTRL_LEFT, KEY_CTRL_RIGHT) else 0
+        if key in _SHORTCUTS:
+            self._use_clipboard(self.field, _SHORTCUTS[key])
+        else:
+            self._editing.press_together(self.ui, self.field, codes)
+        self.changed()
+
+    def _use_clipboard(self, field: str, key: int) -> None:
+        """Copy or cut the selection, or paste over it. A password is never copied."""
+        refused = self.quirks.get(NO_PASTE)
+        if key == KEY_PASTE:
+            if refused is None or (refused == "passwords" and not self.in_password):
+                self.insert(self.state.clipboard or "")
+        elif (text := self._editing.selected(self.ui, field)) and not self.in_password:
+            self.state.clipboard = text
+            if key == KEY_CUT:
+                self._editing.erase(self.ui, field)
 
     def _press_on_keyguard(self, code: int) -> None:
         if code == KEY_MENU:
@@ -273,14 +303,20 @@ class Phone:
         return None if covered else self.state.ui.focus
 
     @property
+    def in_password(self) -> bool:
+        """Whether the focused field is for a password."""
+        return any(spot.password and spot.value == "focused" for spot in self.scene().spots)
+
+    @property
     def keyboard_shown(self) -> bool:
         return self.field is not None
 
     @property
-    def cursor(self) -> int | None:
-        """The cursor's position in the focused field, in UTF-16 code units."""
+    def selection(self) -> tuple[int, int] | None:
+        """Where the selection in the focused field begins and ends, in UTF-16 code units; the
+        cursor is at its end."""
         field = self.state.ui.focus if self.covering is None else None
-        return None if field is None else self._editing.cursor(self.ui, field)
+        return None if field is None else self._editing.selection(self.ui, field)
 
     @property
     def at_home(self) -> bool:

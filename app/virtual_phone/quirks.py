@@ -95,6 +95,21 @@ MAX_LENGTH = Quirk(
     whole(0, 20_000),
     "10",
 )
+NO_PASTE = Quirk(
+    "no-paste",
+    "text fields take nothing from the clipboard: all, or those for passwords",
+    "all or passwords",
+    one_of("all", "passwords"),
+    "all",
+)
+SCRCPY = Quirk(
+    "scrcpy",
+    "scrcpy's server does not start; starts in two seconds; swallows everything; ends after ten "
+    "messages; or acknowledges a clipboard that it did not set",
+    "fails, slow, deaf, dies or clipboard",
+    one_of("fails", "slow", "deaf", "dies", "clipboard"),
+    "fails",
+)
 SLOW_SCREENCAP = Quirk(
     "slow-screencap", "a screenshot takes so much longer", "seconds", seconds, "5"
 )
@@ -180,6 +195,8 @@ _ALL: tuple[Quirk[Any], ...] = (
     NO_CURSOR,
     CURSOR_FIRST,
     MAX_LENGTH,
+    NO_PASTE,
+    SCRCPY,
     SLOW_SCREENCAP,
     SLOW_SHELL,
     ENDLESS,

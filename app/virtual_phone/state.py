@@ -110,6 +110,8 @@ class Ui(Node):
     drafts: dict[str, str] = {}
     behind: int = 0
     """Characters of the focused field after its cursor."""
+    selected: int = 0
+    """Characters of the focused field that are selected, directly before its cursor."""
     dialog: Dialog | None = None
     keyboard_symbols: bool = False
     keyboard_shift: bool = False
@@ -165,6 +167,8 @@ class PhoneState(Node):
     power: Power
     ime: InputMethod
     system: dict[str, str] = {}
+    clipboard: str | None = None
+    """The text in the clipboard; None if it is empty."""
     installed: list[str] = []
     """Packages that were installed and have no screen."""
     deeds: Deeds = Field(default_factory=Deeds)

@@ -68,10 +68,11 @@ class RememberingDevice:
     app: App = App()
     texts: Sequence[ShownText] | None = None
 
-    async def _call(self, name: str, *arguments: object) -> None:
+    async def _call(self, name: str, *arguments: object) -> str:
         self.calls.append((name, *arguments))
         if name in self.faults:
             raise self.faults[name]
+        return "double"
 
     async def screenshot(self) -> PlainFrame:
         if "screenshot" in self.faults:
@@ -88,32 +89,32 @@ class RememberingDevice:
     async def current_app(self) -> App:
         return self.app
 
-    async def tap(self, x: int, y: int) -> None:
-        await self._call("tap", x, y)
+    async def tap(self, x: int, y: int) -> str:
+        return await self._call("tap", x, y)
 
-    async def double_tap(self, x: int, y: int) -> None:
-        await self._call("double_tap", x, y)
+    async def double_tap(self, x: int, y: int) -> str:
+        return await self._call("double_tap", x, y)
 
-    async def long_press(self, x: int, y: int, ms: int = 800) -> None:
-        await self._call("long_press", x, y, ms)
+    async def long_press(self, x: int, y: int, ms: int = 800) -> str:
+        return await self._call("long_press", x, y, ms)
 
-    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> None:
-        await self._call("swipe", x1, y1, x2, y2)
+    async def swipe(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 300) -> str:
+        return await self._call("swipe", x1, y1, x2, y2)
 
-    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> None:
-        await self._call("drag", x1, y1, x2, y2)
+    async def drag(self, x1: int, y1: int, x2: int, y2: int, duration_ms: int = 2000) -> str:
+        return await self._call("drag", x1, y1, x2, y2)
 
-    async def type_text(self, text: str, clear: bool = True) -> None:
-        await self._call("type_text", text, *(() if clear else ("kept",)))
+    async def type_text(self, text: str, clear: bool = True, private: bool = False) -> str:
+        return await self._call("type_text", text, *(() if clear else ("kept",)))
 
-    async def press(self, key: str) -> None:
-        await self._call("press", key)
+    async def press(self, key: str) -> str:
+        return await self._call("press", key)
 
-    async def back(self) -> None:
-        await self._call("back")
+    async def back(self) -> str:
+        return await self._call("back")
 
-    async def home(self) -> None:
-        await self._call("home")
+    async def home(self) -> str:
+        return await self._call("home")
 
     async def find_app(self, name: str) -> str:
         return name

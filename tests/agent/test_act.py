@@ -374,9 +374,9 @@ async def test_with_nobody_to_ask_a_stall_ends_the_task() -> None:
 
 async def test_an_app_that_comes_up_by_itself_is_pointed_out() -> None:
     class PopsUp(RememberingDevice):
-        async def type_text(self, text: str, clear: bool = True) -> None:
-            await super().type_text(text, clear)
+        async def type_text(self, text: str, clear: bool = True, private: bool = False) -> str:
             self.app = replace(self.app, package="com.advert", label="Advert")
+            return await super().type_text(text, clear)
 
     chat = ScriptedChat('<answer>do(action="Type", text="hello")</answer>', DONE)
     scene = Scene(chat, PopsUp())

@@ -70,9 +70,9 @@ class HeldDevice(RememberingDevice):
         await self._held("current_app")
         return await super().current_app()
 
-    async def tap(self, x: int, y: int) -> None:
+    async def tap(self, x: int, y: int) -> str:
         await self._held("tap")
-        await super().tap(x, y)
+        return await super().tap(x, y)
 
 
 class HeldChat(ScriptedChat):

@@ -347,21 +347,21 @@ def test_with_a_quirk_a_field_is_entered_before_its_text() -> None:
     phone = opened(NOTES)
     tap(phone, "button", "New note")
     phone.type_text("one\ntwo")
-    assert phone.cursor == 7
+    assert phone.selection == (7, 7)
     phone.quirks.add("cursor-first")
     tap(phone, "field", "notes.title")
-    assert phone.cursor == 0
+    assert phone.selection == (0, 0)
     phone.press_key(KEY_DELETE)
     phone.type_text("😀")
-    assert (phone.ui.drafts["notes.title"], phone.cursor) == ("😀one\ntwo", 2)
+    assert (phone.ui.drafts["notes.title"], phone.selection) == ("😀one\ntwo", (2, 2))
     phone.press_key(KEY_MOVE_END)
-    assert phone.cursor == 5
+    assert phone.selection == (5, 5)
     phone.press_key(KEY_FORWARD_DELETE)
     assert phone.ui.drafts["notes.title"] == "😀onetwo"
     phone.press_together([KEY_CTRL_LEFT, KEY_MOVE_END])
     phone.press_key(KEY_FORWARD_DELETE)
     phone.press_key(KEY_DELETE)
-    assert (phone.ui.drafts["notes.title"], phone.cursor) == ("😀onetw", 7)
+    assert (phone.ui.drafts["notes.title"], phone.selection) == ("😀onetw", (7, 7))
 
 
 def test_a_full_field_keeps_what_stands_behind_the_cursor() -> None:

@@ -142,9 +142,9 @@ def test_an_advert_takes_the_keyboard_away() -> None:
     assert not phone.type_text("b")
     assert not phone.clear_text()
     phone.press_key(KEY_DELETE)
-    assert (phone.keyboard_shown, phone.cursor) == (False, None)
+    assert (phone.keyboard_shown, phone.selection) == (False, None)
     phone.press_key(KEY_BACK)
-    assert (phone.keyboard_shown, phone.cursor) == (True, 1)
+    assert (phone.keyboard_shown, phone.selection) == (True, (1, 1))
 
 
 def test_an_advert_can_be_followed() -> None:

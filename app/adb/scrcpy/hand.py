@@ -91,17 +91,15 @@ class Hand:
             except StreamEnded as exc:
                 raise NotListening from exc
 
-    def set_clipboard(self, text: str, deadline: Deadline, *, paste: bool) -> None:
-        """Set the clipboard; with `paste` also press the paste key. Raises like `play`."""
+    def set_clipboard(self, text: str, deadline: Deadline) -> None:
+        """Set the clipboard; whether the phone did is seen by reading it. Raises like
+        `clipboard`."""
         with self.session.gesturing:
             self._begin(deadline)
-            refusals = self.session.refusals
             try:
-                self.session.set_clipboard(text, deadline, paste=paste)
-                self.session.confirm(deadline)
+                self.session.set_clipboard(text, deadline)
             except StreamEnded as exc:
-                raise _lost(self.session, "pasting") from exc
-            self._check(refusals, "pasting")
+                raise NotListening from exc
 
     def _do(self, parts: list[bytes], what: str, deadline: Deadline) -> None:
         with self.session.gesturing:

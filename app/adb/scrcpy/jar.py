@@ -13,10 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-
-from app.errors import InputError, ServiceUnreachable
-from app.private import private_folder
+from app.errors import InputError
 
 VERSION = "3.3.4"
 SHA256 = "8588238c9a5a00aa542906b6ec7e6d5541d9ffb9b5d0f6e1bc0e365e2303079e"
@@ -49,38 +46,6 @@ def stored(data_dir: Path) -> Path:
     return data_dir / _FOLDER / NAME
 
 
-def fetch(data_dir: Path, client: httpx.Client, address: str = ADDRESS) -> Path:
-    """Download the server once, and check it; only when a person asked for it.
-
-    Raises ServiceUnreachable if it cannot be had, InputError if it is not the one of the pinned
-    SHA-256.
-    """
-    try:
-        with client.stream("GET", address, follow_redirects=True) as answer:
-            answer.raise_for_status()
-            data = b""
-            for part in answer.iter_bytes():
-                data += part
-                if len(data) > SIZE:
-                    break
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
-        raise ServiceUnreachable(
-            f"scrcpy's server cannot be downloaded from {address}: {exc or type(exc).__name__}",
-            "Download it by other means, and set adb.scrcpy_server to its path.",
-        ) from exc
-    if not _is_server(data):
-        raise InputError(
-            f"what {address} sends is not scrcpy's server {VERSION}",
-            f"Its SHA-256 must be {SHA256}. Nothing was stored.",
-        )
-    place = stored(data_dir)
-    private_folder(place.parent)
-    new = place.with_suffix(".new")
-    new.write_bytes(data)
-    new.replace(place)
-    return place
-
-
 def _installed() -> Iterator[Path]:
     """Yield where installed copies of scrcpy keep their server."""
     if told := os.environ.get("SCRCPY_SERVER_PATH"):  # scrcpy's own variable
@@ -102,8 +67,9 @@ def _read(path: Path) -> bytes | None:
         data = path.read_bytes()
     except OSError:
         return None
-    return data if _is_server(data) else None
+    return data if is_server(data) else None
 
 
-def _is_server(data: bytes) -> bool:
+def is_server(data: bytes) -> bool:
+    """Whether these bytes are scrcpy's server VERSION."""
     return hashlib.sha256(data).hexdigest() == SHA256

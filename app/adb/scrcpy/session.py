@@ -276,17 +276,15 @@ class Session:
         self._await(lambda: self._clipboard is not None, deadline, seconds)
         return self._clipboard
 
-    def set_clipboard(
-        self, text: str, deadline: Deadline, *, paste: bool = False, seconds: float = 3.0
-    ) -> None:
-        """Set the clipboard, and press the paste key if wanted; return when that is handled.
+    def set_clipboard(self, text: str, deadline: Deadline, seconds: float = 3.0) -> None:
+        """Have the clipboard set, and return when that is handled, though it may have failed.
 
         Raises StreamEnded, also if it is not handled within `seconds`; DeviceTimeout.
         """
         with self._news:
             self._sequence += 1
             sequence = self._sequence
-        self.send(messages.set_clipboard(sequence, text, paste=paste))
+        self.send(messages.set_clipboard(sequence, text, paste=False))
         if not self._await(lambda: self._acknowledged >= sequence, deadline, seconds):
             self._end("it did not acknowledge the clipboard")
             raise StreamEnded

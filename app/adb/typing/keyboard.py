@@ -1,4 +1,5 @@
-"""Types text: with ADBKeyboard where it works, otherwise plain ASCII with `input text`.
+"""Types text: through scrcpy where it can be used, else with ADBKeyboard where that works, else
+plain ASCII with `input text`.
 
 ADBKeyboard reports `result=0` whether or not anything was typed. So preconditions are checked
 first: an on-screen keyboard is up, and it is ADBKeyboard. The effect is checked afterwards: the
@@ -17,19 +18,24 @@ from dataclasses import dataclass
 
 from app.adb import parse
 from app.adb.connection import Deadline
+from app.adb.hands import WITHOUT_SCRCPY, Hands
+from app.adb.scrcpy.hand import NotListening
 from app.adb.shell import Shell
 from app.adb.typing import keys
 from app.adb.typing.adb_keyboard import ADB_KEYBOARD, Swallowed, send_by_cursor, send_by_pictures
 from app.adb.typing.arrival import ASK, POLL_S, Expected, ask
 from app.adb.typing.emptying import empty_field
+from app.adb.typing.injected import Injected
 from app.adb.typing.look import Looking
 from app.adb.typing.saved_keyboard import SavedKeyboard
-from app.errors import CommandFailed, DeviceError, TextRefused
+from app.errors import CommandFailed, DeviceError, InputRefused, TextRefused
 
 log = logging.getLogger(__name__)
 
 _SWITCH_S = 3.0
 _RESTORE_S = 5.0
+START_S = 10.0
+"""Seconds that a text which nothing else can type waits for scrcpy to start."""
 _LOOK_FIRST = "Look at the field before typing again."
 
 
@@ -54,12 +60,21 @@ class Keyboard:
         return self._saved.value is not None
 
     def type_text(
-        self, shell: Shell, text: str, *, clear: bool, deadline: Deadline, look: Looking
-    ) -> None:
+        self,
+        shell: Shell,
+        text: str,
+        *,
+        clear: bool,
+        deadline: Deadline,
+        look: Looking,
+        hands: Hands = WITHOUT_SCRCPY,
+        private: bool = False,
+    ) -> str:
         """Type into the focused field, emptying it first with `clear`; accepts any line ends.
 
-        Raises TextRefused if no field has the keyboard, if the phone cannot type this text, if the
-        field cut the text, or if it was swallowed and a retry could double it.
+        Return by what: `scrcpy keys`, `scrcpy clipboard`, `ADBKeyboard` or `input`. Raises
+        TextRefused if no field has the keyboard, if the phone cannot type this text, if the field
+        cut the text, or if it was swallowed and a retry could double it.
         """
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         _check_text(text)
@@ -67,13 +82,16 @@ class Keyboard:
         if phone.keyboard.shown is False:
             raise TextRefused("no text field has the keyboard", "Tap the text field first.")
         if not text and not clear:
-            return
+            return ""
+        by = self._through(hands, shell, phone, text, clear, private, look, deadline)
+        if by:
+            return by
         if not phone.has_adb_keyboard:
             commands = keys.ascii_commands(text)
             state = empty_field(shell, phone.keyboard, look, deadline) if clear else phone.keyboard
             told = state.cursor != phone.keyboard.cursor
             _press(shell, commands, _expected(text, clear, state), deadline, told=told)
-            return
+            return "input"
         try:
             with self._switched(shell, phone, deadline) as serving:
                 if serving.cursor is None:
@@ -81,7 +99,7 @@ class Keyboard:
                 else:
                     expected = Expected.of(text, clear, serving.cursor)
                     send_by_cursor(shell, text, expected, deadline)
-            return
+            return "ADBKeyboard"
         except Swallowed as exc:
             reason = exc
         if not clear and reason.sent and not reason.certain:
@@ -95,6 +113,37 @@ class Keyboard:
         state = empty_field(shell, before, look, deadline) if clear else before
         told = reason.certain or state.cursor != before.cursor
         _press(shell, commands, _expected(text, clear, state), deadline, told=told)
+        return "input"
+
+    def _through(
+        self,
+        hands: Hands,
+        shell: Shell,
+        phone: _Phone,
+        text: str,
+        clear: bool,
+        private: bool,
+        look: Looking,
+        deadline: Deadline,
+    ) -> str:
+        """Type through scrcpy and return by what; "" if nothing was typed."""
+        wanted = not text.isascii() and not phone.has_adb_keyboard
+        hand = hands.by_scrcpy(shell, deadline, START_S if wanted else 0.0)
+        if hand is None:
+            return ""
+        try:
+            typing = Injected(hand, shell, phone.keyboard, look, deadline)
+            return typing.type(text, clear=clear, private=private)
+        except NotListening:
+            hands.gave_up(hand, "it does not answer")
+        except InputRefused as exc:
+            hands.gave_up(hand, exc.message)
+            raise
+        except Swallowed as exc:
+            if exc.sent and not exc.certain:
+                raise TextRefused(exc.message, _LOOK_FIRST) from exc
+            log.info("%s: %s; trying another way", shell.serial, exc.message)
+        return ""
 
     @contextlib.contextmanager
     def _switched(

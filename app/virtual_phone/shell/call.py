@@ -33,6 +33,9 @@ class Call:
     output: Output = field(default_factory=list)
     receive: Callable[[int], Awaitable[bytes]] | None = None
     """Reads this many bytes that the host sends after the command; None if it sends none."""
+    emit: Callable[[int, bytes], Awaitable[None]] | None = None
+    """Sends output to the host at once, for a command that runs on; None where it is piped."""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def out(self, text: str) -> None:
         """Write a line to stdout."""

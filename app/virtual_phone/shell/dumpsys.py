@@ -34,17 +34,20 @@ def _input_method(call: Call) -> list[str]:
 
 
 def _client(call: Call) -> list[str]:
-    cursor = call.phone.cursor
-    if cursor is None:
+    selection = call.phone.selection
+    if selection is None:
         return []
     lines = [
         "Input method client state for android.view.inputmethod.InputMethodManager@9c1f2e4:",
         "  mActive=true mRestartOnNextWindowFocus=false mBindSequence=12",
         "  mServedConnecting=false",
+        "  mCurrentTextBoxAttribute:",
+        f"    inputType={'0x81' if call.phone.in_password else '0x1'} imeOptions=0x6"
+        " privateImeOptions=null",
     ]
     if call.phone.quirks.get(NO_CURSOR) is None:
         lines.append(
-            f"  mCursorSelStart={cursor} mCursorSelEnd={cursor}"
+            f"  mCursorSelStart={selection[0]} mCursorSelEnd={selection[1]}"
             " mCursorCandStart=-1 mCursorCandEnd=-1"
         )
     return lines

@@ -26,6 +26,7 @@ from app.virtual_phone.shell.call import (
 if TYPE_CHECKING:
     from app.virtual_phone.phone import Phone
 
+Emit = Callable[[int, bytes], Awaitable[None]]
 _NOT_FOUND, _SYNTAX_ERROR = 127, 2
 
 
@@ -60,11 +61,13 @@ class Shell:
         files: FileTree,
         commands: CommandTable,
         receive: Callable[[int], Awaitable[bytes]] | None = None,
+        emit: Emit | None = None,
     ) -> None:
         self._phone = phone
         self._files = files
         self._commands = commands
         self._receive = receive
+        self._emit = emit
         self._variables: dict[str, str] = {"HOME": "/", "USER": "shell"}
         self._status = 0
         self._exited = False
@@ -101,7 +104,8 @@ class Shell:
                 continue
             stdin = b""
             for position, command in enumerate(pipeline.commands, start=1):
-                written = await self._run_command(command, stdin)
+                alone = len(pipeline.commands) == 1 and not command.redirections
+                written = await self._run_command(command, stdin, self._emit if alone else None)
                 if position < len(pipeline.commands):
                     stdin = b"".join(data for kind, data in written if kind == STDOUT)
                     written = [piece for piece in written if piece[0] == STDERR]
@@ -109,14 +113,16 @@ class Shell:
             if self._exited:
                 return
 
-    async def _run_command(self, command: syntax.Command, stdin: bytes) -> Output:
+    async def _run_command(
+        self, command: syntax.Command, stdin: bytes, emit: Emit | None
+    ) -> Output:
         name, *args = [self._expand(word) for word in command.words]
         output: Output = []
         try:
             for redirection in command.redirections:
                 if redirection.operator == "<":
                     stdin = self._files.read(self._expand(redirection.target))
-            self._status = await self._execute(name, args, stdin, output)
+            self._status = await self._execute(name, args, stdin, output, emit)
             if command.merge == "2>&1":
                 output = [(STDOUT, data) for _, data in output]
             elif command.merge == ">&2":
@@ -132,11 +138,16 @@ class Shell:
             self._status = 1
         return output
 
-    async def _execute(self, name: str, args: list[str], stdin: bytes, output: Output) -> int:
-        variable, assigned, value = name.partition("=")
-        if assigned and variable.isidentifier() and not args:
-            self._variables[variable] = value
-            return 0
+    async def _execute(
+        self, name: str, args: list[str], stdin: bytes, output: Output, emit: Emit | None
+    ) -> int:
+        given: dict[str, str] = {}
+        while (assigned := name.partition("="))[1] and assigned[0].isidentifier():
+            given[assigned[0]] = assigned[2]
+            if not args:
+                self._variables |= given
+                return 0
+            name, *args = args
         if name == "export":
             for pair in args:
                 variable, _, value = pair.partition("=")
@@ -151,7 +162,11 @@ class Shell:
             message = f"/system/bin/sh: {name}: inaccessible or not found\n"
             output.append((STDERR, encode(message)))
             return _NOT_FOUND
-        result = command(Call(self._phone, self._files, name, args, stdin, output, self._receive))
+        environment = self._variables | given
+        call = Call(
+            self._phone, self._files, name, args, stdin, output, self._receive, emit, environment
+        )
+        result = command(call)
         return (await result if inspect.isawaitable(result) else result) & 0xFF
 
     def _expand(self, word: syntax.Word) -> str:

@@ -1,0 +1,46 @@
+"""Downloads scrcpy's server from where it is released; only when a person asks for it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import httpx
+
+from app.adb.scrcpy.jar import ADDRESS, SHA256, SIZE, VERSION, is_server, stored
+from app.errors import InputError, ServiceUnreachable
+from app.private import private_folder, write_private
+
+_SECONDS = 60.0
+
+
+def download(data_dir: Path, client: httpx.Client, address: str = ADDRESS) -> Path:
+    """Download the server, check it, and return where it is kept.
+
+    Raises ServiceUnreachable if it cannot be had within a minute, InputError if what comes is
+    another file; nothing is stored then.
+    """
+    end, data = time.monotonic() + _SECONDS, b""
+    try:
+        with client.stream("GET", address, follow_redirects=True) as answer:
+            answer.raise_for_status()
+            for part in answer.iter_bytes():
+                data += part
+                if len(data) > SIZE or time.monotonic() > end:
+                    break
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        raise ServiceUnreachable(
+            f"scrcpy's server cannot be downloaded from {address}: {exc or type(exc).__name__}",
+            "Download it by other means, and set adb.scrcpy_server to its path.",
+        ) from exc
+    if not is_server(data):
+        raise InputError(
+            f"what {address} sent is not scrcpy's server {VERSION}",
+            f"Its SHA-256 must be {SHA256}. Nothing was stored.",
+        )
+    place = stored(data_dir)
+    private_folder(place.parent)
+    new = place.with_suffix(".new")
+    write_private(new, data)
+    new.replace(place)
+    return place
