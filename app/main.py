@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
@@ -195,14 +195,8 @@ def _start_records(settings: Settings, stack: AsyncExitStack) -> _Records:
     return _Records(database, store, retention, webhooks)
 
 
-def _scrcpy_server(settings: Settings) -> Callable[[], bytes | None] | None:
-    """Return what finds scrcpy's server; None if it is not to be used."""
-    if settings.adb.scrcpy == "off":
-        return None
-    return lambda: jar.find(settings.adb.scrcpy_server, settings.service.data_dir)
-
-
 async def _start_phones(settings: Settings, table: AppTable, stack: AsyncExitStack) -> Fleet:
+    scrcpy = settings.adb.scrcpy == "auto"
     adb = AdbServer(
         settings.adb.server_host,
         settings.adb.server_port,
@@ -213,7 +207,7 @@ async def _start_phones(settings: Settings, table: AppTable, stack: AsyncExitSta
         await adb.start(),
         table,
         state_dir=settings.service.data_dir,
-        jar=_scrcpy_server(settings),
+        jar=jar.source(scrcpy, settings.adb.scrcpy_server, settings.service.data_dir),
     )
     stack.push_async_callback(adb.stop)
     await fleet.start()

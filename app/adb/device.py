@@ -404,7 +404,9 @@ class Device:
 
         Raises InputError for a file that is not an APK, DeviceError if the phone is gone.
         """
-        return await self._call(lambda deadline: set_up(self._shell, apk, deadline), SET_UP_S)
+        return await self._call(
+            lambda deadline: set_up(self._shell, apk, self._hands, deadline), SET_UP_S
+        )
 
     async def wake(self) -> None:
         """Switch the screen on and dismiss a lock screen without PIN; raises DeviceLocked.

@@ -12,6 +12,8 @@ from app.adb.scrcpy.sessions import Sessions
 from app.adb.shell import Shell
 from app.errors import InputRefused
 
+START_S = 10.0
+"""Seconds that scrcpy may take to start on a phone, where its work is waited for."""
 Means = Literal["scrcpy", "input"]
 
 

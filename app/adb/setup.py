@@ -13,6 +13,9 @@ from typing import Literal
 
 from app.adb import parse, power
 from app.adb.connection import Deadline
+from app.adb.hands import START_S, Hands
+from app.adb.scrcpy.jar import ADDRESS, SIZE
+from app.adb.scrcpy.sessions import MISSING
 from app.adb.shell import MAX_TEXT, Shell
 from app.adb.typing.adb_keyboard import ADB_KEYBOARD
 from app.errors import CommandFailed, DeviceError, DeviceLocked, InputError, InputRefused
@@ -76,7 +79,7 @@ def switches(manufacturer: str) -> str:
     return next((text for makers, text in _SWITCHES if maker in makers), _ANY_MAKER)
 
 
-def set_up(shell: Shell, apk: Path | None, deadline: Deadline) -> list[Finding]:
+def set_up(shell: Shell, apk: Path | None, hands: Hands, deadline: Deadline) -> list[Finding]:
     """Check everything that typing and tapping need, installing `apk` first; blocking.
 
     Raises InputError for a file that is not an APK, and DeviceError if the phone is gone.
@@ -86,7 +89,8 @@ def set_up(shell: Shell, apk: Path | None, deadline: Deadline) -> list[Finding]:
     findings = [_screen(shell, deadline), _input(shell, maker, deadline)]
     if package is not None:
         findings.append(_install(shell, package, maker, deadline))
-    findings.append(_keyboard(shell, deadline))
+    scrcpy = _scrcpy(shell, hands, deadline)
+    findings += [scrcpy, _keyboard(shell, deadline, needed=scrcpy.status != "ok")]
     return findings
 
 
@@ -148,12 +152,27 @@ def _install(shell: Shell, apk: bytes, maker: str, deadline: Deadline) -> Findin
     return Finding("install", "ok", f"installed, {len(apk)} bytes")
 
 
-def _keyboard(shell: Shell, deadline: Deadline) -> Finding:
+def _scrcpy(shell: Shell, hands: Hands, deadline: Deadline) -> Finding:
+    if hands.by_scrcpy(shell, deadline, START_S) is not None:
+        return Finding("scrcpy", "ok", "touches take milliseconds, and any text can be typed")
+    reason = hands.reason or "it has not started in time"
+    hint = ""
+    if reason == MISSING:
+        hint = (
+            f"phonepilot devices setup {shell.serial} --scrcpy downloads it ({SIZE // 1000} kB, "
+            f"Apache-2.0) from {ADDRESS}"
+        )
+    return Finding("scrcpy", "warning", f"not used: {reason}", hint)
+
+
+def _keyboard(shell: Shell, deadline: Deadline, *, needed: bool) -> Finding:
     def ids(*options: str) -> list[str]:
         said = shell.run(["ime", "list", *options], deadline=deadline).check("listing keyboards")
         return parse.input_methods(said.text)
 
     if ADB_KEYBOARD not in ids("-a", "-s"):
+        if not needed:
+            return Finding("keyboard", "ok", "ADBKeyboard is not installed, and not needed")
         return Finding(
             "keyboard",
             "warning",

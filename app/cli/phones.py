@@ -59,11 +59,17 @@ def setup(
     apk: Annotated[
         Path | None, typer.Option(help="ADBKeyboard's APK, to be installed on the phone.")
     ] = None,
+    scrcpy: Annotated[
+        bool, typer.Option("--scrcpy", help="Download scrcpy's server first, if it is not here.")
+    ] = False,
     config: Config = None,
     json_: Json = False,
 ) -> None:
     """Check whether a phone accepts taps and any text, and show which switch to turn on."""
     from dataclasses import asdict
+
+    if scrcpy:
+        run_to_end(get_scrcpy_server(config))
 
     async def look(fleet: Fleet) -> list[Finding]:
         return await (await fleet.choose(serial)).set_up(apk)
@@ -79,6 +85,24 @@ def setup(
             if finding.hint:
                 terminal.say(f"{'':>22} {shown(finding.hint)}")
     raise typer.Exit(1 if any(finding.status == "problem" for finding in findings) else 0)
+
+
+async def get_scrcpy_server(config: list[str] | None) -> None:
+    """Download scrcpy's server, unless it is on this computer."""
+    import httpx
+
+    from app.adb.scrcpy import download, jar
+    from app.proxies import Proxies, ProxyTransport
+    from app.settings import load_settings
+
+    settings = load_settings(config or ())
+    folder = settings.service.data_dir
+    if jar.find(settings.adb.scrcpy_server, folder) is not None:
+        return
+    transport = ProxyTransport(Proxies.from_environment())
+    async with httpx.AsyncClient(timeout=30.0, transport=transport) as client:
+        place = await download.download(folder, client)
+    Terminal().say(f"scrcpy's server is now at {shown(str(place))}")
 
 
 @devices_app.command(epilog="Example: `phonepilot devices pair 192.168.1.20:37123`")
@@ -100,11 +124,14 @@ def pair(
 async def with_fleet(config: list[str] | None, work: Callable[[Fleet], Awaitable[T]]) -> T:
     """Run `work` with the phones of the configured adb server."""
     from app.adb.fleet import Fleet
+    from app.adb.scrcpy import jar
     from app.adb.server import AdbServer
     from app.settings import load_settings
 
-    adb = load_settings(config or ()).adb
+    settings = load_settings(config or ())
+    adb = settings.adb
     server = AdbServer(adb.server_host, adb.server_port, binary=adb.binary, private=adb.private)
-    async with server, Fleet(server.client()) as fleet:
+    wanted = jar.source(adb.scrcpy == "auto", adb.scrcpy_server, settings.service.data_dir)
+    async with server, Fleet(server.client(), jar=wanted) as fleet:
         await fleet.wait_for_any(server.usb_wait_s)
         return await work(fleet)

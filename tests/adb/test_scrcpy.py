@@ -173,6 +173,15 @@ async def test_text_needs_no_app_on_the_phone(device: Device, virtual_phone: Pho
         assert title(virtual_phone) == "你好"
 
 
+async def test_the_setup_of_a_phone_then_wants_no_app(
+    device: Device, virtual_phone: PhoneProcess
+) -> None:
+    with virtual_phone.quirks("adbkeyboard=missing"):
+        found = {finding.name: finding for finding in await device.set_up()}
+    assert (found["scrcpy"].status, found["keyboard"].status) == ("ok", "ok")
+    assert "not needed" in found["keyboard"].message
+
+
 async def test_the_same_text_again_is_the_text_once(
     device: Device, virtual_phone: PhoneProcess
 ) -> None:

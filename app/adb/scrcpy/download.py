@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from pathlib import Path
 
 import httpx
 
 from app.adb.scrcpy.jar import ADDRESS, SHA256, SIZE, VERSION, is_server, stored
 from app.errors import InputError, ServiceUnreachable
+from app.http_client import IDENTITY
 from app.private import private_folder, write_private
 
 _SECONDS = 60.0
 
 
-def download(data_dir: Path, client: httpx.Client, address: str = ADDRESS) -> Path:
+async def download(data_dir: Path, client: httpx.AsyncClient, address: str = ADDRESS) -> Path:
     """Download the server, check it, and return where it is kept.
 
     Raises ServiceUnreachable if it cannot be had within a minute, InputError if what comes is
     another file; nothing is stored then.
     """
-    end, data = time.monotonic() + _SECONDS, b""
+    data = b""
     try:
-        with client.stream("GET", address, follow_redirects=True) as answer:
+        async with (
+            asyncio.timeout(_SECONDS),
+            client.stream("GET", address, headers=IDENTITY, follow_redirects=True) as answer,
+        ):
             answer.raise_for_status()
-            for part in answer.iter_bytes():
+            async for part in answer.aiter_raw():
                 data += part
-                if len(data) > SIZE or time.monotonic() > end:
+                if len(data) > SIZE:
                     break
-    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
         raise ServiceUnreachable(
             f"scrcpy's server cannot be downloaded from {address}: {exc or type(exc).__name__}",
             "Download it by other means, and set adb.scrcpy_server to its path.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.errors import InputError
@@ -24,7 +24,7 @@ ADDRESS = f"https://github.com/Genymobile/scrcpy/releases/download/v{VERSION}/{N
 _FOLDER = "scrcpy"
 
 
-def find(chosen: Path | None, data_dir: Path | None) -> bytes | None:
+def find(chosen: Path | None, data_dir: Path) -> bytes | None:
     """Return the server: the chosen file, the downloaded one, or that of an installed scrcpy 3.3.4.
 
     None if there is none. Raises InputError if `chosen` is another file.
@@ -37,8 +37,13 @@ def find(chosen: Path | None, data_dir: Path | None) -> bytes | None:
                 f"Its SHA-256 must be {SHA256}; it is released at {ADDRESS}",
             )
         return data
-    places = [stored(data_dir)] if data_dir is not None else []
-    return next((data for place in [*places, *_installed()] if (data := _read(place))), None)
+    places = [stored(data_dir), *_installed()]
+    return next((data for place in places if (data := _read(place))), None)
+
+
+def source(wanted: bool, chosen: Path | None, data_dir: Path) -> Callable[[], bytes | None] | None:
+    """Return what looks for the server each time it is needed; None if it is not `wanted`."""
+    return (lambda: find(chosen, data_dir)) if wanted else None
 
 
 def stored(data_dir: Path) -> Path:

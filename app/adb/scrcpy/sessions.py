@@ -23,7 +23,7 @@ PAUSES_S = (5.0, 30.0, 120.0)
 """Seconds until the next start, after the first failures in a row; the last one also afterwards."""
 SHORT_S = 10.0
 """A session that ends by itself within this time counts as a failure."""
-_MISSING = "scrcpy's server is not on this computer"
+MISSING = "scrcpy's server is not on this computer"
 
 
 class Sessions:
@@ -103,7 +103,7 @@ class Sessions:
             except AppError as exc:
                 raise Unavailable(exc.message) from exc
             if jar is None:
-                raise Unavailable(_MISSING)
+                raise Unavailable(MISSING)
             session = Session(self._shell, jar)
         except BaseException as exc:
             reason = exc.reason if isinstance(exc, Unavailable) else _told(exc)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from app.adb import parse
 from app.adb.connection import Deadline
-from app.adb.hands import WITHOUT_SCRCPY, Hands
+from app.adb.hands import START_S, WITHOUT_SCRCPY, Hands
 from app.adb.scrcpy.hand import NotListening
 from app.adb.shell import Shell
 from app.adb.typing import keys
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 
 _SWITCH_S = 3.0
 _RESTORE_S = 5.0
-START_S = 10.0
-"""Seconds that a text which nothing else can type waits for scrcpy to start."""
 _LOOK_FIRST = "Look at the field before typing again."
 
 
