@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make sure that there is what the tests use besides Python: a Chromium for the dashboard, the
-# library that playwright's driver links to, curl for the README's examples, and the official clients
-# for JavaScript.
+# library that playwright's driver links to, curl for the README's examples, the official clients
+# for JavaScript, and scrcpy's server.
 set -eu
 
 scripts/node_tools.sh
@@ -9,7 +9,8 @@ scripts/node_tools.sh
 clients=tests/clients/without-dependencies.txt
 if [ ! -e .venv/clients ] || [ $clients -nt .venv/clients ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
-        --require-hashes --requirement $clients && touch .venv/clients
+        --require-hashes --requirement $clients
+    touch .venv/clients
 fi
 
 missing=

@@ -154,7 +154,7 @@ def _install(shell: Shell, apk: bytes, maker: str, deadline: Deadline) -> Findin
 
 def _scrcpy(shell: Shell, hands: Hands, deadline: Deadline) -> Finding:
     if hands.by_scrcpy(shell, deadline, START_S) is not None:
-        return Finding("scrcpy", "ok", "touches take milliseconds, and any text can be typed")
+        return Finding("scrcpy", "ok", "used for touches, and for texts in any language")
     reason = hands.reason or "it has not started in time"
     hint = ""
     if reason == MISSING:

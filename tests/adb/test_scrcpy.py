@@ -17,17 +17,20 @@ from app.adb.apps import AppTable
 from app.adb.connection import Deadline
 from app.adb.device import Device
 from app.adb.fleet import Fleet
+from app.adb.hands import Hands
 from app.adb.scrcpy.hand import Hand, NotListening
 from app.adb.scrcpy.session import Session, Unavailable
 from app.adb.scrcpy.sessions import PAUSES_S, Sessions
 from app.adb.server import AdbServer
 from app.adb.shell import Shell
+from app.adb.typing.keyboard import Keyboard
+from app.adb.typing.saved_keyboard import SavedKeyboard
 from app.errors import DeviceBusy, DeviceDisconnected, DeviceTimeout, InputRefused, TextRefused
 from tests.phones import PhoneProcess, phone_process
 from tests.scrcpy_jar import scrcpy_jar
 
 START_S = 20.0
-NEW_NOTE = (928, 2176)
+NOTES, NEW_NOTE = "org.phonepilot.notes", (928, 2176)
 TOUCHES = ("tap", "hold", "swipe", "touch")
 """The events of fingers; `touch` tells what no finger can do, such as going down twice."""
 
@@ -318,6 +321,36 @@ async def test_without_the_jar_nothing_is_tried(
     assert await device.tap(540, 800) == "input"
     assert not [c for c in virtual_phone.commands(before) if "app_process" in c]
     await fleet.disconnect(virtual_phone.serial)
+
+
+@pytest.mark.parametrize("text", ["one\ntwo", "微信"])
+@pytest.mark.parametrize("used", range(10))
+def test_a_server_that_dies_in_the_middle_of_a_text_never_doubles_it(
+    shell: Shell, virtual_phone: PhoneProcess, used: int, text: str
+) -> None:
+    virtual_phone.reset(7)
+    shell.run(["am", "start", "-n", f"{NOTES}/.MainActivity"], deadline=Deadline(5)).check("start")
+    shell.run(["input", "tap", *map(str, NEW_NOTE)], deadline=Deadline(5)).check("tap")
+    sessions = Sessions(shell, jar)
+    with virtual_phone.quirks("scrcpy=dies"):  # after ten messages, of which starting takes one
+        session = sessions.get(Deadline(20), 15)
+        assert session is not None
+        for _ in range(used):
+            session.confirm(Deadline(5))
+        try:
+            Keyboard(SavedKeyboard(None, shell.serial)).type_text(
+                shell,
+                text,
+                clear=False,
+                deadline=Deadline(20),
+                look=lambda: None,
+                hands=Hands(sessions),
+            )
+            allowed = [text]
+        except DeviceDisconnected:  # it is unknown how much was typed
+            allowed = [text[:length] for length in range(len(text) + 1)]
+    assert virtual_phone.state()["ui"]["drafts"].get("notes.title", "") in allowed
+    sessions.close()
 
 
 def test_a_failure_is_remembered_for_a_while_and_not_for_good(

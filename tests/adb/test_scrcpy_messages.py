@@ -34,20 +34,11 @@ def test_a_text_is_preceded_by_its_bytes() -> None:
     assert messages.text("a é") == b"\x01\0\0\0\x04a \xc3\xa9"
 
 
-def test_a_wheel_turns_in_sixteenths_of_the_range() -> None:
-    sent = messages.scroll(10, 20, 0, -1)
-    assert sent == bytes.fromhex("03 0000000a 00000014 0000 0000 0000 f800 00000000")
-    assert messages.scroll(0, 0, 99, -99)[13:17] == bytes.fromhex("7fff 8000")
-
-
-def test_the_clipboard_is_set_with_a_sequence_and_maybe_pasted() -> None:
-    sent = messages.set_clipboard(7, "你", paste=True)
-    assert sent == bytes.fromhex("09 0000000000000007 01 00000003 e4bda0")
-    assert messages.set_clipboard(7, "", paste=False) == bytes.fromhex(
-        "09 0000000000000007 00 00000000"
-    )
+def test_the_clipboard_is_set_with_a_sequence_and_not_pasted() -> None:
+    sent = messages.set_clipboard(7, "你")
+    assert sent == bytes.fromhex("09 0000000000000007 00 00000003 e4bda0")
+    assert messages.set_clipboard(7, "") == bytes.fromhex("09 0000000000000007 00 00000000")
     assert messages.get_clipboard() == b"\x08\0"
-    assert messages.reset_video() == b"\x11"
 
 
 @given(st.lists(st.text() | st.integers(0, 2**64 - 1)), st.integers(1, 9))

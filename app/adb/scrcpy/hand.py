@@ -7,6 +7,7 @@ between is unknown, and is told as DeviceDisconnected: it is never repeated unas
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -18,6 +19,8 @@ from app.adb.stream import StreamEnded
 from app.errors import DeviceDisconnected, InputRefused
 
 _ACTIONS = {"down": messages.DOWN, "move": messages.MOVE, "up": messages.UP}
+ENTER = 66  # android.view.KeyEvent
+_PIECES = re.compile(rf"\n|[ -~]{{1,{messages.MAX_TEXT}}}")
 _LISTENS_S = 1.0
 """A phone that listens confirms within milliseconds; over a bad Wi-Fi, within tenths."""
 
@@ -57,8 +60,7 @@ class Hand:
                     wait = begun + touch.at_ms / 1000 - self._clock()
                     if wait > 0:
                         deadline.pause(wait)
-                    if down is None:
-                        self._fence()
+                    self._fence()
                     down = None if touch.phase == "up" else touch
                     action = _ACTIONS[touch.phase]
                     self.session.send(messages.touch(action, touch.x, touch.y))
@@ -76,9 +78,11 @@ class Hand:
         self._do([messages.press(code, meta) for code, meta in codes], what, deadline)
 
     def type_keys(self, text: str, deadline: Deadline) -> None:
-        """Type printable ASCII by the phone's key map; raises like `play`."""
-        size = messages.MAX_TEXT
-        parts = [messages.text(text[at : at + size]) for at in range(0, len(text), size)]
+        """Type printable ASCII and newlines by the phone's key map; raises like `play`."""
+        parts = [
+            messages.press(ENTER) if piece == "\n" else messages.text(piece)
+            for piece in _PIECES.findall(text)
+        ]
         self._do(parts, "typing", deadline)
 
     def clipboard(self, deadline: Deadline) -> str | None:

@@ -23,11 +23,8 @@ MAX_MESSAGE = 2**18
 MAX_CLIPBOARD = MAX_MESSAGE - 14
 """Most bytes of a clipboard's text on its way to the phone, where a message has 14 bytes more."""
 
-_KEY, _TEXT, _TOUCH, _SCROLL = 0, 1, 2, 3
-_GET_CLIPBOARD, _SET_CLIPBOARD, _RESET_VIDEO = 8, 9, 17
+_KEY, _TEXT, _TOUCH, _GET_CLIPBOARD, _SET_CLIPBOARD = 0, 1, 2, 8, 9
 _PRESSURE = 0xFFFF
-_SCROLL_UNIT = 16
-"""Notches of a wheel that are the full range of a scroll value, since 3.3.1."""
 
 
 class UnknownMessage(Exception):
@@ -71,15 +68,6 @@ def touch(action: int, x: int, y: int) -> bytes:
     return struct.pack(">BBqiiHHHII", _TOUCH, action, FINGER, x, y, 0, 0, pressure, 0, 0)
 
 
-def scroll(x: int, y: int, right: float, up: float) -> bytes:
-    """A wheel turns at a place, by so many notches to the right and up; at most 16."""
-    return struct.pack(">BiiHHhhI", _SCROLL, x, y, 0, 0, _notches(right), _notches(up), 0)
-
-
-def _notches(value: float) -> int:
-    return max(-0x8000, min(round(value / _SCROLL_UNIT * 0x8000), 0x7FFF))
-
-
 def text(part: str) -> bytes:
     """Type by the phone's own key map; at most MAX_TEXT bytes of UTF-8."""
     data = part.encode()
@@ -91,18 +79,13 @@ def get_clipboard() -> bytes:
     return bytes((_GET_CLIPBOARD, 0))
 
 
-def set_clipboard(sequence: int, content: str, *, paste: bool) -> bytes:
-    """Set the clipboard, and press the paste key if wanted; acknowledged with `sequence`, from 1.
+def set_clipboard(sequence: int, content: str) -> bytes:
+    """Set the clipboard, without the paste key; acknowledged with `sequence`, from 1.
 
     `content` has at most MAX_CLIPBOARD bytes of UTF-8.
     """
     data = content.encode()
-    return struct.pack(">BQBI", _SET_CLIPBOARD, sequence, paste, len(data)) + data
-
-
-def reset_video() -> bytes:
-    """Restart the capture, which sends a key frame of the screen as it is."""
-    return bytes((_RESET_VIDEO,))
+    return struct.pack(">BQBI", _SET_CLIPBOARD, sequence, False, len(data)) + data
 
 
 class DeviceMessages:

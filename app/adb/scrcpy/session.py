@@ -27,7 +27,7 @@ from app.adb.scrcpy import messages
 from app.adb.scrcpy.jar import VERSION
 from app.adb.shell import SHELL_V2, Shell, command_line
 from app.adb.stream import Stream, StreamEnded
-from app.errors import DeviceDisconnected, DeviceError
+from app.errors import DeviceDisconnected, DeviceError, DeviceTimeout
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,8 @@ class Session:
         self._thread("control", self._read_control)
         try:
             self.confirm(deadline)
-        except StreamEnded:
-            self.close()
+        except (StreamEnded, DeviceTimeout):
+            self._end("it did not confirm in time")
             raise Unavailable(f"scrcpy ended at once: {self._ended}") from None
 
     # -- starting
@@ -268,11 +268,15 @@ class Session:
             self._echoed.discard(code)
 
     def clipboard(self, deadline: Deadline, seconds: float = 0.3) -> str | None:
-        """Return the text in the phone's clipboard; None if it is empty, has no text, or the phone
-        does not answer within `seconds`. Raises StreamEnded, DeviceTimeout."""
+        """Return the text in the phone's clipboard; None if it is empty or has no text, for which
+        the phone sends nothing: `seconds` after it has handled the question.
+
+        Raises StreamEnded, DeviceTimeout.
+        """
         with self._news:
             self._clipboard = None
         self.send(messages.get_clipboard())
+        self.confirm(deadline)
         self._await(lambda: self._clipboard is not None, deadline, seconds)
         return self._clipboard
 
@@ -284,7 +288,7 @@ class Session:
         with self._news:
             self._sequence += 1
             sequence = self._sequence
-        self.send(messages.set_clipboard(sequence, text, paste=False))
+        self.send(messages.set_clipboard(sequence, text))
         if not self._await(lambda: self._acknowledged >= sequence, deadline, seconds):
             self._end("it did not acknowledge the clipboard")
             raise StreamEnded

@@ -7,22 +7,27 @@ and other apps read the clipboard, and show it.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 
 from app.adb import parse
 from app.adb.connection import Deadline
-from app.adb.scrcpy.hand import Hand
+from app.adb.scrcpy.hand import Hand, NotListening
 from app.adb.scrcpy.messages import MAX_CLIPBOARD, META_CTRL
 from app.adb.shell import Shell
 from app.adb.typing.adb_keyboard import Swallowed
 from app.adb.typing.arrival import ARRIVE_S, POLL_S, Expected, Pictures, Selection, ask
 from app.adb.typing.emptying import empty_field
 from app.adb.typing.look import Looking
+from app.errors import DeviceError
 
-_A, _ENTER, _DELETE, _PASTE = 29, 66, 67, 279
+log = logging.getLogger(__name__)
+
+_A, _DELETE, _PASTE = 29, 67, 279
 _TYPEABLE = re.compile(r"[\n -~]*")
-_PIECES = re.compile(r"\n|[ -~]+")
+_RESTORE_S = 3.0
+"""With a deadline of its own: the request's may be over, and the person needs their clipboard."""
 
 
 class Injected:
@@ -59,15 +64,9 @@ class Injected:
         raise AssertionError("no way left")
 
     def _as_keys(self, text: str, before: Selection | None) -> str:
-        def press() -> None:
-            for piece in _PIECES.findall(text):
-                if piece == "\n":
-                    self._hand.press([(_ENTER, 0)], "typing", self._deadline)
-                else:
-                    self._hand.type_keys(piece, self._deadline)
-
         # The Enter key may leave the field, or send what is in it.
-        self._verified(press, text, None if "\n" in text else before)
+        known = None if "\n" in text else before
+        self._verified(lambda: self._hand.type_keys(text, self._deadline), text, known)
         return "scrcpy keys"
 
     def _by_clipboard(self, text: str, before: Selection | None) -> str:
@@ -83,8 +82,18 @@ class Injected:
             )
         finally:
             # Only now: the app reads the clipboard when it handles the key.
-            self._hand.set_clipboard(saved or "", self._deadline)
+            self._put_back(saved)
         return "scrcpy clipboard"
+
+    def _put_back(self, saved: str | None) -> None:
+        """Restore the person's clipboard; one that was empty gets an empty text.
+
+        A failure is only logged: the text may have arrived, and must not be typed again.
+        """
+        try:
+            self._hand.set_clipboard(saved or "", Deadline(_RESTORE_S))
+        except (NotListening, DeviceError) as exc:
+            log.warning("clipboard of %s not put back: %s", self._shell.serial, exc)
 
     def _verified(self, act: Callable[[], None], text: str, before: Selection | None) -> None:
         """Type by `act`, and wait until the text has arrived; raises Swallowed, TextRefused.

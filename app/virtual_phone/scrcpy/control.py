@@ -1,5 +1,6 @@
 """The control socket of scrcpy's server: messages in, touches, keys, texts and clipboard out.
 
+Panels, rotation, the display's power, virtual keyboards and the video are read and have no effect.
 Formats as in `ControlMessageReader.java` and `DeviceMessageWriter.java` of 3.3.4; big-endian.
 """
 
